@@ -1,0 +1,108 @@
+"""What every experiment shares: runs over seeds in parallel, and a result file that says where it comes from."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from joblib import Parallel, delayed
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+import nnkit
+
+RESULTS = Path(__file__).resolve().parent.parent / "results"
+
+
+def over_seeds(train: Callable[[int], dict[str, Any]], seeds: Sequence[int]) -> list[dict[str, Any]]:
+    """Call ``train(seed)`` for every seed, in one process a core with one BLAS thread each; rows in seed order."""
+    jobs = (delayed(_single_threaded)(train, seed) for seed in seeds)
+    rows = Parallel(n_jobs=-1, return_as="generator")(jobs)
+    return list(tqdm(rows, total=len(seeds), unit="run"))
+
+
+def _single_threaded(train: Callable[[int], dict[str, Any]], seed: int) -> dict[str, Any]:
+    with threadpool_limits(1):
+        return {"seed": seed, **train(seed)}
+
+
+def record(
+    name: str, run: Callable[[], list[dict[str, Any]]], *, setup: dict[str, Any], data: nnkit.Dataset | None = None
+) -> Path:
+    """Run an experiment and write ``book/results/NAME.json``: the set-up, one row a run, and the provenance.
+
+    The file appears whole or not at all; an older one stays until then.
+    """
+    started = time.perf_counter()
+    rows = run()
+    provenance = {
+        "command": f"python -m book.experiments.{name}",
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "nnkit": nnkit.__version__,
+        "commit": _commit(),
+        "versions": {
+            "python": platform.python_version(),
+            **{package: importlib.metadata.version(package) for package in ("numpy", "scikit-learn")},
+        },
+        "seeds": [row["seed"] for row in rows],
+        "data": None if data is None else {"name": data.name, "sha256": data_hash(data)},
+        "seconds": round(time.perf_counter() - started, 1),
+        "processor": processor(),
+    }
+    # One row a line, so that a change of one run is a change of one line.
+    lines = ",\n".join("    " + json.dumps(row) for row in rows)
+    head = json.dumps({"provenance": provenance, "setup": setup}, indent=2)[:-2]
+    path = RESULTS / f"{name}.json"
+    write_whole(path, f'{head},\n  "rows": [\n{lines}\n  ]\n}}\n')
+    print(f"{path.name}: {len(rows)} runs in {provenance['seconds']} s")
+    return path
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file so that nobody ever sees half of it, even if the power fails."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}", delete=False) as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    # The temporary file was made for its owner alone; the result is for everybody.
+    Path(file.name).chmod(0o644)
+    Path(file.name).replace(path)
+
+
+def data_hash(data: nnkit.Dataset) -> str:
+    """Return a hash of the arrays that were trained and tested on."""
+    digest = hashlib.sha256()
+    for array in (data.X_train, data.y_train, data.X_test, data.y_test):
+        digest.update(array.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def processor() -> str:
+    """Return the processor's name, as well as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _commit() -> str:
+    """Return the commit that ran, marked where files that count had been changed since."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=RESULTS.parent, capture_output=True, text=True).stdout.strip()
+
+    commit = git("rev-parse", "--short=12", "HEAD")
+    changed = git("status", "--porcelain", "--", "../nnkit", "experiments")
+    return (commit or "unknown") + (" with changes" if commit and changed else "")

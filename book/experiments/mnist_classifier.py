@@ -1,0 +1,65 @@
+"""Source A, figure 5: 784-64-32-10 on MNIST, ReLU, Adam at 0.001, batch 128; 20 epochs, 5 seeds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import nnkit as nn
+from book.experiments._run import over_seeds, record
+
+N_VALIDATION = 5000
+SETUP = {
+    "network": "784-64-32-10, ReLU, kaiming_uniform",
+    "loss": "cross-entropy",
+    "optimizer": "Adam",
+    "lr": 0.001,
+    "batch": 128,
+    "epochs": 20,
+    "validation": f"the last {N_VALIDATION} training digits",
+}
+
+
+class TestAccuracy(nn.Callback):
+    """Keep the accuracy on the test digits after each epoch; nothing is chosen by it."""
+
+    def __init__(self, data: nn.Dataset) -> None:
+        self.data = data
+        self.values: list[float] = []
+
+    def on_epoch_end(self, state: nn.TrainingState) -> None:
+        self.values.append(nn.accuracy(nn.predict(state.model, self.data.X_test), self.data.y_test))
+
+
+def train(seed: int) -> dict[str, Any]:
+    """Train one classifier; return its curves and what it says of the test digits."""
+    data = nn.load_mnist()
+    rng = np.random.default_rng(seed)
+    model = nn.Sequential(
+        nn.Linear(784, 64, rng=rng), nn.ReLU(), nn.Linear(64, 32, rng=rng), nn.ReLU(), nn.Linear(32, 10, rng=rng)
+    )
+    test = TestAccuracy(data)
+    history = nn.fit(
+        model,
+        nn.CrossEntropyLoss(),
+        nn.Adam(model.parameters(), lr=1e-3),
+        data.X_train[:-N_VALIDATION],
+        data.y_train[:-N_VALIDATION],
+        epochs=20,
+        batch_size=128,
+        validation_data=(data.X_train[-N_VALIDATION:], data.y_train[-N_VALIDATION:]),
+        metrics=[nn.accuracy],
+        callbacks=[test],
+        rng=rng,
+    )
+    pred = nn.predict(model, data.X_test)
+    return {
+        **{name: [round(value, 5) for value in values] for name, values in history.values.items()},
+        "test_accuracy": [round(value, 4) for value in test.values],
+        "confusion": nn.confusion_matrix(pred, data.y_test, 10).tolist(),
+    }
+
+
+if __name__ == "__main__":
+    record("mnist_classifier", lambda: over_seeds(train, range(5)), setup=SETUP, data=nn.load_mnist())

@@ -1,0 +1,91 @@
+"""nnkit: the small NumPy package that *Neural Networks from Scratch, Measured* builds and reuses.
+
+Everything public can be imported from here. Only NumPy is imported at once; what needs Matplotlib, ipywidgets, pooch
+or scikit-learn is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from nnkit.activations import LeakyReLU, ReLU, Sigmoid, Softmax, Tanh, sigmoid, softmax
+from nnkit.datasets import Dataset, load_mnist, make_blobs, make_linear, make_moons, make_xor
+from nnkit.gradcheck import GradientCheck, GradientReport, check_gradients, numeric_gradient
+from nnkit.initializers import kaiming_normal, kaiming_uniform, xavier_normal, xavier_uniform, zeros
+from nnkit.layers import Flatten, Linear
+from nnkit.losses import BCEWithLogitsLoss, CrossEntropyLoss, Loss, MSELoss
+from nnkit.metrics import accuracy, confusion_matrix, interquartile_mean, predicted_classes
+from nnkit.module import Module, Parameter, Sequential
+from nnkit.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
+from nnkit.training import (
+    Callback,
+    DivergenceWarning,
+    EarlyStopping,
+    History,
+    TrainingState,
+    evaluate,
+    fit,
+    predict,
+)
+
+from nnkit._version import __version__
+
+_LAZY_MODULES = ("interact", "plots")
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "BCEWithLogitsLoss",
+    "Callback",
+    "CrossEntropyLoss",
+    "Dataset",
+    "DivergenceWarning",
+    "EarlyStopping",
+    "Flatten",
+    "GradientCheck",
+    "GradientReport",
+    "History",
+    "LeakyReLU",
+    "Linear",
+    "Loss",
+    "MSELoss",
+    "Module",
+    "Optimizer",
+    "Parameter",
+    "RMSprop",
+    "ReLU",
+    "Sequential",
+    "Sigmoid",
+    "Softmax",
+    "Tanh",
+    "TrainingState",
+    "accuracy",
+    "check_gradients",
+    "confusion_matrix",
+    "evaluate",
+    "fit",
+    "interquartile_mean",
+    "kaiming_normal",
+    "kaiming_uniform",
+    "load_mnist",
+    "make_blobs",
+    "make_linear",
+    "make_moons",
+    "make_xor",
+    "numeric_gradient",
+    "predict",
+    "predicted_classes",
+    "sigmoid",
+    "softmax",
+    "xavier_normal",
+    "xavier_uniform",
+    "zeros",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY_MODULES:
+        return importlib.import_module(f"nnkit.{name}")
+    raise AttributeError(f"module 'nnkit' has no attribute {name!r}")

@@ -1,0 +1,121 @@
+"""Activations: the functions between the linear maps, without which a deep network would be one linear map."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nnkit._checks import Array, float_array, number, same_shape
+from nnkit.module import Module
+
+
+def sigmoid(x: Array) -> Array:
+    r"""Return :math:`\sigma(x) = 1 / (1 + e^{-x})`, exact to rounding and without overflow for any `x`."""
+    x = float_array("x", x)
+    decay = np.exp(-np.abs(x))  # At most 1, whatever the sign of x.
+    return np.where(x >= 0, 1, decay) / (1 + decay)
+
+
+def softmax(x: Array) -> Array:
+    r"""Return :math:`e^{x_i} / \sum_j e^{x_j}` along the last axis; shifting by the maximum keeps it from overflow."""
+    x = float_array("x", x)
+    exponentials = np.exp(x - x.max(axis=-1, keepdims=True, initial=-np.inf))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+class ReLU(Module):
+    r"""The rectifier :math:`y = \max(0, x)`, with :math:`\partial y / \partial x = 1` where :math:`x > 0`, else 0."""
+
+    def forward(self, x: Array) -> Array:
+        y = np.maximum(float_array("x", x), 0)
+        self._save(y)
+        return y
+
+    def backward(self, grad: Array) -> Array:
+        (y,) = self._take()
+        same_shape("grad", grad, y.shape, "the output")
+        return grad * (y > 0)
+
+
+class LeakyReLU(Module):
+    r"""The leaky rectifier :math:`y = x` where :math:`x > 0`, else :math:`a x`.
+
+    Parameters
+    ----------
+    negative_slope : float, default 0.01
+        :math:`a`, at least 0.
+
+    References
+    ----------
+    A. Maas, A. Hannun and A. Ng, Rectifier nonlinearities improve neural network acoustic models, 2013.
+    """
+
+    def __init__(self, negative_slope: float = 0.01) -> None:
+        self.negative_slope = number("negative_slope", negative_slope, least=0)
+
+    def forward(self, x: Array) -> Array:
+        x = float_array("x", x)
+        self._save(x)
+        return np.where(x > 0, x, self.negative_slope * x)
+
+    def backward(self, grad: Array) -> Array:
+        (x,) = self._take()
+        same_shape("grad", grad, x.shape, "the output")
+        return np.where(x > 0, grad, self.negative_slope * grad)
+
+    def __repr__(self) -> str:
+        return f"LeakyReLU({self.negative_slope})"
+
+
+class Sigmoid(Module):
+    r"""The logistic function :math:`y = 1 / (1 + e^{-x})`, with :math:`\partial y / \partial x = y (1 - y)`."""
+
+    def forward(self, x: Array) -> Array:
+        y = sigmoid(x)
+        self._save(y)
+        return y
+
+    def backward(self, grad: Array) -> Array:
+        (y,) = self._take()
+        same_shape("grad", grad, y.shape, "the output")
+        return grad * y * (1 - y)
+
+
+class Tanh(Module):
+    r"""The hyperbolic tangent :math:`y = \tanh x`, with :math:`\partial y / \partial x = 1 - y^2`."""
+
+    def forward(self, x: Array) -> Array:
+        y = np.tanh(float_array("x", x))
+        self._save(y)
+        return y
+
+    def backward(self, grad: Array) -> Array:
+        (y,) = self._take()
+        same_shape("grad", grad, y.shape, "the output")
+        return grad * (1 - y * y)
+
+
+class Softmax(Module):
+    r"""Turn each row of scores into probabilities, :math:`y_i = e^{x_i} / \sum_j e^{x_j}`, along the last axis.
+
+    Notes
+    -----
+    Every output depends on every input, so the derivative is a full matrix for each row, the Jacobian
+    :math:`J_{ij} = y_i (\delta_{ij} - y_j)`. Backward multiplies by it without forming it:
+    :math:`G J = y \odot (G - \sum_i G_i y_i)`. To train a classifier, do without this module and give the logits to
+    `CrossEntropyLoss`, which joins the two steps exactly and more stably.
+    """
+
+    def forward(self, x: Array) -> Array:
+        y = softmax(x)
+        self._save(y)
+        return y
+
+    def backward(self, grad: Array) -> Array:
+        (y,) = self._take()
+        same_shape("grad", grad, y.shape, "the output")
+        return y * (grad - (grad * y).sum(axis=-1, keepdims=True))
+
+    def jacobian(self, x: Array) -> Array:
+        """Return the Jacobian of each row: for `x` of shape (n, k), an array of shape (n, k, k)."""
+        y = softmax(x)
+        return y[..., :, None] * (np.eye(y.shape[-1], dtype=y.dtype) - y[..., None, :])

@@ -1,0 +1,254 @@
+"""Labs: a figure with sliders that is alive in JupyterLab and in the published page alike."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from importlib.resources import files
+from typing import Any
+
+
+MAX_BYTES = 600_000
+"""The largest HTML that a lab may put on a page."""
+
+_STYLE = """
+.nnkit-lab{border:1px solid #8a8f98;border-radius:6px;padding:.75rem 1rem;margin:1rem 0;max-width:46rem}
+.nnkit-lab p{margin:.25rem 0}
+.nnkit-lab-title{font-weight:600}
+.nnkit-lab-controls{display:grid;grid-template-columns:max-content minmax(6rem,1fr) 5.5rem;gap:.35rem .75rem;
+align-items:center;margin:.5rem 0}
+.nnkit-lab-controls[hidden]{display:none}
+.nnkit-lab-controls input{width:100%;min-width:0;margin:0;min-height:1.5rem}
+.nnkit-lab-controls output{font-variant-numeric:tabular-nums}
+.nnkit-lab img{display:block;max-width:100%;height:auto;background:#fff;border-radius:4px}
+@media(max-width:480px){.nnkit-lab-controls{grid-template-columns:1fr 5.5rem}.nnkit-lab-controls label{grid-column:1/-1}}
+"""
+
+
+class Lab:
+    """A function of a few choices, with a slider for each; made by `lab`.
+
+    Attributes
+    ----------
+    function : callable
+        What is called with one value for each name.
+    grids : dict of str to tuple
+        The values of each slider.
+    """
+
+    def __init__(self, function: Callable[..., Any], title: str, grids: Mapping[str, Iterable[Any]]) -> None:
+        if not callable(function):
+            raise TypeError(f"function must be callable; got {function!r}")
+        if not title or not re.search(r"\w", title):
+            raise ValueError(f"title must name the lab; got {title!r}")
+        self.function = function
+        self.title = title
+        self.grids = {name: tuple(values) for name, values in grids.items()}
+        if not self.grids or not all(self.grids.values()):
+            raise ValueError(f"grids must give at least one slider, each with at least one value; got {self.grids}")
+        for name, values in self.grids.items():
+            texts = [_text(value) for value in values]
+            if len(set(texts)) != len(texts):
+                raise ValueError(f"{name} must have values that read differently; got {texts}")
+        self._frames: dict[tuple[Any, ...], tuple[bytes, str]] = {}
+
+    @property
+    def id(self) -> str:
+        """The name of the lab in the page's address."""
+        return "lab-" + re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
+
+    def frame(self, **values: Any) -> tuple[bytes, str]:
+        """Return the picture (WebP, lossless) and the sentence for one value of each slider.
+
+        Raises
+        ------
+        ValueError
+            If a name is missing or unknown, or a value is not one of its slider's.
+        RuntimeError
+            If the function fails; its own error is the cause.
+        """
+        if set(values) != set(self.grids):
+            raise ValueError(f"values must name {sorted(self.grids)}; got {sorted(values)}")
+        for name, value in values.items():
+            if value not in self.grids[name]:
+                raise ValueError(f"{name} must be one of {self.grids[name]}; got {value!r}")
+        key = tuple(values[name] for name in self.grids)
+        if key not in self._frames:
+            where = ", ".join(f"{_label(name)} {_text(values[name])}" for name in self.grids)
+            try:
+                result = self.function(**values)
+            except Exception as error:
+                raise RuntimeError(f"the lab's function failed at {where}: {error}") from error
+            figure, sentence = result if isinstance(result, tuple) else (result, "")
+            self._frames[key] = _picture(figure), f"{where[0].upper()}{where[1:]}. {sentence}".strip()
+        return self._frames[key]
+
+    def frames(self) -> list[tuple[bytes, str]]:
+        """Return every frame, the last slider moving fastest."""
+        names = list(self.grids)
+        return [
+            self.frame(**dict(zip(names, values, strict=True))) for values in itertools.product(*self.grids.values())
+        ]
+
+    def html(self) -> str:
+        """Return the lab as HTML that needs nothing else: no kernel, no server, no other host.
+
+        Raises
+        ------
+        ValueError
+            If it is larger than `MAX_BYTES`.
+        """
+        frames = [(_source(picture), text) for picture, text in self.frames()]
+        width, height = _size(self.frames()[0][0])
+        controls = "".join(
+            f'<label for="{self.id}-{name}">{html.escape(_label(name))}</label>'
+            f'<input type="range" id="{self.id}-{name}" min="0" max="{len(values) - 1}" step="1" value="0" '
+            f'aria-valuetext="{html.escape(_text(values[0]))}" '
+            f"data-texts='{html.escape(json.dumps([_text(value) for value in values]), quote=True)}'>"
+            f'<output for="{self.id}-{name}">{html.escape(_text(values[0]))}</output>'
+            for name, values in self.grids.items()
+        )
+        # "</" inside a script would end it, whatever stands around it.
+        data = {"names": list(self.grids), "sizes": [len(values) for values in self.grids.values()], "frames": frames}
+        packed = json.dumps(data).replace("</", "<\\/")
+        script = files("nnkit").joinpath("_lab.js").read_text(encoding="utf-8").replace("#ID", f"#{self.id}")
+        page = (
+            f'<div class="nnkit-lab" id="{self.id}" role="group" aria-label="{html.escape("Lab: " + self.title)}">'
+            f"<style>{_STYLE}</style>"
+            f'<p class="nnkit-lab-title">Lab: {html.escape(self.title)}</p>'
+            f'<div class="nnkit-lab-controls" hidden>{controls}</div>'
+            f'<img src="{frames[0][0]}" alt="{html.escape(frames[0][1])}" width="{width}" height="{height}">'
+            f'<p class="nnkit-lab-readout" aria-live="polite">{html.escape(frames[0][1])}</p>'
+            '<p class="nnkit-lab-static">The sliders of this lab need JavaScript, or a running notebook.</p>'
+            f'<script type="application/json">{packed}</script>'
+            f"<script>{{{script}}}</script></div>"
+        )
+        if len(page.encode()) > MAX_BYTES:
+            raise ValueError(
+                f"the lab must be at most {MAX_BYTES / 1000:.0f} kB as HTML; got {len(page.encode()) / 1000:.0f} kB "
+                f"for {len(frames)} frames; use fewer values or a smaller figure"
+            )
+        return page
+
+    def widget(self) -> Any:
+        """Return the lab as an ipywidgets box, which calls the function when a slider is moved."""
+        import ipywidgets
+
+        sliders = {
+            name: ipywidgets.SelectionSlider(
+                options=[(_text(value), value) for value in values],
+                description=_label(name),
+                continuous_update=False,
+                style={"description_width": "initial"},
+                layout=ipywidgets.Layout(width="100%", max_width="32rem"),
+            )
+            for name, values in self.grids.items()
+        }
+        image = ipywidgets.Image(format="webp", layout=ipywidgets.Layout(max_width="100%", height="auto"))
+        readout = ipywidgets.HTML()
+
+        def show(_: Any = None) -> None:
+            image.value, text = self.frame(**{name: slider.value for name, slider in sliders.items()})
+            readout.value = f'<span aria-live="polite">{html.escape(text)}</span>'
+
+        for slider in sliders.values():
+            slider.observe(show, names="value")
+        show()
+        title = ipywidgets.HTML(f"<b>Lab: {html.escape(self.title)}</b>")
+        return ipywidgets.VBox([title, *sliders.values(), image, readout])
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        bundle: dict[str, Any] = {"text/plain": repr(self), "text/html": self.html()}
+        try:
+            widget = self.widget()
+        except ImportError:  # Without ipywidgets, the HTML with its frames is still a working lab.
+            return bundle
+        return widget._repr_mimebundle_(**kwargs) | bundle
+
+    def __repr__(self) -> str:
+        sliders = ", ".join(f"{name}: {len(values)} values" for name, values in self.grids.items())
+        return f"Lab({self.title!r}; {sliders})"
+
+
+def lab(function: Callable[..., Any], *, title: str, **grids: Iterable[Any]) -> Lab:
+    """Put a slider for each of a function's arguments beside the figure that it draws.
+
+    With a kernel, moving a slider calls the function. In a static page there is none, so the function is called for
+    every combination beforehand, and the sliders choose among those pictures.
+
+    Parameters
+    ----------
+    function : callable
+        Takes one keyword for each grid; returns a Matplotlib figure, or a figure and one sentence that says what it
+        shows, for those who cannot see it. Every figure must have the same size.
+    title : str
+        What the lab is about; also its name in the page's address.
+    **grids : iterable
+        The values of each slider, in order. The first of each is shown first.
+
+    Returns
+    -------
+    Lab
+        Shown by leaving it as the last line of a cell.
+
+    Raises
+    ------
+    ValueError
+        If a grid is empty or two of its values read the same.
+
+    Examples
+    --------
+    >>> nnkit.interact.lab(draw, title="Learning rate", learning_rate=[0.01, 0.1, 1.0])  # doctest: +SKIP
+    """
+    return Lab(function, title, grids)
+
+
+def _label(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _picture(figure: Any) -> bytes:
+    """Return a figure as a small lossless image, and close it."""
+    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
+    from PIL import Image
+
+    if not isinstance(figure, Figure):
+        raise TypeError(f"the lab's function must return a Matplotlib figure, or a figure and a sentence; got {figure!r}")
+    drawn, packed = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=100, facecolor="white")
+    plt.close(figure)
+    # 64 colours are enough for lines, text and shades, and halve the size.
+    image = Image.open(drawn).convert("RGB").quantize(64, dither=Image.Dither.NONE)
+    image.convert("RGB").save(packed, format="webp", lossless=True, quality=100, method=4)
+    return packed.getvalue()
+
+
+def _source(picture: bytes) -> str:
+    return "data:image/webp;base64," + base64.b64encode(picture).decode()
+
+
+def _size(picture: bytes) -> tuple[int, int]:
+    from PIL import Image
+
+    return Image.open(io.BytesIO(picture)).size
+
+
+def frames_of(page: str) -> list[tuple[bytes, str]]:
+    """Return the pictures and sentences that a lab's HTML holds, in the order of `Lab.frames`."""
+    found = re.search(r'<script type="application/json">(.*?)</script>', page, re.DOTALL)
+    if found is None:
+        raise ValueError("page must be the HTML of a lab; it holds no frames")
+    return [(base64.b64decode(source.split(",", 1)[1]), text) for source, text in json.loads(found[1])["frames"]]
+
+
+__all__ = ["MAX_BYTES", "Lab", "frames_of", "lab"]

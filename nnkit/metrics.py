@@ -1,0 +1,108 @@
+"""Metrics: numbers that say how good predictions are, and numbers that summarize many runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nnkit._checks import Array, float_array, same_shape, whole_number
+
+
+def predicted_classes(pred: Any, threshold: float | None = None) -> Array:
+    """Turn predictions into classes.
+
+    Parameters
+    ----------
+    pred : array_like
+        Classes, shape (n,) and integers, returned as they are; scores, shape (n, k) with k at least 2, of which the
+        column of the largest counts; or one score a sample, shape (n,) or (n, 1), which needs a `threshold`.
+    threshold : float, optional
+        From which score on a single score means class 1: 0.5 for a probability, 0 for a logit.
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+    """
+    pred = np.asarray(pred)
+    if pred.ndim == 2 and pred.shape[1] > 1:
+        return pred.argmax(axis=1)
+    if pred.ndim == 1 and pred.dtype.kind in "iub" and threshold is None:
+        return pred.astype(np.int64)
+    if pred.ndim == 1 or (pred.ndim == 2 and pred.shape[1] == 1):
+        if threshold is None:
+            raise ValueError("threshold must be given for one score a sample: 0.5 for probabilities, 0 for logits")
+        return (pred.reshape(-1) >= threshold).astype(np.int64)
+    raise ValueError(f"pred must have shape (n,) or (n, k); got {pred.shape}")
+
+
+def _classes(pred: Any, target: Any, threshold: float | None) -> tuple[Array, Array]:
+    predicted = predicted_classes(pred, threshold)
+    target = np.asarray(target)
+    if target.ndim == 2:  # One-hot rows, or one column.
+        target = target.argmax(axis=1) if target.shape[1] > 1 else target[:, 0]
+    same_shape("target", target, predicted.shape, "the predicted classes")
+    if not len(predicted):
+        raise ValueError("pred must hold at least one prediction; got none")
+    return predicted, target.astype(np.int64)
+
+
+def accuracy(pred: Any, target: Any, *, threshold: float | None = None) -> float:
+    """Return the fraction of samples whose predicted class is the right one.
+
+    Parameters
+    ----------
+    pred : array_like
+        Classes or scores, as `predicted_classes` takes them.
+    target : array_like
+        Classes, shape (n,) or (n, 1), or one-hot rows, shape (n, k).
+    threshold : float, optional
+        As for `predicted_classes`.
+    """
+    predicted, target = _classes(pred, target, threshold)
+    return float((predicted == target).mean())
+
+
+def confusion_matrix(pred: Any, target: Any, n_classes: int | None = None, *, threshold: float | None = None) -> Array:
+    """Count the samples by true class (row) and predicted class (column).
+
+    Parameters
+    ----------
+    pred, target, threshold
+        As for `accuracy`.
+    n_classes : int, optional
+        How many classes there are; without it, one more than the largest that occurs.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_classes, n_classes)
+    """
+    predicted, target = _classes(pred, target, threshold)
+    lowest, highest = min(predicted.min(), target.min()), max(predicted.max(), target.max())
+    n_classes = int(highest) + 1 if n_classes is None else whole_number("n_classes", n_classes, least=1)
+    if lowest < 0 or highest >= n_classes:
+        raise ValueError(f"classes must lie from 0 to {n_classes - 1}; got values from {lowest} to {highest}")
+    return np.bincount(target * n_classes + predicted, minlength=n_classes**2).reshape(n_classes, n_classes)
+
+
+def interquartile_mean(values: Any, axis: int = 0) -> Array:
+    """Return the mean of the middle half of `values` along `axis`: as steady as the median, and smoother.
+
+    Where the number of values is not a multiple of four, the two at the edges count by the part of them that lies
+    inside, so that the weights always sum to half the number of values.
+
+    Parameters
+    ----------
+    values : array_like
+        At least one value along `axis`; NaN is not allowed.
+    axis : int, default 0
+        The axis of the runs.
+    """
+    ordered = np.sort(float_array("values", values, np.float64), axis=axis)
+    n = ordered.shape[axis]
+    if n == 0:
+        raise ValueError("values must hold at least one run; got none")
+    # Value number i owns the stretch from i to i + 1; its weight is the part of that inside [n/4, 3n/4].
+    edges = np.clip(np.arange(n + 1), n / 4, 3 * n / 4)
+    weights = np.diff(edges) / (n / 2)
+    return np.tensordot(np.moveaxis(ordered, axis, -1), weights, axes=1)

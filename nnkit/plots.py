@@ -1,0 +1,202 @@
+"""Figures that several chapters share: bands over runs, decision regions, grids of images.
+
+Colours and fonts come from Matplotlib's current style; each function draws into the axes given, or into new ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from nnkit._checks import Array, finite_array, whole_number
+from nnkit.metrics import interquartile_mean
+
+CLASS_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+"""One colour a class (Okabe and Ito's, told apart by the colour-blind)."""
+
+CLASS_MARKERS = ("o", "s", "^", "D")
+"""One marker a class, so that a grey print still tells them apart."""
+
+_PROBABILITY_COLORS = LinearSegmentedColormap.from_list("class 0 to class 1", ["#8FBDD9", "#F7F7F7", "#F0B48A"])
+
+
+def loss_bands(
+    runs: Any,
+    *,
+    x: Any = None,
+    ax: Axes | None = None,
+    label: str | None = None,
+    color: str | None = None,
+    linestyle: str = "-",
+) -> Axes:
+    """Draw many runs as one curve: the interquartile mean as a line, the interquartile range as a band.
+
+    Parameters
+    ----------
+    runs : array_like, shape (n_runs, n_epochs)
+        One row a run.
+    x : array_like, shape (n_epochs,), optional
+        The positions; 1, 2, ... without it.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw.
+    label : str, optional
+        Written at the right end of the line, in its colour.
+    color, linestyle : str, optional
+        As Matplotlib takes them.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    runs = finite_array("runs", runs, np.float64)
+    if runs.ndim != 2 or runs.size == 0:
+        raise ValueError(f"runs must have shape (n_runs, n_epochs), at least (1, 1); got {runs.shape}")
+    positions = np.arange(1, runs.shape[1] + 1) if x is None else finite_array("x", x, np.float64)
+    if positions.shape != runs.shape[1:]:
+        raise ValueError(f"x must have shape {runs.shape[1:]}, one position an epoch; got {positions.shape}")
+    ax = plt.gca() if ax is None else ax
+    middle = interquartile_mean(runs)
+    low, high = np.percentile(runs, [25, 75], axis=0)
+    (line,) = ax.plot(positions, middle, color=color, linestyle=linestyle)
+    ax.fill_between(positions, low, high, color=line.get_color(), alpha=0.25, linewidth=0)
+    if label:
+        label_end(ax, positions[-1], float(middle[-1]), label, str(line.get_color()))
+    return ax
+
+
+def label_end(ax: Axes, x: float, y: float, text: str, color: str) -> None:
+    """Write a curve's name just right of its last point, in its colour."""
+    ax.annotate(
+        text, (x, y), xytext=(5, 0), textcoords="offset points", color=color, va="center", annotation_clip=False
+    )
+
+
+def decision_regions(
+    probability: Callable[[Array], Array],
+    X: Any,
+    y: Any,
+    *,
+    ax: Axes | None = None,
+    limits: tuple[float, float, float, float] | None = None,
+    resolution: int = 160,
+) -> Axes:
+    """Draw what a classifier of two classes says at each place of the plane, with the data on top.
+
+    Parameters
+    ----------
+    probability : callable
+        Takes points of shape (m, 2); returns m probabilities of class 1, shape (m,) or (m, 1).
+    X : array_like, shape (n, 2)
+        The points.
+    y : array_like, shape (n,)
+        Their classes, 0 or 1: round and square markers.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw.
+    limits : tuple of float, optional
+        Left, right, bottom and top; without it, the data with a margin.
+    resolution : int, default 160
+        Places along each axis.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The black line is where the probability is 0.5.
+    """
+    X = finite_array("X", X, np.float64)
+    if X.ndim != 2 or X.shape[1] != 2:
+        raise ValueError(f"X must have shape (n, 2); got {X.shape}")
+    y = np.asarray(y).reshape(-1)
+    whole_number("resolution", resolution, least=2)
+    ax = plt.gca() if ax is None else ax
+    if limits is None:
+        margin = 0.15 * np.ptp(X, axis=0) + 1e-9
+        (left, bottom), (right, top) = X.min(axis=0) - margin, X.max(axis=0) + margin
+    else:
+        left, right, bottom, top = limits
+    across, up = np.meshgrid(np.linspace(left, right, resolution), np.linspace(bottom, top, resolution))
+    places = np.column_stack([across.ravel(), up.ravel()])
+    values = np.asarray(probability(places)).reshape(across.shape)
+    ax.imshow(
+        values,
+        extent=(left, right, bottom, top),
+        origin="lower",
+        aspect="auto",
+        cmap=_PROBABILITY_COLORS,
+        vmin=0,
+        vmax=1,
+        interpolation="bilinear",
+    )
+    if values.min() < 0.5 < values.max():
+        ax.contour(across, up, values, levels=[0.5], colors="black", linewidths=1.2)
+    for cls in (0, 1):
+        ax.scatter(
+            *X[y == cls].T,
+            s=18,
+            color=CLASS_COLORS[cls],
+            marker=CLASS_MARKERS[cls],
+            edgecolor="white",
+            linewidth=0.5,
+            zorder=3,
+        )
+    ax.set(xlim=(left, right), ylim=(bottom, top), xlabel="$x_1$", ylabel="$x_2$")
+    ax.grid(False)
+    return ax
+
+
+def image_grid(
+    images: Any,
+    *,
+    titles: Sequence[str] | None = None,
+    columns: int = 10,
+    shape: tuple[int, int] = (28, 28),
+    size: float = 0.72,
+    cmap: str = "gray_r",
+    limits: tuple[float, float] | None = (0.0, 1.0),
+) -> Figure:
+    """Draw images in rows, each with its title above it.
+
+    Parameters
+    ----------
+    images : array_like, shape (n, height * width) or (n, height, width)
+        The images.
+    titles : sequence of str, optional
+        One for each image.
+    columns : int, default 10
+        Images a row.
+    shape : tuple of int, default (28, 28)
+        Height and width.
+    size : float, default 0.72
+        The width of one image, in inches.
+    cmap : str, default "gray_r"
+        Matplotlib's name of the colours; this one draws ink on paper.
+    limits : tuple of float, optional
+        The values drawn as the two ends of the colours; None takes each image's own range.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    images = finite_array("images", images, np.float64)
+    if images.ndim < 2 or len(images) == 0 or int(np.prod(images.shape[1:])) != shape[0] * shape[1]:
+        raise ValueError(f"images must have shape (n, {shape[0] * shape[1]}) with n at least 1; got {images.shape}")
+    if titles is not None and len(titles) != len(images):
+        raise ValueError(f"titles must have one entry for each of {len(images)} images; got {len(titles)}")
+    columns = min(whole_number("columns", columns, least=1), len(images))
+    rows = -(-len(images) // columns)
+    height = size * shape[0] / shape[1] + (0.22 if titles else 0.05)
+    figure, axes = plt.subplots(rows, columns, figsize=(columns * (size + 0.05), rows * height), squeeze=False)
+    for ax in axes.flat:
+        ax.axis("off")
+    low, high = limits if limits is not None else (None, None)
+    for i, (ax, image) in enumerate(zip(axes.flat, images, strict=False)):
+        ax.imshow(image.reshape(shape), cmap=cmap, vmin=low, vmax=high, interpolation="nearest")
+        if titles is not None:
+            ax.set_title(titles[i], fontsize=8, pad=2)
+    figure.tight_layout(pad=0.2)
+    return figure

@@ -1,0 +1,401 @@
+"""Training: the loop over epochs and batches, what it records, and when it stops."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from nnkit._checks import Array, finite_array, number, whole_number
+from nnkit.losses import Loss
+from nnkit.module import Module
+from nnkit.optimizers import Optimizer
+
+Metric = Callable[[Array, Array], float]
+Metrics = Mapping[str, Metric] | Sequence[Metric] | None
+
+
+class DivergenceWarning(RuntimeWarning):
+    """Training stopped because its loss was no longer a finite number."""
+
+
+class Scheduler(Protocol):
+    """What `fit` asks of a learning-rate schedule: one `step` at the end of each epoch."""
+
+    def step(self) -> None:
+        """Set the optimizer's learning rate for the next epoch."""
+
+
+@dataclass
+class History:
+    """What `fit` recorded: one number an epoch under each name.
+
+    ``history["loss"]`` is an array with one entry an epoch. The names are ``loss`` (mean over all training samples,
+    measured while the epoch ran), each metric's name (likewise), ``seconds`` (of training, without validation), and
+    with validation data ``val_loss`` and ``val_`` before each metric's name (measured after the epoch).
+
+    Attributes
+    ----------
+    values : dict of str to list of float
+        The numbers themselves.
+    stop_reason : str
+        Why training ended.
+    """
+
+    values: dict[str, list[float]] = field(default_factory=dict)
+    stop_reason: str = ""
+
+    def append(self, record: Mapping[str, float]) -> None:
+        """Add one epoch."""
+        for name, value in record.items():
+            self.values.setdefault(name, []).append(float(value))
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self.values:
+            raise KeyError(f"history has no {name!r}; it has {sorted(self.values)}")
+        return np.array(self.values[name])
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.values
+
+    def __len__(self) -> int:
+        """Return the number of epochs."""
+        return len(self.values.get("loss", ()))
+
+    def __repr__(self) -> str:
+        last = ", ".join(f"{name}={values[-1]:.4g}" for name, values in self.values.items())
+        return f"History({len(self)} epochs; last: {last or 'none'}; {self.stop_reason or 'running'})"
+
+
+@dataclass
+class TrainingState:
+    """What a callback is given: the parts of a training run, live."""
+
+    model: Module
+    optimizer: Optimizer
+    history: History
+    epoch: int = 0
+
+
+class Callback:
+    """Something that happens during `fit`; a subclass overrides what it needs."""
+
+    def on_train_begin(self, state: TrainingState) -> None:
+        """Run before the first epoch."""
+
+    def on_epoch_end(self, state: TrainingState) -> bool | None:
+        """Run after each epoch, validation included; return True to stop training."""
+
+    def on_train_end(self, state: TrainingState) -> None:
+        """Run after the last epoch, also where training stopped early."""
+
+
+class EarlyStopping(Callback):
+    """Stop when a recorded number has not become better for some epochs.
+
+    Parameters
+    ----------
+    monitor : str, default "val_loss"
+        The name in the history.
+    patience : int, default 5
+        After how many epochs without a new best value to stop, at least 1.
+    min_delta : float, default 0
+        By how much a value must beat the best to count.
+    mode : {"min", "max"}, default "min"
+        Whether smaller or larger is better; "max" for an accuracy.
+    restore_best : bool, default True
+        Whether to give the model the weights of its best epoch when training ends, for whatever reason.
+
+    Attributes
+    ----------
+    best_epoch : int
+        The epoch of the best value, counted from 1; 0 before there is one.
+    best_value : float
+        That value.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        patience: int = 5,
+        min_delta: float = 0.0,
+        mode: str = "min",
+        restore_best: bool = True,
+    ) -> None:
+        if mode not in ("min", "max"):
+            raise ValueError(f"mode must be 'min' or 'max'; got {mode!r}")
+        self.monitor = monitor
+        self.patience = whole_number("patience", patience, least=1)
+        self.min_delta = number("min_delta", min_delta, least=0)
+        self.mode = mode
+        self.restore_best = restore_best
+
+    def on_train_begin(self, state: TrainingState) -> None:
+        self.best_value = math.inf if self.mode == "min" else -math.inf
+        self.best_epoch = 0
+        self._best_weights: dict[str, Array] | None = None
+
+    def on_epoch_end(self, state: TrainingState) -> bool:
+        if self.monitor not in state.history:
+            hint = "; give fit validation_data" if self.monitor.startswith("val_") else ""
+            raise ValueError(f"monitor must be one of {sorted(state.history.values)}; got {self.monitor!r}{hint}")
+        value = state.history.values[self.monitor][-1]
+        gain = self.best_value - value if self.mode == "min" else value - self.best_value
+        if gain > self.min_delta:
+            self.best_value, self.best_epoch = value, state.epoch
+            if self.restore_best:
+                self._best_weights = state.model.state_dict()
+        if state.epoch - self.best_epoch < self.patience:
+            return False
+        state.history.stop_reason = (
+            f"stopped early after epoch {state.epoch}: {self.monitor} was best in epoch {self.best_epoch}"
+        )
+        return True
+
+    def on_train_end(self, state: TrainingState) -> None:
+        if self._best_weights is not None:
+            state.model.load_state_dict(self._best_weights)
+            self._best_weights = None
+
+
+def fit(
+    model: Module,
+    loss: Loss,
+    optimizer: Optimizer,
+    X: Any,
+    y: Any,
+    *,
+    epochs: int,
+    batch_size: int = 128,
+    validation_data: tuple[Any, Any] | None = None,
+    metrics: Metrics = None,
+    callbacks: Iterable[Callback] = (),
+    scheduler: Scheduler | None = None,
+    rng: np.random.Generator | int | None = None,
+    progress: bool = False,
+) -> History:
+    """Train a model with mini-batches, and return what happened.
+
+    Every epoch goes through all samples once, in a new random order; the last batch may be short. The model is left
+    in evaluation mode.
+
+    Parameters
+    ----------
+    model : Module
+        The network; it is changed.
+    loss : Loss
+        What to make small.
+    optimizer : Optimizer
+        Made over ``model.parameters()``.
+    X : array_like, shape (n, ...)
+        The inputs, finite; converted once to the model's dtype.
+    y : array_like, shape (n, ...)
+        The targets, as the loss wants them.
+    epochs : int
+        How many times to go through the data.
+    batch_size : int, default 128
+        Samples a step; one larger than n means the whole data at once.
+    validation_data : (X, y), optional
+        Measured after each epoch, in evaluation mode.
+    metrics : dict of str to function, or sequence of functions, optional
+        Each is called as ``metric(pred, target)``; a function's own name serves where no other is given. On the
+        training data it is averaged over the batches by their size, which is exact for means such as accuracy.
+    callbacks : iterable of Callback, optional
+        For example `EarlyStopping`.
+    scheduler : Scheduler, optional
+        Its ``step()`` is called at the end of each epoch.
+    rng : numpy.random.Generator or int, optional
+        Where the order of the samples is drawn from. The same seed gives the same bits on one machine.
+    progress : bool, default False
+        Whether to show a tqdm bar.
+
+    Returns
+    -------
+    History
+        One number an epoch for each of ``loss``, the metrics, ``seconds`` and their ``val_`` forms.
+
+    Raises
+    ------
+    ValueError
+        If the data is empty, not finite, or of unequal lengths.
+
+    Warns
+    -----
+    DivergenceWarning
+        If the loss is no longer finite; training stops, and ``history.stop_reason`` says when.
+    """
+    epochs = whole_number("epochs", epochs, least=1)
+    batch_size = whole_number("batch_size", batch_size, least=1)
+    X, y = _training_data(model, X, y, "X", "y")
+    if validation_data is not None:
+        validation_data = _training_data(model, *validation_data, "validation_data[0]", "validation_data[1]")
+    named_metrics = _named(metrics)
+    callbacks = list(callbacks)
+    rng = np.random.default_rng(rng)
+    state = TrainingState(model, optimizer, History())
+    history = state.history
+    bar = _progress_bar(epochs) if progress else None
+    needed_input_grad = getattr(model, "needs_input_grad", True)
+    model.needs_input_grad = False
+    try:
+        for callback in callbacks:
+            callback.on_train_begin(state)
+        for state.epoch in range(1, epochs + 1):
+            model.train()
+            record = _train_epoch(model, loss, optimizer, X, y, batch_size, named_metrics, rng)
+            model.eval()
+            diverged = not math.isfinite(record["loss"])
+            if validation_data is not None:
+                scores = dict.fromkeys(["loss", *named_metrics], math.nan)
+                if not diverged:
+                    try:
+                        scores = evaluate(model, loss, *validation_data, metrics=named_metrics)
+                    except FloatingPointError:
+                        diverged = True
+                record |= {f"val_{name}": value for name, value in scores.items()}
+            history.append(record)
+            if bar is not None:
+                bar.update()
+                bar.set_postfix({name: f"{value:.4g}" for name, value in record.items() if name != "seconds"})
+            if diverged:
+                history.stop_reason = f"diverged in epoch {state.epoch}: its loss is no longer finite"
+                warnings.warn(
+                    f"training {history.stop_reason}; a smaller learning rate than {optimizer.lr:g} may help",
+                    DivergenceWarning,
+                    stacklevel=2,
+                )
+                break
+            # Every callback sees every epoch, also where one of them has asked to stop.
+            if any([callback.on_epoch_end(state) for callback in callbacks]):
+                history.stop_reason = history.stop_reason or f"a callback stopped it after epoch {state.epoch}"
+                break
+            if scheduler is not None:
+                scheduler.step()
+        history.stop_reason = history.stop_reason or f"all {epochs} epochs done"
+        for callback in callbacks:
+            callback.on_train_end(state)
+    finally:
+        model.needs_input_grad = needed_input_grad
+        model.eval()
+        if bar is not None:
+            bar.close()
+    return history
+
+
+def _train_epoch(
+    model: Module,
+    loss: Loss,
+    optimizer: Optimizer,
+    X: Array,
+    y: Array,
+    batch_size: int,
+    metrics: Mapping[str, Metric],
+    rng: np.random.Generator,
+) -> dict[str, float]:
+    n = len(X)
+    totals = dict.fromkeys(["loss", *metrics], 0.0)
+    started = time.perf_counter()
+    order = rng.permutation(n)
+    # Each batch is gathered into the same memory, which then stays in the processor's cache.
+    buffer = np.empty((min(batch_size, n), *X.shape[1:]), dtype=X.dtype)
+    # What overflows here is seen in the loss and reported once, by fit.
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, n, batch_size):
+            batch = order[start : start + batch_size]
+            X_batch = X.take(batch, axis=0, out=buffer[: len(batch)], mode="clip")
+            y_batch = y.take(batch, axis=0)
+            optimizer.zero_grad()
+            pred = model.forward(X_batch)
+            try:
+                batch_loss = loss(pred, y_batch)
+            except FloatingPointError:
+                batch_loss = math.nan
+            totals["loss"] += batch_loss * len(batch)
+            if not math.isfinite(batch_loss):
+                break
+            for name, metric in metrics.items():
+                totals[name] += metric(pred, y_batch) * len(batch)
+            model.backward(loss.backward())
+            optimizer.step()
+    return {name: total / n for name, total in totals.items()} | {"seconds": time.perf_counter() - started}
+
+
+def predict(model: Module, X: Any, *, batch_size: int = 4096) -> Array:
+    """Return the model's output for all of `X`, in evaluation mode and in batches, so that memory stays small.
+
+    Parameters
+    ----------
+    model : Module
+        Its mode is put back afterwards.
+    X : array_like, shape (n, ...)
+        The inputs, finite, at least one.
+    batch_size : int, default 4096
+        Samples at a time.
+    """
+    X = finite_array("X", X, _dtype(model))
+    if X.ndim == 0 or len(X) == 0:
+        raise ValueError(f"X must hold at least one sample; got shape {X.shape}")
+    whole_number("batch_size", batch_size, least=1)
+    was_training = model.training
+    model.eval()
+    try:
+        return np.concatenate([model(X[i : i + batch_size]) for i in range(0, len(X), batch_size)])
+    finally:
+        model.train(was_training)
+
+
+def evaluate(model: Module, loss: Loss, X: Any, y: Any, *, metrics: Metrics = None) -> dict[str, float]:
+    """Return the loss and each metric of a model on all of (X, y), in evaluation mode.
+
+    Parameters
+    ----------
+    model, loss, X, y, metrics
+        As for `fit`.
+
+    Returns
+    -------
+    dict of str to float
+        ``"loss"`` and the metrics' names.
+    """
+    X, y = _training_data(model, X, y, "X", "y")
+    pred = predict(model, X)
+    return {"loss": loss(pred, y)} | {name: metric(pred, y) for name, metric in _named(metrics).items()}
+
+
+def _dtype(model: Module) -> np.dtype[Any] | None:
+    parameters = model.parameters()
+    return parameters[0].data.dtype if parameters else None
+
+
+def _training_data(model: Module, X: Any, y: Any, X_name: str, y_name: str) -> tuple[Array, Array]:
+    dtype = _dtype(model)
+    X, y = finite_array(X_name, X, dtype), np.asarray(y)
+    if y.dtype.kind == "f":
+        y = finite_array(y_name, y, dtype)
+    if X.ndim == 0 or y.ndim == 0 or len(X) == 0 or len(X) != len(y):
+        raise ValueError(
+            f"{X_name} and {y_name} must hold the same number of samples, at least one; "
+            f"got shapes {X.shape} and {y.shape}"
+        )
+    return X, y
+
+
+def _named(metrics: Metrics) -> dict[str, Metric]:
+    if metrics is None:
+        return {}
+    named = dict(metrics) if isinstance(metrics, Mapping) else {metric.__name__: metric for metric in metrics}
+    for name in named:
+        if name in ("loss", "seconds"):
+            raise ValueError(f"metrics must not use the name {name!r}, which the history has already")
+    return named
+
+
+def _progress_bar(epochs: int) -> Any:
+    from tqdm.auto import tqdm
+
+    return tqdm(total=epochs, unit="epoch", desc="training")
