@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from nnkit._version import __version__
 from nnkit.activations import LeakyReLU, ReLU, Sigmoid, Softmax, Tanh, sigmoid, softmax
 from nnkit.datasets import Dataset, load_mnist, make_blobs, make_linear, make_moons, make_xor
 from nnkit.gradcheck import GradientCheck, GradientReport, check_gradients, numeric_gradient
@@ -28,8 +29,6 @@ from nnkit.training import (
     fit,
     predict,
 )
-
-from nnkit._version import __version__
 
 _LAZY_MODULES = ("interact", "plots")
 
@@ -61,6 +60,7 @@ __all__ = [
     "Softmax",
     "Tanh",
     "TrainingState",
+    "__version__",
     "accuracy",
     "check_gradients",
     "confusion_matrix",

@@ -38,18 +38,18 @@ def float_array(name: str, value: Any, dtype: DTypeLike | None = None) -> Array:
 
 
 def finite_array(name: str, value: Any, dtype: DTypeLike | None = None) -> Array:
-    """Return `value` as `float_array` does, and raise ValueError if any of it is NaN or infinite."""
-    array = float_array(name, value, dtype)
-    # One sum sees every NaN and infinity, and needs no array of booleans as large as the data.
+    """Return `value` as `float_array` does, and raise ValueError if any of it is then NaN or infinite."""
     with np.errstate(over="ignore", invalid="ignore"):
+        array = float_array(name, value, dtype)
+        # One sum sees every NaN and infinity, and needs no array of booleans as large as the data.
         total = array.sum()
     if not np.isfinite(total):
         finite = np.isfinite(array)
         if not finite.all():
             first = tuple(int(i) for i in np.argwhere(~finite)[0])
             raise ValueError(
-                f"{name} must be finite; got {int((~finite).sum())} NaN or infinite of {array.size} values, "
-                f"the first at index {first}"
+                f"{name} must be finite as {array.dtype}; got {int((~finite).sum())} NaN or infinite "
+                f"of {array.size} values, the first at index {first}"
             )
     return array
 
@@ -60,7 +60,9 @@ def same_shape(name: str, array: Array, shape: tuple[int, ...], of: str) -> None
         raise ValueError(f"{name} must have the shape of {of}, {shape}; got {array.shape}")
 
 
-def number(name: str, value: Any, *, above: float | None = None, least: float | None = None, below: float | None = None) -> float:
+def number(
+    name: str, value: Any, *, above: float | None = None, least: float | None = None, below: float | None = None
+) -> float:
     """Return `value` as a float inside the stated bounds, or raise an error that states them."""
     expected = " and ".join(
         text

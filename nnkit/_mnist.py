@@ -91,8 +91,10 @@ def cache_folder() -> Path:
 def load() -> tuple[Array, Array, Array, Array]:
     """Return X_train, y_train, X_test, y_test, as `Dataset` describes them."""
     folder = _find_folder()
-    mend = f"replace it with the published file, or delete it and unset NNKIT_DATA, and load_mnist() downloads {{}}"
-    mend = mend.format("all four") if os.environ.get("NNKIT_DATA") else "delete it, and load_mnist() downloads it again"
+    if folder == _wanted_folder():
+        mend = "replace it with the published file, or unset NNKIT_DATA, and load_mnist() downloads all four"
+    else:
+        mend = "delete it, and load_mnist() downloads it again"
     X_train, y_train, X_test, y_test = (_read(folder / file.name, file, mend) for file in FILES)
     return _scaled(X_train), y_train.astype(np.int64), _scaled(X_test), y_test.astype(np.int64)
 
@@ -101,12 +103,16 @@ def _scaled(images: Array) -> Array:
     return images.reshape(-1, 784).astype(np.float32) / np.float32(255)
 
 
+def _wanted_folder() -> Path | None:
+    wanted = os.environ.get("NNKIT_DATA")
+    return Path(wanted).expanduser() if wanted else None
+
+
 def _find_folder() -> Path:
     """Return a folder that holds all four files, after a download if need be."""
     looked = []
-    wanted = os.environ.get("NNKIT_DATA")
-    if wanted:
-        folder = Path(wanted).expanduser()
+    folder = _wanted_folder()
+    if folder is not None:
         missing = [file.name for file in FILES if not (folder / file.name).is_file()]
         if not missing:
             return folder
@@ -153,16 +159,16 @@ def _download(file: IdxFile, scratch: Path, cache: Path, looked: list[str]) -> N
                     downloader=pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT),
                 )
             )
-            _read(path, file, "nothing was kept")
+            _read(path, file)
         except MnistFileError as error:
             failures.append(f"{mirror}: {error}")
             (scratch / file.name).unlink(missing_ok=True)
         except OSError as error:  # What requests raises for every failure of the network is one of these.
-            if error.filename is not None:  # A local file: the disk is full, or read-only.
+            if error.errno is not None:  # A local file: the disk is full, or read-only.
                 raise
             failures.append(f"{mirror}: {type(error).__name__}")
         else:
-            os.replace(path, cache / file.name)
+            path.replace(cache / file.name)
             return
     raise _unavailable([*looked, f"downloading {file.name} failed at every mirror ({'; '.join(failures)})"])
 
@@ -177,20 +183,21 @@ def _unavailable(reasons: list[str]) -> MnistUnavailableError:
     )
 
 
-def _read(path: Path, file: IdxFile, mend: str) -> Array:
+def _read(path: Path, file: IdxFile, mend: str = "") -> Array:
     """Return the bytes of a file behind its header, once all of it is what it must be."""
+    packed = path.read_bytes()
 
     def fail(what: str) -> MnistFileError:
-        return MnistFileError(f"{path} {what}; to mend it, {mend}" if mend != "nothing was kept" else f"{file.name} {what}")
+        return MnistFileError(f"{path} {what}; to mend it, {mend}" if mend else f"{file.name} {what}")
 
+    if not packed.startswith(b"\x1f\x8b"):
+        start = packed[:64].lstrip()
+        kind = "a web page" if start.startswith(b"<") else f"something that starts with {start[:16]!r}"
+        raise fail(f"is not a gzip file but {kind if packed else 'empty'}")
     try:
-        contents = gzip.decompress(path.read_bytes())
-    except gzip.BadGzipFile:
-        start = path.read_bytes()[:64].lstrip()
-        kind = "a web page" if start[:1] == b"<" else f"something that starts with {start[:16]!r}"
-        raise fail(f"is not a gzip file but {kind}") from None
-    except (EOFError, zlib.error):
-        raise fail(f"is truncated or damaged: its {path.stat().st_size:,} bytes cannot be decompressed") from None
+        contents = gzip.decompress(packed)
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        raise fail(f"is truncated or damaged: its {len(packed):,} bytes cannot be decompressed") from None
     magic = struct.unpack(">i", contents[:4])[0] if len(contents) >= 4 else None
     if magic != file.magic:
         found = f"{_KINDS[magic]} (magic number {magic})" if magic in _KINDS else f"magic number {magic}"

@@ -21,7 +21,7 @@ from nnkit.module import Module
 
 @dataclass(frozen=True)
 class GradientCheck:
-    """The comparison for one array: the input, or one parameter.
+    r"""The comparison for one array: the input, or one parameter.
 
     Attributes
     ----------
@@ -32,14 +32,14 @@ class GradientCheck:
     n_checked : int
         How many of its entries were compared.
     max_absolute_error, max_relative_error : float
-        The largest of :math:`|a - n|` and of :math:`|a - n| / \\max(|a|, |n|)` over those entries, where a is the
-        analytic and n the numeric gradient (0 where both are 0).
+        The largest of :math:`|a - n|` and of :math:`|a - n| / \max(|a|, |n|)` over those entries, where a is the
+        analytic and n the numeric gradient (0 where both are 0, infinite where one is NaN or infinite).
     worst_index : tuple of int
         The entry that comes closest to failing, or fails by most.
     analytic, numeric : float
         The two gradients at `worst_index`.
     passed : bool
-        Whether every entry satisfies :math:`|a - n| \\le` atol + rtol :math:`\\max(|a|, |n|)`.
+        Whether every entry satisfies :math:`|a - n| \le` atol + rtol :math:`\max(|a|, |n|)`.
     """
 
     name: str
@@ -104,8 +104,8 @@ def check_gradients(
     r"""Compare a module's gradients, for its input and each parameter, with central differences in float64.
 
     The number that is differentiated is ``loss(module(x), target)``, or without a loss :math:`\sum_i u_i y_i` with a
-    random :math:`u` that is not ones, since ones hide errors that cancel. The module is copied first: its values,
-    gradients and saved state stay as they are. Random numbers that it draws are the same in every evaluation.
+    random :math:`u` that is not ones, since ones hide errors that cancel. Module and loss are copied first: their
+    values, gradients and saved state stay as they are. Random numbers drawn are the same in every evaluation.
 
     Parameters
     ----------
@@ -144,6 +144,7 @@ def check_gradients(
     rng = np.random.default_rng(rng)
     module = copy.deepcopy(module).astype(np.float64)
     module.needs_input_grad = True
+    loss = copy.deepcopy(loss)
     x = np.array(finite_array("x", x, np.float64))
     generators = [(generator, generator.bit_generator.state) for generator in _generators(module)]
 
@@ -153,7 +154,7 @@ def check_gradients(
         return module.forward(x)
 
     output = forward()
-    upstream = rng.standard_normal(output.shape) if loss is None else None
+    upstream = rng.standard_normal(output.shape)
 
     def value() -> float:
         output = forward()
@@ -178,12 +179,16 @@ def check_gradients(
 
 def numeric_gradient(value: Callable[[], float], data: Array, index: tuple[int, ...], eps: float) -> float:
     """Return the central difference of ``value()`` with respect to one entry of `data`, which is put back after."""
+    if data.dtype.kind != "f":
+        raise TypeError(f"data must be a floating-point array, since eps is added to it; got dtype {data.dtype}")
     kept = data[index]
-    data[index] = kept + eps
-    above = value()
-    data[index] = kept - eps
-    below = value()
-    data[index] = kept
+    try:
+        data[index] = kept + eps
+        above = value()
+        data[index] = kept - eps
+        below = value()
+    finally:
+        data[index] = kept
     return (above - below) / (2 * eps)
 
 
@@ -206,11 +211,13 @@ def _compare(
         return GradientCheck(name, data.shape, 0, 0.0, 0.0, (), 0.0, 0.0, True)
     analytic = np.array([grad[index] for index in indices])
     numeric = np.array([numeric_gradient(value, data, index, eps) for index in indices])
-    error = np.abs(analytic - numeric)
+    with np.errstate(invalid="ignore"):
+        error = np.abs(analytic - numeric)
     size = np.maximum(np.abs(analytic), np.abs(numeric))
-    allowed = atol + rtol * size
-    # A NaN on either side is the worst failure there is, and must not vanish in a maximum.
-    excess = np.where(np.isnan(error), np.inf, error / allowed)
+    # A NaN or an infinity on either side is the worst failure there is, and must not vanish in a maximum.
+    broken = ~np.isfinite(error)
+    error[broken], size[broken] = np.inf, 1.0
+    excess = error / (atol + rtol * size)
     worst = int(excess.argmax())
     relative = np.divide(error, size, out=np.zeros_like(error), where=size > 0)
     return GradientCheck(

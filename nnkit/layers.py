@@ -1,5 +1,7 @@
 """Layers: modules with weights, and modules that only change a shape."""
 
+# mypy: disable-error-code="no-any-return"
+# (NumPy's stubs type arithmetic on arrays as Any.)
 from __future__ import annotations
 
 from typing import Any

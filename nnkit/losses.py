@@ -38,17 +38,19 @@ class Loss(ABC):
         ValueError
             If the batch is empty, the shapes do not fit, or the targets are out of range or not finite.
         FloatingPointError
-            If `pred` holds a NaN: the training has diverged, or its data was bad.
+            If the loss is NaN, because `pred` is not finite: the training has diverged, or its data was bad.
         """
         pred = float_array("pred", pred)
         if pred.size == 0:
-            raise ValueError(f"pred must hold at least one prediction, since the loss is a mean; got shape {pred.shape}")
+            raise ValueError(
+                f"pred must hold at least one prediction, since the loss is a mean; got shape {pred.shape}"
+            )
         value, saved = self._value(pred, target)
         if value != value:
             finite_array("target", target)
             raise FloatingPointError(
-                f"pred must be free of NaN; got {int(np.isnan(pred).sum())} NaN of {pred.size} values, "
-                "and so the loss is NaN"
+                f"pred must be finite; got {int((~np.isfinite(pred)).sum())} NaN or infinite of {pred.size} values, "
+                f"the loss is NaN, and so the training has diverged or its data was bad"
             )
         self._saved = saved
         return value
@@ -110,10 +112,7 @@ class CrossEntropyLoss(Loss):
         shifted = shifted - shifted.max(axis=0)
         exponentials = np.exp(shifted)
         normalizer = exponentials.sum(axis=0)
-        if target.ndim == 1:
-            picked = shifted[target, np.arange(len(target))]
-        else:
-            picked = (target.T * shifted).sum(axis=0)
+        picked = shifted[target, np.arange(len(target))] if target.ndim == 1 else (target.T * shifted).sum(axis=0)
         value = float((np.log(normalizer) - picked).sum(dtype=np.float64)) / len(pred)
         return value, (exponentials, normalizer, target)
 
@@ -139,8 +138,12 @@ class CrossEntropyLoss(Loss):
             return target
         if target.shape == (n, k):
             target = finite_array("target", target, pred.dtype)
-            if target.min() < 0 or np.abs(target.sum(axis=1, dtype=np.float64) - 1).max() > 1e-3:
-                raise ValueError("target must hold probabilities in each row, at least 0 and with sum 1; it does not")
+            sums = target.sum(axis=1, dtype=np.float64)
+            if target.min() < 0 or np.abs(sums - 1).max() > 1e-3:
+                raise ValueError(
+                    "target must hold probabilities in each row, at least 0 and with sum 1; "
+                    f"got values from {target.min():g} and sums from {sums.min():g} to {sums.max():g}"
+                )
             return target
         raise ValueError(
             f"target must hold {n} integer classes, or probabilities of shape {(n, k)}, for pred of shape {(n, k)}; "

@@ -1,12 +1,14 @@
 """Metrics: numbers that say how good predictions are, and numbers that summarize many runs."""
 
+# mypy: disable-error-code="no-any-return"
+# (NumPy's stubs type arithmetic on arrays as Any.)
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
 
-from nnkit._checks import Array, float_array, same_shape, whole_number
+from nnkit._checks import Array, finite_array, same_shape, whole_number
 
 
 def predicted_classes(pred: Any, threshold: float | None = None) -> Array:
@@ -44,6 +46,8 @@ def _classes(pred: Any, target: Any, threshold: float | None) -> tuple[Array, Ar
     same_shape("target", target, predicted.shape, "the predicted classes")
     if not len(predicted):
         raise ValueError("pred must hold at least one prediction; got none")
+    if target.dtype.kind == "f" and (target != np.floor(target)).any():
+        raise ValueError(f"target must hold classes; got values such as {target[target != np.floor(target)][0]}")
     return predicted, target.astype(np.int64)
 
 
@@ -94,11 +98,11 @@ def interquartile_mean(values: Any, axis: int = 0) -> Array:
     Parameters
     ----------
     values : array_like
-        At least one value along `axis`; NaN is not allowed.
+        At least one value along `axis`; NaN and infinities are not allowed.
     axis : int, default 0
         The axis of the runs.
     """
-    ordered = np.sort(float_array("values", values, np.float64), axis=axis)
+    ordered = np.sort(finite_array("values", values, np.float64), axis=axis)
     n = ordered.shape[axis]
     if n == 0:
         raise ValueError("values must hold at least one run; got none")

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from nnkit._checks import Array, float_array, same_shape
+from nnkit._checks import Array, finite_array, float_array, same_shape
 
 
 class Parameter:
@@ -30,9 +30,11 @@ class Parameter:
     """
 
     __slots__ = ("_grad", "_grad_is_zero", "data")
+    _grad: Array
+    _grad_is_zero: bool
 
     def __init__(self, data: Any) -> None:
-        self.data = np.array(float_array("data", data))
+        self.data: Array = np.array(float_array("data", data))
         self.grad = np.zeros_like(self.data)
 
     @property
@@ -44,6 +46,7 @@ class Parameter:
 
     @grad.setter
     def grad(self, value: Array) -> None:
+        same_shape("grad", value, self.data.shape, "data")
         self._grad = value
         self._grad_is_zero = False
 
@@ -191,13 +194,17 @@ class Module(ABC):
         KeyError
             If names are missing or unexpected and `strict` is true.
         ValueError
-            If a shape differs, or a value is not finite.
+            If a shape differs, or a value is not finite in the parameter's dtype.
         """
         own = dict(self.named_parameters())
         missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
         if strict and (missing or unexpected):
             raise KeyError(f"state does not match {type(self).__name__}: missing {missing}, unexpected {unexpected}")
-        common = {name: float_array(f"state[{name!r}]", state[name]) for name in own if name in state}
+        common = {
+            name: finite_array(f"state[{name!r}]", state[name], parameter.data.dtype)
+            for name, parameter in own.items()
+            if name in state
+        }
         for name, value in common.items():
             same_shape(f"state[{name!r}]", value, own[name].data.shape, "the parameter")
         for name, value in common.items():
@@ -228,12 +235,15 @@ class Sequential(Module):
     """
 
     def __init__(self, *modules: Module) -> None:
-        for i, module in enumerate(modules):
+        given: tuple[Any, ...] = modules
+        for i, module in enumerate(given):
             if not isinstance(module, Module):
                 hint = f"; write {module.__name__}() with parentheses" if isinstance(module, type) else ""
                 raise TypeError(f"modules[{i}] must be a Module; got {module!r}{hint}")
         if len({id(module) for module in modules}) != len(modules):
-            raise ValueError("modules holds the same object twice; make a second module, since each saves its own forward pass")
+            raise ValueError(
+                "modules holds the same object twice; make a second module, since each saves its own forward pass"
+            )
         self.modules = list(modules)
 
     def forward(self, x: Array) -> Array:
@@ -242,14 +252,17 @@ class Sequential(Module):
         return x
 
     def backward(self, grad: Array) -> Any:
-        for module in reversed(self.modules):
-            grad = module.backward(grad)
-            if grad is None:  # The first layer with parameters was told that nobody needs dL/dx.
+        passed: Any = grad
+        for i, module in reversed(list(enumerate(self.modules))):
+            passed = module.backward(passed)
+            if passed is None:  # The first layer with parameters was told that nobody needs dL/dx.
+                if any(earlier.parameters() for earlier in self.modules[:i]):
+                    raise TypeError(f"modules[{i}], {module!r}, must return dL/dx from backward; got None")
                 break
-        return grad
+        return passed
 
     @property
-    def needs_input_grad(self) -> bool:  # type: ignore[override]
+    def needs_input_grad(self) -> bool:
         first = self._first_with_parameters()
         return first is None or first.needs_input_grad
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit._checks import Array, number, same_shape
+from nnkit._checks import Array, finite_array, number, same_shape
 from nnkit.module import Parameter
 
 
@@ -73,7 +73,7 @@ class Optimizer(ABC):
     def _flatten(self) -> tuple[Array, Array]:
         """Copy all parameters into two flat arrays, and let each `Parameter` hold views of them."""
         data = np.concatenate([parameter.data.ravel() for parameter in self.params])
-        grad = np.concatenate([parameter.grad.ravel() for parameter in self.params])
+        grad = np.concatenate([parameter.grad.ravel() for parameter in self.params], dtype=data.dtype)
         start = 0
         for parameter in self.params:
             shape, stop = parameter.data.shape, start + parameter.data.size
@@ -109,16 +109,17 @@ class Optimizer(ABC):
         KeyError
             If a name is missing or unexpected.
         ValueError
-            If an array has another size.
+            If an array has another size, or a value is not finite. Nothing is changed unless all of it fits.
         """
         expected = {"lr", "steps", *self._state_names}
         if set(state) != expected:
             raise KeyError(f"state must hold {sorted(expected)} for {type(self).__name__}; got {sorted(state)}")
-        for name in self._state_names:
-            same_shape(f"state[{name!r}]", np.asarray(state[name]), self._data.shape, "all parameters together")
+        arrays = {name: finite_array(f"state[{name!r}]", state[name], self._data.dtype) for name in self._state_names}
+        for name, array in arrays.items():
+            same_shape(f"state[{name!r}]", array, self._data.shape, "all parameters together")
         self.lr, self.steps = float(state["lr"]), int(state["steps"])
-        for name in self._state_names:
-            getattr(self, name)[...] = state[name]
+        for name, array in arrays.items():
+            getattr(self, name)[...] = array
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(lr={self.lr})"

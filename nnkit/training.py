@@ -21,7 +21,7 @@ Metrics = Mapping[str, Metric] | Sequence[Metric] | None
 
 
 class DivergenceWarning(RuntimeWarning):
-    """Training stopped because its loss was no longer a finite number."""
+    """Training stopped because its loss or its weights were no longer finite numbers."""
 
 
 class Scheduler(Protocol):
@@ -116,7 +116,7 @@ class EarlyStopping(Callback):
     best_epoch : int
         The epoch of the best value, counted from 1; 0 before there is one.
     best_value : float
-        That value.
+        That value; NaN before there is one.
     """
 
     def __init__(
@@ -134,6 +134,9 @@ class EarlyStopping(Callback):
         self.min_delta = number("min_delta", min_delta, least=0)
         self.mode = mode
         self.restore_best = restore_best
+
+        self.best_epoch = 0
+        self.best_value = math.nan
 
     def on_train_begin(self, state: TrainingState) -> None:
         self.best_value = math.inf if self.mode == "min" else -math.inf
@@ -227,7 +230,7 @@ def fit(
     Warns
     -----
     DivergenceWarning
-        If the loss is no longer finite; training stops, and ``history.stop_reason`` says when.
+        If the loss or the weights are no longer finite; training stops, and ``history.stop_reason`` says when.
     """
     epochs = whole_number("epochs", epochs, least=1)
     batch_size = whole_number("batch_size", batch_size, least=1)
@@ -249,12 +252,14 @@ def fit(
             model.train()
             record = _train_epoch(model, loss, optimizer, X, y, batch_size, named_metrics, rng)
             model.eval()
-            diverged = not math.isfinite(record["loss"])
+            diverged = not (math.isfinite(record["loss"]) and _has_finite_weights(model))
             if validation_data is not None:
                 scores = dict.fromkeys(["loss", *named_metrics], math.nan)
                 if not diverged:
                     try:
-                        scores = evaluate(model, loss, *validation_data, metrics=named_metrics)
+                        with np.errstate(over="ignore", invalid="ignore"):
+                            scores = evaluate(model, loss, *validation_data, metrics=named_metrics)
+                        diverged = not math.isfinite(scores["loss"])
                     except FloatingPointError:
                         diverged = True
                 record |= {f"val_{name}": value for name, value in scores.items()}
@@ -263,7 +268,7 @@ def fit(
                 bar.update()
                 bar.set_postfix({name: f"{value:.4g}" for name, value in record.items() if name != "seconds"})
             if diverged:
-                history.stop_reason = f"diverged in epoch {state.epoch}: its loss is no longer finite"
+                history.stop_reason = f"diverged in epoch {state.epoch}: its loss or its weights are no longer finite"
                 warnings.warn(
                     f"training {history.stop_reason}; a smaller learning rate than {optimizer.lr:g} may help",
                     DivergenceWarning,
@@ -271,7 +276,8 @@ def fit(
                 )
                 break
             # Every callback sees every epoch, also where one of them has asked to stop.
-            if any([callback.on_epoch_end(state) for callback in callbacks]):
+            wishes = [callback.on_epoch_end(state) for callback in callbacks]
+            if any(wishes):
                 history.stop_reason = history.stop_reason or f"a callback stopped it after epoch {state.epoch}"
                 break
             if scheduler is not None:
@@ -315,9 +321,10 @@ def _train_epoch(
                 batch_loss = loss(pred, y_batch)
             except FloatingPointError:
                 batch_loss = math.nan
-            totals["loss"] += batch_loss * len(batch)
             if not math.isfinite(batch_loss):
+                totals = dict.fromkeys(totals, math.nan)
                 break
+            totals["loss"] += batch_loss * len(batch)
             for name, metric in metrics.items():
                 totals[name] += metric(pred, y_batch) * len(batch)
             model.backward(loss.backward())
@@ -367,6 +374,10 @@ def evaluate(model: Module, loss: Loss, X: Any, y: Any, *, metrics: Metrics = No
     return {"loss": loss(pred, y)} | {name: metric(pred, y) for name, metric in _named(metrics).items()}
 
 
+def _has_finite_weights(model: Module) -> bool:
+    return all(np.isfinite(parameter.data).all() for parameter in model.parameters())
+
+
 def _dtype(model: Module) -> np.dtype[Any] | None:
     parameters = model.parameters()
     return parameters[0].data.dtype if parameters else None
@@ -388,10 +399,17 @@ def _training_data(model: Module, X: Any, y: Any, X_name: str, y_name: str) -> t
 def _named(metrics: Metrics) -> dict[str, Metric]:
     if metrics is None:
         return {}
-    named = dict(metrics) if isinstance(metrics, Mapping) else {metric.__name__: metric for metric in metrics}
+    if isinstance(metrics, Mapping):
+        named = dict(metrics)
+    else:
+        functions: list[Any] = list(metrics)
+        names = [getattr(function, "__name__", "") for function in functions]
+        if not all(names) or len(set(names)) < len(names):
+            raise ValueError(f"metrics must be a dict where functions lack names of their own; got {functions}")
+        named = dict(zip(names, functions, strict=True))
     for name in named:
-        if name in ("loss", "seconds"):
-            raise ValueError(f"metrics must not use the name {name!r}, which the history has already")
+        if name in ("loss", "seconds") or name.startswith("val_"):
+            raise ValueError(f"metrics must not use the name {name!r}, which the history needs itself")
     return named
 
 

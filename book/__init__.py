@@ -1,0 +1,1 @@
+"""The book: chapters as notebooks, the experiments behind them, and what they measured."""

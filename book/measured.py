@@ -1,0 +1,103 @@
+"""What the chapters use to report: the style of the figures, committed results, claims and the comparison table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import Markdown
+from scipy import stats
+
+_BOOK = Path(__file__).resolve().parent
+
+
+class ClaimError(AssertionError):
+    """What was claimed does not hold in the numbers."""
+
+
+def use_style() -> None:
+    """Draw every figure from here on in the book's style."""
+    plt.style.use(_BOOK / "figures.mplstyle")
+
+
+def load_result(name: str) -> dict[str, Any]:
+    """Return what the experiment of that name measured: its ``rows``, ``setup`` and ``provenance``."""
+    path = _BOOK / "results" / f"{name}.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no result {name!r}; python -m book.experiments.{name} makes it")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def interval(values: Any, confidence: float = 0.95) -> tuple[float, float, float]:
+    """Return an estimate over runs, and the two ends of its confidence interval.
+
+    Parameters
+    ----------
+    values : array_like, shape (n_runs,)
+        One number a run: the estimate is the median, its interval the percentile bootstrap's with a fixed seed. Or one
+        truth value a run: the estimate is the share of true ones, its interval Wilson's.
+    confidence : float, default 0.95
+        The share of such intervals that contain the true value.
+    """
+    values = np.asarray(values)
+    if values.ndim != 1 or len(values) < 2:
+        raise ValueError(f"values must hold one number for each of at least two runs; got shape {values.shape}")
+    if values.dtype == bool:
+        share = stats.binomtest(int(values.sum()), len(values))
+        low, high = share.proportion_ci(confidence, method="wilson")
+        return float(values.mean()), float(low), float(high)
+    draws = np.random.default_rng(0).choice(values, (9999, len(values)))
+    tail = 50 * (1 - confidence)
+    low, high = np.percentile(np.median(draws, axis=1), [tail, 100 - tail])
+    return float(np.median(values)), float(low), float(high)
+
+
+def claim(sentence: str, values: Any, *, above: float | None = None, below: float | None = None) -> Markdown:
+    """Assert a comparison, and return the sentence that states it with its numbers.
+
+    The whole confidence interval must lie on the claimed side, not only the estimate. For a comparison of two kinds
+    of run, give the differences and ``above=0``.
+
+    Parameters
+    ----------
+    sentence : str
+        With places for ``{estimate}``, ``{low}``, ``{high}`` and ``{runs}``, formatted as in ``str.format``.
+    values : array_like, shape (n_runs,)
+        As `interval` takes them.
+    above, below : float, optional
+        The bounds that are claimed; at least one.
+
+    Raises
+    ------
+    ClaimError
+        If the interval is not inside the bounds.
+    """
+    if above is None and below is None:
+        raise ValueError("above or below must say what is claimed; got neither")
+    estimate, low, high = interval(values)
+    text = sentence.format(estimate=estimate, low=low, high=high, runs=len(np.asarray(values)))
+    if (above is not None and not low > above) or (below is not None and not high < below):
+        bounds = " and ".join(
+            f"{word} {bound:g}" for word, bound in (("above", above), ("below", below)) if bound is not None
+        )
+        raise ClaimError(f"{text} — does not hold: the interval {low:.6g} to {high:.6g} is not {bounds}")
+    return Markdown(f"**Claim, checked.** {text}")
+
+
+def reported_and_measured(rows: Sequence[tuple[str, str, str, bool, str]]) -> Markdown:
+    """Return the table that closes each experiment.
+
+    Parameters
+    ----------
+    rows : sequence of (what, reported, measured, holds, why)
+        `holds` is a comparison made by code; it becomes the verdict.
+    """
+    lines = ["| What | Reported | Measured here | Verdict | Why |", "|---|---|---|---|---|"]
+    for what, reported, measured, holds, why in rows:
+        verdict = "replicated" if holds else "did not replicate"
+        lines.append(f"| {what} | {reported} | {measured} | **{verdict}** | {why} |")
+    return Markdown("\n".join(lines))
