@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -38,10 +39,16 @@ def interval(values: Any, confidence: float = 0.95) -> tuple[float, float, float
     Parameters
     ----------
     values : array_like, shape (n_runs,)
-        One number a run: the estimate is the median, its interval the percentile bootstrap's with a fixed seed. Or one
-        truth value a run: the estimate is the share of true ones, its interval Wilson's.
+        One number a run: the estimate is the median, its interval runs between two of the sorted values and holds
+        whatever the distribution. Or one truth value a run: the estimate is the share of true ones, its interval
+        Wilson's.
     confidence : float, default 0.95
-        The share of such intervals that contain the true value.
+        The share of such intervals that contain the true value, at the least.
+
+    Raises
+    ------
+    ValueError
+        If there are too few runs for an interval: a median needs six for 95 %.
     """
     values = np.asarray(values)
     if values.ndim != 1 or len(values) < 2:
@@ -50,9 +57,11 @@ def interval(values: Any, confidence: float = 0.95) -> tuple[float, float, float
         share = stats.binomtest(int(values.sum()), len(values))
         low, high = share.proportion_ci(confidence, method="wilson")
         return float(values.mean()), float(low), float(high)
-    draws = np.random.default_rng(0).choice(values, (9999, len(values)))
-    tail = 50 * (1 - confidence)
-    low, high = np.percentile(np.median(draws, axis=1), [tail, 100 - tail])
+    low, high = stats.quantile_test(values, p=0.5).confidence_interval(confidence)
+    if np.isnan(low) or np.isnan(high):
+        raise ValueError(
+            f"values must hold more runs for a {confidence:.0%} interval of their median; got {len(values)}"
+        )
     return float(np.median(values)), float(low), float(high)
 
 
@@ -85,19 +94,24 @@ def claim(sentence: str, values: Any, *, above: float | None = None, below: floa
             f"{word} {bound:g}" for word, bound in (("above", above), ("below", below)) if bound is not None
         )
         raise ClaimError(f"{text} — does not hold: the interval {low:.6g} to {high:.6g} is not {bounds}")
-    return Markdown(f"**Claim, checked.** {text}")
+    return Markdown(f"**Claim, checked.** {_spaced(text)}")
 
 
-def reported_and_measured(rows: Sequence[tuple[str, str, str, bool, str]]) -> Markdown:
+def reported_and_measured(rows: Sequence[tuple[str, str, str, bool | str, str]]) -> Markdown:
     """Return the table that closes each experiment.
 
     Parameters
     ----------
     rows : sequence of (what, reported, measured, holds, why)
-        `holds` is a comparison made by code; it becomes the verdict.
+        `holds` is what a comparison made by code gave: whether it replicates, or ``"better"``.
     """
     lines = ["| What | Reported | Measured here | Verdict | Why |", "|---|---|---|---|---|"]
     for what, reported, measured, holds, why in rows:
-        verdict = "replicated" if holds else "did not replicate"
+        verdict = holds if holds == "better" else "replicated" if holds else "did not replicate"
         lines.append(f"| {what} | {reported} | {measured} | **{verdict}** | {why} |")
-    return Markdown("\n".join(lines))
+    return Markdown(_spaced("\n".join(lines)))
+
+
+def _spaced(text: str) -> str:
+    """Put the thin space before each % that the rest of the book has, and str.format does not."""
+    return re.sub(r"(?<=\d)\s?%", "\N{NARROW NO-BREAK SPACE}%", text)

@@ -1,7 +1,5 @@
 """Activations: the functions between the linear maps, without which a deep network would be one linear map."""
 
-# mypy: disable-error-code="no-any-return"
-# (NumPy's stubs type arithmetic on arrays as Any.)
 from __future__ import annotations
 
 import numpy as np

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
 from typing import Any
 
-
 MAX_BYTES = 600_000
 """The largest HTML that a lab may put on a page."""
 
@@ -26,7 +25,8 @@ align-items:center;margin:.5rem 0}
 .nnkit-lab-controls input{width:100%;min-width:0;margin:0;min-height:1.5rem}
 .nnkit-lab-controls output{font-variant-numeric:tabular-nums}
 .nnkit-lab img{display:block;max-width:100%;height:auto;background:#fff;border-radius:4px}
-@media(max-width:480px){.nnkit-lab-controls{grid-template-columns:1fr 5.5rem}.nnkit-lab-controls label{grid-column:1/-1}}
+@media(max-width:480px){.nnkit-lab-controls{grid-template-columns:1fr 5.5rem}
+.nnkit-lab-controls label{grid-column:1/-1}}
 """
 
 
@@ -223,13 +223,15 @@ def _picture(figure: Any) -> bytes:
     from PIL import Image
 
     if not isinstance(figure, Figure):
-        raise TypeError(f"the lab's function must return a Matplotlib figure, or a figure and a sentence; got {figure!r}")
+        raise TypeError(
+            f"the lab's function must return a Matplotlib figure, or a figure and a sentence; got {figure!r}"
+        )
     drawn, packed = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=100, facecolor="white")
     plt.close(figure)
-    # 64 colours are enough for lines, text and shades, and halve the size.
-    image = Image.open(drawn).convert("RGB").quantize(64, dither=Image.Dither.NONE)
-    image.convert("RGB").save(packed, format="webp", lossless=True, quality=100, method=4)
+    # 32 colours are enough for lines, text and shades, and a third of the size.
+    image = Image.open(drawn).convert("RGB").quantize(32, dither=Image.Dither.NONE)
+    image.convert("RGB").save(packed, format="webp", lossless=True, quality=75, method=4)
     return packed.getvalue()
 
 

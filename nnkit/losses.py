@@ -18,7 +18,7 @@ from nnkit.activations import sigmoid
 class Loss(ABC):
     """The common interface of the losses.
 
-    A subclass defines `_value`, which returns the loss and whatever the gradient needs, and `_gradient`.
+    A subclass defines `value` and `gradient`.
     """
 
     _saved: tuple[Any, ...] | None = None
@@ -45,12 +45,12 @@ class Loss(ABC):
             raise ValueError(
                 f"pred must hold at least one prediction, since the loss is a mean; got shape {pred.shape}"
             )
-        value, saved = self._value(pred, target)
+        value, saved = self.value(pred, target)
         if value != value:
             finite_array("target", target)
             raise FloatingPointError(
                 f"pred must be finite; got {int((~np.isfinite(pred)).sum())} NaN or infinite of {pred.size} values, "
-                f"the loss is NaN, and so the training has diverged or its data was bad"
+                "the loss is NaN, and so the training has diverged or its data was bad"
             )
         self._saved = saved
         return value
@@ -62,13 +62,15 @@ class Loss(ABC):
                 f"{type(self).__name__}.backward has nothing to work on: call the loss first, once for each backward"
             )
         saved, self._saved = self._saved, None
-        return self._gradient(*saved)
+        return self.gradient(*saved)
 
     @abstractmethod
-    def _value(self, pred: Array, target: Array) -> tuple[float, tuple[Any, ...]]: ...
+    def value(self, pred: Array, target: Array) -> tuple[float, tuple[Any, ...]]:
+        """Return the loss, and a tuple of whatever `gradient` needs."""
 
     @abstractmethod
-    def _gradient(self, *saved: Any) -> Array: ...
+    def gradient(self, *saved: Any) -> Array:
+        """Return dL/dpred from the entries of that tuple."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -81,13 +83,13 @@ class MSELoss(Loss):
     compare every prediction with every target. The gradient is :math:`\frac{2}{N} (\hat y - y)`.
     """
 
-    def _value(self, pred: Array, target: Array) -> tuple[float, tuple[Any, ...]]:
+    def value(self, pred: Array, target: Array) -> tuple[float, tuple[Any, ...]]:
         target = float_array("target", target, pred.dtype)
         same_shape("target", target, pred.shape, "pred")
         difference = pred - target
         return float(np.square(difference).sum(dtype=np.float64)) / difference.size, (difference,)
 
-    def _gradient(self, difference: Array) -> Array:
+    def gradient(self, difference: Array) -> Array:
         return difference * (2 / difference.size)
 
 
@@ -103,34 +105,41 @@ class CrossEntropyLoss(Loss):
     overflow nor take the logarithm of zero. Its gradient is :math:`(\mathrm{softmax}(z) - t) / n`.
     """
 
-    def _value(self, pred: Array, target: Array) -> tuple[float, tuple[Any, ...]]:
+    def value(self, pred: Array, target: Array) -> tuple[float, tuple[Any, ...]]:
         if pred.ndim != 2:
             raise ValueError(f"pred must hold logits of shape (n, k); got shape {pred.shape}")
         target = self._checked(pred, np.asarray(target))
         # From here on one column a sample, (k, n): NumPy reduces over the few classes much faster that way.
-        shifted = np.ascontiguousarray(pred.T)
-        shifted = shifted - shifted.max(axis=0)
-        exponentials = np.exp(shifted)
-        normalizer = exponentials.sum(axis=0)
-        picked = shifted[target, np.arange(len(target))] if target.ndim == 1 else (target.T * shifted).sum(axis=0)
-        value = float((np.log(normalizer) - picked).sum(dtype=np.float64)) / len(pred)
-        return value, (exponentials, normalizer, target)
-
-    def _gradient(self, exponentials: Array, normalizer: Array, target: Array) -> Array:
-        n = len(normalizer)
-        grad = exponentials / normalizer
+        shifted = pred.T.copy()
+        shifted -= np.maximum.reduce(shifted)
         if target.ndim == 1:
-            grad[target, np.arange(n)] -= 1
+            right = (target, np.arange(len(target)))  # Where the right classes stand.
+            picked = shifted[right]
         else:
-            grad -= target.T
-        grad /= n
+            right = None
+            picked = (target.T * shifted).sum(axis=0)
+        exponentials = np.exp(shifted, out=shifted)
+        normalizer = np.add.reduce(exponentials)
+        value = float((np.log(normalizer) - picked).sum(dtype=np.float64)) / len(pred)
+        return value, (exponentials, normalizer, target, right)
+
+    def gradient(
+        self, exponentials: Array, normalizer: Array, target: Array, right: tuple[Array, Array] | None
+    ) -> Array:
+        n = len(normalizer)
+        grad = exponentials
+        grad /= normalizer * n  # softmax(z) / n
+        if right is not None:
+            grad[right] -= 1 / n
+        else:
+            grad -= target.T / n
         return grad.T
 
     def _checked(self, pred: Array, target: Array) -> Array:
         n, k = pred.shape
         if target.shape == (n,) and target.dtype.kind in "iu":
             # Read as unsigned, a negative class is a huge one: one pass finds both ends.
-            if target.astype(np.int64, copy=False).view(np.uint64).max() >= k:
+            if np.maximum.reduce(target.astype(np.int64, copy=False).view(np.uint64)) >= k:
                 raise ValueError(
                     f"target must hold classes from 0 to {k - 1}, since pred has {k} columns; "
                     f"got values from {target.min()} to {target.max()}"
@@ -162,7 +171,7 @@ class BCEWithLogitsLoss(Loss):
     :math:`(\sigma(z) - t) / N`.
     """
 
-    def _value(self, pred: Array, target: Array) -> tuple[float, tuple[Any, ...]]:
+    def value(self, pred: Array, target: Array) -> tuple[float, tuple[Any, ...]]:
         target = float_array("target", target, pred.dtype)
         same_shape("target", target, pred.shape, "pred")
         if target.min() < 0 or target.max() > 1:
@@ -170,5 +179,5 @@ class BCEWithLogitsLoss(Loss):
         terms = np.maximum(pred, 0) - pred * target + np.log1p(np.exp(-np.abs(pred)))
         return float(terms.sum(dtype=np.float64)) / terms.size, (pred, target)
 
-    def _gradient(self, pred: Array, target: Array) -> Array:
+    def gradient(self, pred: Array, target: Array) -> Array:
         return (sigmoid(pred) - target) / pred.size

@@ -1,7 +1,5 @@
 """Metrics: numbers that say how good predictions are, and numbers that summarize many runs."""
 
-# mypy: disable-error-code="no-any-return"
-# (NumPy's stubs type arithmetic on arrays as Any.)
 from __future__ import annotations
 
 from typing import Any

@@ -23,7 +23,8 @@ CLASS_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 CLASS_MARKERS = ("o", "s", "^", "D")
 """One marker a class, so that a grey print still tells them apart."""
 
-_PROBABILITY_COLORS = LinearSegmentedColormap.from_list("class 0 to class 1", ["#8FBDD9", "#F7F7F7", "#F0B48A"])
+# Eleven steps rather than a smooth ramp: the eye reads them as contour lines, and the picture packs much smaller.
+_PROBABILITY_COLORS = LinearSegmentedColormap.from_list("class 0 to 1", ["#8FBDD9", "#F7F7F7", "#F0B48A"], N=11)
 
 
 def loss_bands(
@@ -135,8 +136,10 @@ def decision_regions(
     if values.min() < 0.5 < values.max():
         ax.contour(across, up, values, levels=[0.5], colors="black", linewidths=1.2)
     for cls in (0, 1):
+        points = X[y == cls]
         ax.scatter(
-            *X[y == cls].T,
+            points[:, 0],
+            points[:, 1],
             s=18,
             color=CLASS_COLORS[cls],
             marker=CLASS_MARKERS[cls],

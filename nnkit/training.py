@@ -225,7 +225,7 @@ def fit(
     Raises
     ------
     ValueError
-        If the data is empty, not finite, or of unequal lengths.
+        If the data is empty, not finite, or of unequal lengths, or the optimizer is another model's.
 
     Warns
     -----
@@ -237,6 +237,8 @@ def fit(
     X, y = _training_data(model, X, y, "X", "y")
     if validation_data is not None:
         validation_data = _training_data(model, *validation_data, "validation_data[0]", "validation_data[1]")
+    if not {id(p) for p in optimizer.params} & {id(p) for p in model.parameters()}:
+        raise ValueError("optimizer must be made over the parameters of model; got one that shares none with it")
     named_metrics = _named(metrics)
     callbacks = list(callbacks)
     rng = np.random.default_rng(rng)

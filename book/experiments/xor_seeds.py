@@ -1,4 +1,4 @@
-"""Source B, tables 4 to 6: how often does the 2-4-1 network learn XOR, over 1,000 random starts? And narrower ones?"""
+"""Source B, tables 4 to 6: count how many random starts learn XOR, for the 2-4-1 network and for narrower ones."""
 
 from __future__ import annotations
 

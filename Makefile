@@ -1,0 +1,81 @@
+# Neural Networks from Scratch, Measured. `make` alone, or `make help`, lists what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The kernel of this environment, not one of the same name that the user has elsewhere.
+export JUPYTER_PREFER_ENV_PATH := 1
+export PYDEVD_DISABLE_FILE_VALIDATION := 1
+# One BLAS thread a process: these matrices are small, and threads that wait for each other are slower than one.
+export OPENBLAS_NUM_THREADS := 1
+export OMP_NUM_THREADS := 1
+export MKL_NUM_THREADS := 1
+
+CHAPTERS := $(wildcard book/part*/*.ipynb)
+PYTEST := $(BIN)/python -m pytest
+# One notebook stays on one worker: its cells depend on each other.
+NBVAL := $(PYTEST) -q -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout 120 -W default
+
+.PHONY: help env book test test-code test-notebooks lint lab notebooks experiments bench clean
+
+help: ## list what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | \
+	  while IFS='|' read -r name text; do printf '  %-18s %s\n' "$$name" "$$text"; done
+
+env: $(VENV)/installed ## make the environment in .venv, if there is none
+
+# The stamp is written last, so that an interrupted install is begun again.
+$(VENV)/installed: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; $$($(PYTHON) --version) is what PYTHON=$(PYTHON) gives." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+book: env ## build the site into _build/html
+	$(BIN)/jupyter-book build . -W -n --keep-going --quiet
+	@echo
+	@echo "The book is built. Open $(CURDIR)/_build/html/index.html in a browser,"
+	@echo "or run 'make lab' to read and run it in JupyterLab."
+
+test: book test-code test-notebooks ## run every test: the code's, the site's, and every notebook with and without MNIST
+	@echo
+	@echo "All tests passed. 'make lab' opens the chapters; 'make bench' measures the speed."
+
+test-code: env
+	$(PYTEST) -q -n 2 tests
+
+test-notebooks: env
+	$(NBVAL) $(CHAPTERS)
+	@echo "And again without MNIST, on the embedded digits:"
+	NNKIT_OFFLINE=1 NNKIT_DATA= XDG_CACHE_HOME=$(CURDIR)/_build/empty-cache \
+	  $(NBVAL) $$(grep -l load_mnist $(CHAPTERS))
+
+lint: env ## check style and types (ruff, mypy)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff format --check --line-length 84 $(CHAPTERS)
+	$(BIN)/mypy
+
+lab: env ## open the chapters in JupyterLab
+	$(BIN)/jupyter lab --notebook-dir=$(CURDIR) book/part1-foundations/01-linear-regression.ipynb
+
+notebooks: env ## run all chapters again, in place (or some: make notebooks ONLY="01 06")
+	$(BIN)/python -m book.execute $(ONLY)
+	@echo "Look at what changed with 'git diff --stat', then run 'make test'."
+
+experiments: env ## repeat the full-scale runs behind the results (or one: make experiments ONLY=xor_seeds)
+	@for name in $(or $(ONLY),$(patsubst book/experiments/%.py,%,$(filter-out %/__init__.py %/_run.py,$(wildcard book/experiments/*.py)))); do \
+	  $(BIN)/python -m book.experiments.$$name; done
+	@echo "The results are in book/results. Run 'make notebooks' to bring the chapters up to date."
+
+bench: env ## measure nnkit beside PyTorch, scikit-learn and the bare matrix products
+	$(BIN)/python -m benchmarks
+
+clean: ## remove the site and the environment
+	rm -rf _build $(VENV)

@@ -1,0 +1,88 @@
+"""Run chapters in place and stamp them: ``python -m book.execute [part of a name ...]``.
+
+A chapter is written back only if all of it ran. Its metadata then says which sources its outputs belong to (a test
+compares), and where they come from.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import importlib.metadata
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+import nnkit
+from book.experiments._run import processor, write_whole
+
+BOOK = Path(__file__).resolve().parent
+CELL_TIMEOUT = 120
+"""Seconds; a chapter as a whole should stay under 60."""
+
+
+def chapters(parts_of_names: list[str]) -> list[Path]:
+    """Return the chapters whose path contains one of the words, or all of them, in reading order."""
+    found = sorted(BOOK.glob("part*/*.ipynb"))
+    chosen = [path for path in found if not parts_of_names or any(word in str(path) for word in parts_of_names)]
+    if not chosen:
+        raise SystemExit(f"no chapter matches {parts_of_names}; there are {[path.stem for path in found]}")
+    return chosen
+
+
+def source_hash(notebook: nbformat.NotebookNode) -> str:
+    """Return a hash of the sources of the code cells, in order."""
+    sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    return hashlib.sha256("\0".join(sources).encode()).hexdigest()[:16]
+
+
+def execute(path: Path) -> float:
+    """Run one chapter and write it back; return the seconds that it took."""
+    notebook = nbformat.read(path, as_version=4)
+    started = time.perf_counter()
+    client = NotebookClient(
+        notebook,
+        timeout=CELL_TIMEOUT,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
+        store_widget_state=False,
+    )
+    client.execute()
+    seconds = time.perf_counter() - started
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)  # The times of each cell would change on every run.
+        for output in cell.get("outputs", []):
+            # A live widget is dead in a file, and its place hides the HTML that stands beside it.
+            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+    notebook.metadata = nbformat.NotebookNode(
+        kernelspec={"display_name": "Python 3", "language": "python", "name": "python3"},
+        language_info={"name": "python"},
+        nnkit={
+            "source_hash": source_hash(notebook),
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            "nnkit": nnkit.__version__,
+            "python": platform.python_version(),
+            "numpy": importlib.metadata.version("numpy"),
+            "processor": processor(),
+            "seconds": round(seconds, 1),
+        },
+    )
+    write_whole(path, nbformat.writes(notebook) + "\n")
+    return seconds
+
+
+def main() -> None:
+    """Run the chapters that the command line names."""
+    os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
+    for path in chapters(sys.argv[1:]):
+        print(f"{path.relative_to(BOOK)} ... ", end="", flush=True)
+        print(f"{execute(path):.1f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""The checks that every argument goes through: what passes, what is converted, and what the errors say."""
+
+import numpy as np
+import pytest
+
+from nnkit._checks import finite_array, float_array, number, same_shape, whole_number
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_floating_point_arrays_are_returned_as_they_are(dtype):
+    array = np.ones(3, dtype=dtype)
+    assert float_array("x", array) is array
+    assert float_array("x", array, dtype) is array
+    assert finite_array("x", array) is array
+
+
+def test_memory_mapped_arrays_are_not_copied(tmp_path):
+    mapped = np.memmap(tmp_path / "x", dtype=np.float32, mode="w+", shape=(3,))
+    assert np.shares_memory(float_array("x", mapped), mapped)
+
+
+def test_integers_become_float32_and_python_floats_float64():
+    assert float_array("x", [1, 2]).dtype == np.float32
+    assert float_array("x", np.array([True])).dtype == np.float32
+    assert float_array("x", [1.5]).dtype == np.float64
+    assert float_array("x", [1, 2], np.float64).dtype == np.float64
+
+
+@pytest.mark.parametrize("value", [["a"], [1j], [None]])
+def test_what_is_not_a_real_number_is_refused(value):
+    with pytest.raises(TypeError, match="x must hold real numbers; got dtype"):
+        float_array("x", value)
+
+
+def test_large_finite_values_are_finite_although_their_sum_is_not():
+    large = np.full(10, 3e38, dtype=np.float32)
+    assert finite_array("x", large) is large
+
+
+def test_empty_arrays_are_finite():
+    assert finite_array("x", np.zeros((0, 3))).shape == (0, 3)
+
+
+@pytest.mark.parametrize("bad", [[np.nan], [np.inf], [np.inf, -np.inf], [np.nan, np.inf]])
+def test_every_kind_of_infinity_and_nan_is_counted_and_the_first_is_located(bad):
+    array = np.ones((2, 3))
+    array[1, 1 : 1 + len(bad)] = bad
+    with pytest.raises(
+        ValueError,
+        match=rf"x must be finite as float64; got {len(bad)} NaN or infinite of 6 values, the first at index \(1, 1\)",
+    ):
+        finite_array("x", array)
+
+
+def test_value_that_overflows_in_the_wanted_dtype_is_refused_without_a_warning():
+    with pytest.raises(ValueError, match="x must be finite as float32; got 1 NaN or infinite of 2 values"):
+        finite_array("x", [1.0, 1e300], np.float32)
+
+
+def test_shapes_are_compared_exactly():
+    same_shape("x", np.ones((2, 3)), (2, 3), "y")
+    with pytest.raises(ValueError, match=r"x must have the shape of y, \(2, 3\); got \(1, 3\)"):
+        same_shape("x", np.ones((1, 3)), (2, 3), "y")
+
+
+@pytest.mark.parametrize("value", [1, 1.0, np.float32(1), np.int64(1)])
+def test_numbers_become_python_floats(value):
+    assert type(number("lr", value)) is float
+
+
+def test_numbers_are_held_to_their_bounds():
+    assert number("p", 0, least=0, below=1) == 0
+    for value in (-0.1, 1, np.nan, np.inf):
+        with pytest.raises(ValueError, match="p must be a finite number at least 0 and below 1; got"):
+            number("p", value, least=0, below=1)
+    with pytest.raises(ValueError, match=r"eps must be a finite number above 0; got 0\.0"):
+        number("eps", 0.0, above=0)
+    with pytest.raises(ValueError, match="slope must be a finite number; got nan"):
+        number("slope", np.nan)
+
+
+@pytest.mark.parametrize("value", ["1", None, True, [1], np.array([1.0])])
+def test_what_is_not_a_number_is_refused(value):
+    with pytest.raises(TypeError, match="lr must be a number; got"):
+        number("lr", value)
+
+
+def test_whole_numbers_become_python_ints():
+    assert type(whole_number("n", np.int32(3), least=1)) is int
+
+
+def test_whole_numbers_are_held_to_their_bound():
+    with pytest.raises(ValueError, match="n must be at least 1; got 0"):
+        whole_number("n", 0, least=1)
+
+
+@pytest.mark.parametrize("value", [1.0, "1", True, None])
+def test_what_is_not_a_whole_number_is_refused(value):
+    with pytest.raises(TypeError, match="n must be a whole number; got"):
+        whole_number("n", value, least=1)

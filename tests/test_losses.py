@@ -1,0 +1,246 @@
+"""Losses: values against their definitions, gradients against central differences, targets, and errors."""
+
+import math
+
+import numpy as np
+import pytest
+
+from nnkit import BCEWithLogitsLoss, CrossEntropyLoss, Linear, MSELoss, Sequential, Tanh, check_gradients, softmax
+
+LOSSES = [MSELoss(), CrossEntropyLoss(), BCEWithLogitsLoss()]
+
+
+def one_hot(classes, k):
+    return np.eye(k)[classes]
+
+
+def fitting_target(loss, n=4, k=3):
+    """Return a target of the right form for predictions of shape (n, k)."""
+    return np.arange(n) % k if isinstance(loss, CrossEntropyLoss) else np.full((n, k), 0.25)
+
+
+# Values
+
+
+def test_mse_is_the_mean_over_all_entries():
+    assert MSELoss()(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1.0, 0.0], [0.0, 4.0]])) == (4 + 9) / 4
+
+
+def test_cross_entropy_is_the_mean_negative_log_probability(rng):
+    logits, classes = rng.normal(size=(4, 3)), np.array([2, 0, 1, 1])
+    expected = -np.mean([math.log(softmax(row)[c]) for row, c in zip(logits, classes, strict=True)])
+    assert CrossEntropyLoss()(logits, classes) == pytest.approx(expected, rel=1e-12)
+
+
+def test_cross_entropy_of_equal_logits_is_the_log_of_the_number_of_classes():
+    assert CrossEntropyLoss()(np.zeros((5, 10)), np.arange(5)) == pytest.approx(math.log(10))
+
+
+def test_one_hot_targets_give_what_classes_give(rng):
+    logits, classes = rng.normal(size=(6, 4)), rng.integers(0, 4, 6)
+    by_class, by_row = CrossEntropyLoss(), CrossEntropyLoss()
+    assert by_class(logits, classes) == pytest.approx(by_row(logits, one_hot(classes, 4)), rel=1e-14)
+    np.testing.assert_allclose(by_class.backward(), by_row.backward(), rtol=1e-12, atol=1e-16)
+
+
+def test_soft_targets_weigh_the_classes(rng):
+    logits, target = rng.normal(size=(4, 3)), rng.dirichlet(np.ones(3), 4)
+    expected = -(target * np.log(softmax(logits))).sum() / 4
+    assert CrossEntropyLoss()(logits, target) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.int64, np.uint64])
+def test_classes_may_come_in_every_integer_dtype(dtype, rng):
+    logits, classes = rng.normal(size=(4, 3)), np.array([2, 0, 1, 1])
+    loss = CrossEntropyLoss()
+    assert loss(logits, classes.astype(dtype)) == loss(logits, classes)
+
+
+def test_cross_entropy_does_not_change_where_all_logits_shift(rng):
+    logits, classes = rng.normal(size=(4, 3)), np.array([2, 0, 1, 1])
+    loss = CrossEntropyLoss()
+    assert loss(logits + 1e4, classes) == pytest.approx(loss(logits, classes), rel=1e-10)
+
+
+def test_binary_cross_entropy_follows_its_definition(rng):
+    logits, target = rng.normal(size=(4, 3)), rng.uniform(size=(4, 3))
+    p = 1 / (1 + np.exp(-logits))
+    expected = -(target * np.log(p) + (1 - target) * np.log(1 - p)).mean()
+    assert BCEWithLogitsLoss()(logits, target) == pytest.approx(expected, rel=1e-12)
+
+
+def test_binary_cross_entropy_is_cross_entropy_over_two_classes(rng):
+    logits, classes = rng.normal(size=(8, 1)), rng.integers(0, 2, 8)
+    both = np.hstack([np.zeros((8, 1)), logits])
+    assert BCEWithLogitsLoss()(logits, classes[:, None]) == pytest.approx(CrossEntropyLoss()(both, classes))
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+def test_loss_is_a_python_float(loss):
+    assert type(loss(np.ones((4, 3), dtype=np.float32), fitting_target(loss))) is float
+
+
+def test_losses_are_summed_in_float64():
+    # In float32 the small term would vanish beside the large one.
+    pred = np.array([[1e4, 1.0]], dtype=np.float32)
+    assert MSELoss()(pred, np.zeros_like(pred)) == (1e8 + 1) / 2
+    assert CrossEntropyLoss()(np.array([[1e8, 0], [1, 0]], dtype=np.float32), [1, 1]) > 5e7 + 0.5
+    assert BCEWithLogitsLoss()(np.array([[1e8, 1]], dtype=np.float32), [[0, 0]]) > 5e7 + 0.5
+
+
+# Gradients
+
+
+@pytest.mark.parametrize("n", [1, 5])
+def test_mse_gradient_matches_central_differences(n, rng):
+    assert check_gradients(Sequential(), rng.normal(size=(n, 3)), MSELoss(), rng.normal(size=(n, 3)))
+
+
+@pytest.mark.parametrize("n", [1, 5])
+def test_cross_entropy_gradient_matches_central_differences(n, rng):
+    logits = rng.normal(size=(n, 4))
+    for target in (rng.integers(0, 4, n), one_hot(rng.integers(0, 4, n), 4), rng.dirichlet(np.ones(4), n)):
+        assert check_gradients(Sequential(), logits, CrossEntropyLoss(), target)
+
+
+@pytest.mark.parametrize("n", [1, 5])
+def test_binary_cross_entropy_gradient_matches_central_differences(n, rng):
+    logits = rng.normal(size=(n, 3))
+    for target in (rng.integers(0, 2, (n, 3)), rng.uniform(size=(n, 3))):
+        assert check_gradients(Sequential(), logits, BCEWithLogitsLoss(), target)
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+def test_network_under_each_loss_matches_central_differences(loss, rng):
+    model = Sequential(Linear(4, 5, rng=rng), Tanh(), Linear(5, 3, rng=rng))
+    report = check_gradients(model, rng.normal(size=(4, 4)), loss, fitting_target(loss))
+    assert report, report
+    assert len(report.checks) == 5
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gradient_has_the_shape_and_dtype_of_pred(loss, dtype):
+    loss(np.ones((4, 3), dtype=dtype), fitting_target(loss))
+    grad = loss.backward()
+    assert grad.shape == (4, 3)
+    assert grad.dtype == dtype
+
+
+def test_one_class_has_loss_and_gradient_zero(rng):
+    loss = CrossEntropyLoss()
+    assert loss(rng.normal(size=(5, 1)), np.zeros(5, dtype=int)) == 0
+    np.testing.assert_array_equal(loss.backward(), np.zeros((5, 1)))
+
+
+@pytest.mark.parametrize("size", [1e4, 1e30])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_extreme_logits_give_exact_losses_and_gradients(size, dtype):
+    logits = np.array([[size, -size], [-size, size]], dtype=dtype)
+    right, wrong = CrossEntropyLoss(), CrossEntropyLoss()
+    assert right(logits, [0, 1]) == 0
+    assert wrong(logits, [1, 0]) == pytest.approx(2 * size)
+    np.testing.assert_array_equal(right.backward(), np.zeros((2, 2)))
+    np.testing.assert_array_equal(wrong.backward(), [[0.5, -0.5], [-0.5, 0.5]])
+    binary = BCEWithLogitsLoss()
+    assert binary(logits, [[1, 0], [0, 1]]) == 0
+    assert binary(logits, [[0, 1], [1, 0]]) == pytest.approx(size)
+    np.testing.assert_array_equal(binary.backward(), [[0.25, -0.25], [-0.25, 0.25]])
+
+
+# Use and misuse
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+def test_losses_name_themselves_where_the_call_is_missing_or_used_up(loss):
+    match = rf"{type(loss).__name__}\.backward has nothing to work on: call the loss first"
+    fresh = type(loss)()
+    with pytest.raises(RuntimeError, match=match):
+        fresh.backward()
+    fresh(np.ones((4, 3)), fitting_target(loss))
+    fresh.backward()
+    with pytest.raises(RuntimeError, match=match):
+        fresh.backward()
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+def test_empty_batch_has_no_mean(loss):
+    with pytest.raises(ValueError, match=r"pred must hold at least one prediction.*got shape \(0, 3\)"):
+        loss(np.zeros((0, 3)), np.zeros((0, 3)))
+
+
+@pytest.mark.parametrize("loss", [MSELoss(), BCEWithLogitsLoss()], ids=repr)
+def test_column_against_row_is_refused_instead_of_broadcast(loss):
+    with pytest.raises(ValueError, match=r"target must have the shape of pred, \(4, 1\); got \(4,\)"):
+        loss(np.zeros((4, 1)), np.zeros(4))
+
+
+def test_cross_entropy_needs_rows_of_logits():
+    with pytest.raises(ValueError, match=r"pred must hold logits of shape \(n, k\); got shape \(4,\)"):
+        CrossEntropyLoss()(np.zeros(4), np.zeros(4, dtype=int))
+
+
+@pytest.mark.parametrize("bad", [-1, 3])
+def test_class_out_of_range_is_refused(bad):
+    with pytest.raises(ValueError, match="target must hold classes from 0 to 2, since pred has 3 columns; got values"):
+        CrossEntropyLoss()(np.zeros((2, 3)), np.array([0, bad]))
+
+
+@pytest.mark.parametrize("target", [np.zeros(2), np.zeros((2, 1), dtype=int), np.zeros(3, dtype=int), ["a", "b"]])
+def test_target_of_another_form_is_refused(target):
+    match = r"target must hold 2 integer classes, or probabilities of shape \(2, 3\).*got shape .* and dtype"
+    with pytest.raises(ValueError, match=match):
+        CrossEntropyLoss()(np.zeros((2, 3)), target)
+
+
+@pytest.mark.parametrize("target", [[[0.5, 0.6]], [[0.2, 0.2]], [[-0.5, 1.5]]])
+def test_rows_that_are_no_probabilities_are_refused(target):
+    match = "target must hold probabilities in each row, at least 0 and with sum 1; got values from .* and sums from"
+    with pytest.raises(ValueError, match=match):
+        CrossEntropyLoss()(np.zeros((1, 2)), np.array(target))
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1])
+def test_binary_target_out_of_range_is_refused(value):
+    with pytest.raises(ValueError, match=r"target must lie in \[0, 1\]; got values from"):
+        BCEWithLogitsLoss()(np.zeros((1, 2)), np.array([[0.5, value]]))
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+def test_nan_in_pred_is_named(loss):
+    pred = np.ones((4, 3))
+    pred[1, 2] = np.nan
+    with pytest.raises(FloatingPointError, match="pred must be finite; got 1 NaN or infinite of 12 values"):
+        loss(pred, fitting_target(loss))
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_infinity_in_pred_that_makes_the_loss_nan_is_named():
+    pred = np.ones((4, 3))
+    pred[1, 2] = np.inf
+    with pytest.raises(FloatingPointError, match="pred must be finite; got 1 NaN or infinite of 12 values"):
+        CrossEntropyLoss()(pred, np.zeros(4, dtype=int))
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+def test_nan_in_target_is_named(loss):
+    target = np.full((4, 3), 1 / 3)
+    target[2, 0] = np.nan
+    with pytest.raises(ValueError, match=r"target must be finite .* the first at index \(2, 0\)"):
+        loss(np.ones((4, 3)), target)
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+def test_pred_that_is_not_a_number_is_refused(loss):
+    with pytest.raises(TypeError, match="pred must hold real numbers; got dtype"):
+        loss(np.array([["a", "b"]]), np.zeros((1, 2)))
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+def test_pred_and_target_are_not_changed(loss, rng):
+    pred, target = rng.normal(size=(4, 3)), fitting_target(loss)
+    kept = pred.copy(), target.copy()
+    loss(pred, target)
+    loss.backward()
+    np.testing.assert_array_equal(pred, kept[0])
+    np.testing.assert_array_equal(target, kept[1])

@@ -1,0 +1,166 @@
+"""Metrics: equal to scikit-learn's and SciPy's, with the thresholds and the errors of their own."""
+
+import numpy as np
+import pytest
+
+from nnkit import accuracy, confusion_matrix, interquartile_mean, predicted_classes
+
+# predicted_classes
+
+
+def test_largest_score_wins():
+    np.testing.assert_array_equal(predicted_classes([[0.1, 0.7, 0.2], [3, 1, 2]]), [1, 0])
+
+
+def test_classes_pass_through():
+    classes = predicted_classes(np.array([2, 0], dtype=np.uint8))
+    np.testing.assert_array_equal(classes, [2, 0])
+    assert classes.dtype == np.int64
+
+
+@pytest.mark.parametrize("scores", [[0.2, 0.5, 0.9], [[0.2], [0.5], [0.9]]])
+def test_single_scores_are_compared_with_the_threshold(scores):
+    np.testing.assert_array_equal(predicted_classes(scores, 0.5), [0, 1, 1])
+    np.testing.assert_array_equal(predicted_classes(scores, 0), [1, 1, 1])
+
+
+def test_single_scores_need_a_threshold():
+    with pytest.raises(ValueError, match=r"threshold must be given for one score a sample: 0\.5 for probabilities, 0"):
+        predicted_classes([0.2, 0.9])
+
+
+@pytest.mark.parametrize("shape", [(), (2, 3, 4), (2, 0)])
+def test_scores_of_another_shape_are_refused(shape):
+    with pytest.raises(ValueError, match=r"pred must have shape \(n,\) or \(n, k\); got \("):
+        predicted_classes(np.zeros(shape))
+
+
+# accuracy and confusion_matrix
+
+
+def test_accuracy_equals_that_of_scikit_learn(rng):
+    sklearn_metrics = pytest.importorskip("sklearn.metrics")
+    for n in (1, 7, 100):
+        scores, target = rng.normal(size=(n, 4)), rng.integers(0, 4, n)
+        expected = sklearn_metrics.accuracy_score(target, scores.argmax(axis=1))
+        assert accuracy(scores, target) == pytest.approx(expected)
+
+
+def test_confusion_matrix_equals_that_of_scikit_learn(rng):
+    sklearn_metrics = pytest.importorskip("sklearn.metrics")
+    for n in (1, 7, 100):
+        predicted, target = rng.integers(0, 4, n), rng.integers(0, 5, n)
+        expected = sklearn_metrics.confusion_matrix(target, predicted, labels=range(5))
+        np.testing.assert_array_equal(confusion_matrix(predicted, target, 5), expected)
+
+
+def test_rows_are_true_classes_and_columns_predicted_ones():
+    np.testing.assert_array_equal(confusion_matrix([1, 1, 0], [0, 1, 0]), [[1, 1], [0, 1]])
+
+
+def test_confusion_matrix_is_as_large_as_the_largest_class_that_occurs():
+    assert confusion_matrix([0, 3], [1, 1]).shape == (4, 4)
+    assert confusion_matrix([0, 1], [1, 1], n_classes=6).shape == (6, 6)
+
+
+@pytest.mark.parametrize("target", [[1, 0, 1], [[1], [0], [1]], [1.0, 0.0, 1.0], [[0, 1], [1, 0], [0, 1]]])
+def test_targets_may_be_classes_a_column_or_one_hot(target):
+    assert accuracy([1, 0, 0], target) == pytest.approx(2 / 3)
+
+
+def test_threshold_serves_both_metrics():
+    logits, target = np.array([[-1.0], [2.0], [0.5]]), [[0], [1], [0]]
+    assert accuracy(logits, target, threshold=0) == pytest.approx(2 / 3)
+    assert accuracy(logits, target, threshold=1) == 1
+    np.testing.assert_array_equal(confusion_matrix(logits, target, threshold=0), [[1, 1], [0, 1]])
+
+
+def test_accuracy_is_a_python_float():
+    assert type(accuracy([1, 0], [1, 1])) is float
+
+
+def test_lengths_must_agree():
+    with pytest.raises(ValueError, match=r"target must have the shape of the predicted classes, \(3,\); got \(2,\)"):
+        accuracy([1, 0, 1], [1, 0])
+
+
+def test_empty_predictions_are_refused():
+    for metric in (accuracy, confusion_matrix):
+        with pytest.raises(ValueError, match="pred must hold at least one prediction; got none"):
+            metric(np.zeros((0, 3)), np.zeros(0, dtype=int))
+
+
+@pytest.mark.parametrize("value", [0.5, np.nan])
+def test_targets_that_are_no_classes_are_refused(value):
+    with pytest.raises(ValueError, match=r"target must hold classes; got values such as (0\.5|nan)"):
+        accuracy([1, 0], [1.0, value])
+
+
+def test_classes_outside_the_matrix_are_refused():
+    with pytest.raises(ValueError, match="classes must lie from 0 to 2; got values from 0 to 3"):
+        confusion_matrix([0, 3], [1, 1], n_classes=3)
+    with pytest.raises(ValueError, match="classes must lie from 0 to 1; got values from -1 to 1"):
+        confusion_matrix([0, -1], [1, 1])
+    with pytest.raises(ValueError, match="n_classes must be at least 1; got 0"):
+        confusion_matrix([0], [0], n_classes=0)
+
+
+# interquartile_mean
+
+
+@pytest.mark.parametrize("n", [4, 8, 20, 100])
+def test_interquartile_mean_is_the_trimmed_mean_where_quarters_are_whole(n, rng):
+    stats = pytest.importorskip("scipy.stats")
+    values = rng.normal(size=n)
+    assert interquartile_mean(values) == pytest.approx(stats.trim_mean(values, 0.25))
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([7.0], 7.0),
+        ([1.0, 3.0], 2.0),
+        # Quarters of 0.75 values: the outer two keep a weight of 0.25 each, the middle one 1.
+        ([0.0, 1.0, 5.0], (0.25 * 0 + 1 + 0.25 * 5) / 1.5),
+        # Quarters of 1.25 values: nothing of the outer two, 0.75 of their neighbours, all of the middle one.
+        ([-100.0, 0.0, 1.0, 5.0, 100.0], (0.75 * 0 + 1 + 0.75 * 5) / 2.5),
+    ],
+)
+def test_interquartile_mean_weighs_the_edges_by_what_lies_inside(values, expected, rng):
+    assert interquartile_mean(rng.permutation(values)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("n", range(1, 14))
+def test_interquartile_mean_of_constant_and_symmetric_values(n):
+    assert interquartile_mean(np.full(n, 3.5)) == pytest.approx(3.5)
+    assert interquartile_mean(np.arange(n) - (n - 1) / 2) == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("n", range(4, 14))
+def test_interquartile_mean_ignores_how_far_out_an_outlier_lies(n):
+    values = np.arange(float(n))
+    expected = interquartile_mean(values)
+    values[-1] = 1e9
+    assert interquartile_mean(values) == pytest.approx(expected)
+
+
+def test_interquartile_mean_along_an_axis(rng):
+    values = rng.normal(size=(5, 3, 2))
+    np.testing.assert_allclose(interquartile_mean(values)[1, 0], interquartile_mean(values[:, 1, 0]))
+    result = interquartile_mean(values, axis=1)
+    assert result.shape == (5, 2)
+    np.testing.assert_allclose(result[4, 1], interquartile_mean(values[4, :, 1]))
+
+
+def test_interquartile_mean_does_not_sort_its_input():
+    values = np.array([3.0, 1.0, 2.0])
+    interquartile_mean(values)
+    np.testing.assert_array_equal(values, [3, 1, 2])
+
+
+def test_interquartile_mean_refuses_nothing_nan_and_infinity():
+    with pytest.raises(ValueError, match="values must hold at least one run; got none"):
+        interquartile_mean([])
+    for bad in (np.nan, np.inf):
+        with pytest.raises(ValueError, match=r"values must be finite .* the first at index \(3,\)"):
+            interquartile_mean([1.0, 2.0, 3.0, bad])

@@ -1,0 +1,200 @@
+"""The chapters as files: what a reader sees is what ran, all of it, in order, from the present sources."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from book.execute import source_hash
+from nnkit.interact import MAX_BYTES
+
+BOOK = Path(__file__).resolve().parent.parent / "book"
+CHAPTERS = sorted(BOOK.glob("part*/*.ipynb"))
+MAX_FIGURE_BYTES = 120_000
+MAX_CODE_CELLS = 35  # Of these at most 25 are the chapter's own; the rest are solutions.
+MAX_LINES_SHOWN = 200
+WORDS = range(1_500, 3_001)
+# A home or a working folder of whoever ran the notebook has no place in it.
+MACHINE_PATH = re.compile(r"(/home/|/root/|/Users/|/work/|/tmp/|[A-Z]:\\\\)\w*")
+
+
+def read(path: Path) -> nbformat.NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def tags(cell: nbformat.NotebookNode) -> list[str]:
+    return cell.metadata.get("tags", [])
+
+
+def problems(notebook: nbformat.NotebookNode) -> list[str]:
+    """Return what is wrong with a committed notebook; nothing, if it is as `make notebooks` leaves it."""
+    found = []
+    cells = code_cells(notebook)
+    counts = [cell.execution_count for cell in cells]
+    if counts != list(range(1, len(cells) + 1)):
+        found.append(f"not run in order from a fresh kernel: {counts}")
+    if notebook.metadata.get("nnkit", {}).get("source_hash") != source_hash(notebook):
+        found.append("stale: the code has changed since it ran; run make notebooks")
+    if "widgets" in notebook.metadata:
+        found.append("the state of widgets is stored")
+    for i, cell in enumerate(cells, 1):
+        where = f"code cell {i}"
+        if not cell.source.strip():
+            found.append(f"{where} is empty")
+        ends_in_output = re.search(
+            r"^(print|claim|nn\.interact\.lab|reported_and_measured|plt\.show)\(", cell.source, re.M
+        )
+        if ends_in_output and not cell.outputs:
+            found.append(f"{where} should show something and does not")
+        for output in cell.outputs:
+            if output.output_type == "error" and "raises-exception" not in tags(cell):
+                found.append(f"{where} failed: {output.ename}")
+            if output.output_type == "stream" and output.name == "stderr":
+                found.append(f"{where} printed a warning: {output.text[:80]}")
+            texts = [output.get("text", ""), *(v for v in output.get("data", {}).values() if isinstance(v, str))]
+            if "application/vnd.jupyter.widget-view+json" in output.get("data", {}):
+                found.append(f"{where} stores a live widget, which is dead in a file")
+            for text in texts:
+                if path := MACHINE_PATH.search(text[:20_000]):
+                    found.append(f"{where} shows a path of the machine that ran it: {path[0]}")
+            for mime, data in output.get("data", {}).items():
+                if mime.startswith("image/"):
+                    size = len(base64.b64decode(data)) if mime != "image/svg+xml" else len(data)
+                    if size > MAX_FIGURE_BYTES:
+                        found.append(f"{where} has a figure of {size:,} bytes")
+                    image = cell.metadata.get("mystnb", {}).get("image", {})
+                    figure = cell.metadata.get("mystnb", {}).get("figure", {})
+                    if len(image.get("alt", "")) < 40:
+                        found.append(f"{where} has a figure without alternative text")
+                    if not re.match(r"[A-Z].*[.]$", figure.get("caption", ""), re.S) or not figure.get("name"):
+                        found.append(f"{where} has a figure without a name and a caption in full sentences")
+                if mime == "text/html" and len(data.encode()) > MAX_BYTES:
+                    found.append(f"{where} has {len(data):,} bytes of HTML")
+    return found
+
+
+@pytest.fixture(params=CHAPTERS, ids=lambda path: path.stem)
+def chapter(request) -> nbformat.NotebookNode:
+    return read(request.param)
+
+
+def test_there_are_chapters():
+    assert [path.stem for path in CHAPTERS] == ["01-linear-regression", "05-xor", "06-mnist-classifier"]
+
+
+def test_chapter_is_as_it_ran(chapter):
+    assert problems(chapter) == []
+
+
+def test_chapter_has_the_shape_of_a_chapter(chapter):
+    text = "\n".join(cell.source for cell in chapter.cells if cell.cell_type == "markdown")
+    for part in ("{admonition} Predict", "## From scratch", "## The same with nnkit", "## Reported and measured"):
+        assert part in text
+    for part in ("## Lab", "## Break it", "## Take-aways", "## Exercises", "## Further reading"):
+        assert part in text
+    labels = re.findall(r"^:label: (\S+)", text, re.M)
+    assert 4 <= len(labels) <= 6
+    assert re.findall(r"\{solution-start\} (\S+)", text) == labels
+    assert len([cell for cell in chapter.cells if "lab" in tags(cell)]) == 1
+    assert len([cell for cell in chapter.cells if "setup" in tags(cell)]) == 1
+
+
+def test_every_solution_holds_an_assert(chapter):
+    solution, asserted = None, {}
+    for cell in chapter.cells:
+        if cell.cell_type == "markdown":
+            # One cell may end a solution and, further down, start the next.
+            for start, label in re.findall(r"\{solution-(start\} (\S+)|end\})", cell.source):
+                solution = label if start.startswith("start") else None
+                if solution:
+                    asserted[solution] = False
+        elif solution and re.search(r"^\s*(assert |claim\()", cell.source, re.M):
+            asserted[solution] = True
+    assert asserted
+    assert all(asserted.values()), asserted
+
+
+def test_chapter_has_a_length_that_can_be_read(chapter):
+    prose = "\n".join(cell.source for cell in chapter.cells if cell.cell_type == "markdown")
+    assert len(prose.split()) in WORDS
+    cells = code_cells(chapter)
+    assert len(cells) <= MAX_CODE_CELLS
+    before_exercises = chapter.cells[: next(i for i, c in enumerate(chapter.cells) if "## Exercises" in c.source)]
+    own = [cell for cell in before_exercises if cell.cell_type == "code"]
+    assert len(own) <= 25
+    shown = [cell.source for cell in own if "hide-input" not in tags(cell)]
+    assert sum(len(source.splitlines()) for source in shown) <= MAX_LINES_SHOWN
+
+
+def test_from_scratch_fits_in_twenty_lines(chapter):
+    start = next(i for i, cell in enumerate(chapter.cells) if "## From scratch" in cell.source)
+    code = next(cell for cell in chapter.cells[start:] if cell.cell_type == "code")
+    assert len([line for line in code.source.splitlines() if line.strip()]) <= 20
+    assert "nn." not in code.source
+
+
+def broken(change) -> list[str]:
+    """Return the problems of the first chapter after a change to a copy of it."""
+    notebook = copy.deepcopy(read(CHAPTERS[0]))
+    change(notebook)
+    return problems(notebook)
+
+
+def test_a_stale_notebook_is_caught():
+    def change(notebook):
+        code_cells(notebook)[2].source += "\n# a change"
+
+    assert any("stale" in problem for problem in broken(change))
+
+
+def test_an_output_out_of_order_is_caught():
+    def change(notebook):
+        code_cells(notebook)[2].execution_count = 40
+
+    assert any("in order" in problem for problem in broken(change))
+
+
+def test_a_cell_that_never_ran_is_caught():
+    def change(notebook):
+        cell = next(cell for cell in code_cells(notebook) if "print(" in cell.source)
+        cell.execution_count, cell.outputs = None, []
+
+    found = broken(change)
+    assert any("in order" in problem for problem in found)
+    assert any("should show something" in problem for problem in found)
+
+
+def test_an_error_is_caught():
+    def change(notebook):
+        code_cells(notebook)[2].outputs = [nbformat.v4.new_output("error", ename="ValueError", evalue="", traceback=[])]
+
+    assert any("failed: ValueError" in problem for problem in broken(change))
+
+
+def test_a_warning_and_a_path_are_caught():
+    def change(notebook):
+        text = "/home/somebody/nnkit/losses.py:90: RuntimeWarning"
+        code_cells(notebook)[2].outputs = [nbformat.v4.new_output("stream", name="stderr", text=text)]
+
+    found = broken(change)
+    assert any("printed a warning" in problem for problem in found)
+    assert any("path of the machine" in problem for problem in found)
+
+
+def test_a_figure_without_words_is_caught():
+    def change(notebook):
+        for cell in code_cells(notebook):
+            cell.metadata.pop("mystnb", None)
+
+    found = broken(change)
+    assert any("alternative text" in problem for problem in found)
+    assert any("caption" in problem for problem in found)

@@ -1,0 +1,108 @@
+"""The package as a whole: light to import, complete, and documented."""
+
+import importlib
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import nnkit
+
+HEAVY = ["matplotlib", "sklearn", "scipy", "ipywidgets", "pooch", "tqdm", "IPython", "joblib", "torch", "pandas"]
+NEEDS = {"plots": ["matplotlib"], "interact": ["matplotlib", "ipywidgets"]}
+
+
+def in_a_new_python(code):
+    """Run the code where nothing has been imported yet, with warnings as errors; return what it prints."""
+    folder = Path(nnkit.__file__).parents[1]
+    command = [sys.executable, "-W", "error", "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+def test_import_stays_light():
+    loaded = in_a_new_python(f"import sys, nnkit; print([name for name in {HEAVY} if name in sys.modules])")
+    assert loaded == "[]"
+
+
+def test_heavy_modules_would_be_noticed():
+    # That the test above can fail: the same question after something that does import one of them.
+    pytest.importorskip("tqdm")
+    loaded = in_a_new_python(f"import sys, nnkit, tqdm; print([name for name in {HEAVY} if name in sys.modules])")
+    assert loaded == "['tqdm']"
+
+
+def test_a_small_training_needs_numpy_alone():
+    code = (
+        "import sys\n"
+        f"for name in {HEAVY}: sys.modules[name] = None\n"
+        "import nnkit\n"
+        "X, y = nnkit.make_blobs(20, rng=0)\n"
+        "model = nnkit.Sequential(nnkit.Linear(2, 2, rng=0))\n"
+        "history = nnkit.fit(model, nnkit.CrossEntropyLoss(), nnkit.Adam(model.parameters()), X, y, epochs=1, rng=0)\n"
+        "print(history.stop_reason)"
+    )
+    assert in_a_new_python(code) == "all 1 epochs done"
+
+
+def test_every_public_name_exists_and_the_list_is_sorted_and_unique():
+    assert [name for name in nnkit.__all__ if not hasattr(nnkit, name)] == []
+    assert len(set(nnkit.__all__)) == len(nnkit.__all__)
+
+
+def test_star_import_gives_what_is_listed():
+    names = {}
+    exec("from nnkit import *", names)
+    assert set(nnkit.__all__) <= set(names)
+
+
+def test_every_public_object_is_documented():
+    undocumented = []
+    for name in nnkit.__all__:
+        thing = getattr(nnkit, name)
+        if not (inspect.isclass(thing) or inspect.isfunction(thing)):
+            continue
+        if not thing.__doc__ or thing.__doc__.startswith(f"{name}("):  # What a dataclass writes for itself.
+            undocumented.append(name)
+        if inspect.isclass(thing):
+            undocumented += [
+                f"{name}.{member}"
+                for member, value in vars(thing).items()
+                if not member.startswith("_") and callable(value) and not inspect.getdoc(getattr(thing, member))
+            ]
+    assert undocumented == []
+
+
+@pytest.mark.parametrize("name", nnkit._LAZY_MODULES)
+def test_lazy_modules_are_loaded_when_they_are_used(name):
+    for needed in NEEDS.get(name, []):
+        pytest.importorskip(needed)
+    code = (
+        "import sys, nnkit\n"
+        f"assert 'nnkit.{name}' not in sys.modules\n"
+        f"print(nnkit.{name}.__name__, nnkit.{name} is sys.modules['nnkit.{name}'])"
+    )
+    assert in_a_new_python(code) == f"nnkit.{name} True"
+
+
+def test_unknown_attribute_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'nnkit' has no attribute 'Lineer'"):
+        nnkit.Lineer  # noqa: B018
+    assert not hasattr(nnkit, "Lineer")
+    with pytest.raises(ImportError, match="cannot import name 'Lineer'"):
+        exec("from nnkit import Lineer")
+
+
+def test_version_is_a_release():
+    assert all(part.isdigit() for part in nnkit.__version__.split(".")[:2])
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["activations", "datasets", "gradcheck", "initializers", "layers", "losses", "metrics", "module", "optimizers"],
+)
+def test_modules_can_be_imported_by_name(name):
+    assert importlib.import_module(f"nnkit.{name}").__doc__

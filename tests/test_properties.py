@@ -1,0 +1,329 @@
+"""Properties that hold for every input: shapes, dtypes, extreme values, empty batches, and what is never written to."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from nnkit import (
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    Flatten,
+    LeakyReLU,
+    Linear,
+    MSELoss,
+    ReLU,
+    Sequential,
+    Sigmoid,
+    Softmax,
+    Tanh,
+    accuracy,
+    check_gradients,
+    confusion_matrix,
+    interquartile_mean,
+    sigmoid,
+    softmax,
+)
+
+hypothesis = pytest.importorskip("hypothesis")
+
+from hypothesis import strategies as st  # noqa: E402
+from hypothesis.extra import numpy as hnp  # noqa: E402
+
+# The same examples on every run and machine, and no time limits: a test that fails should fail again.
+given = hypothesis.given
+settings = hypothesis.settings(max_examples=60, deadline=None, derandomize=True, database=None)
+
+ACTIVATIONS = [ReLU, LeakyReLU, Sigmoid, Tanh, Softmax]
+every_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
+
+dtypes = st.sampled_from([np.float32, np.float64])
+moderate = st.floats(-10, 10, width=32)
+extreme = moderate | st.sampled_from([0.0, -0.0, 1e-30, 1e4, -1e4, 1e30, -1e30])
+sizes = st.integers(1, 5)
+
+
+@st.composite
+def matrices(draw, elements=moderate, rows=sizes, columns=sizes, dtype=dtypes):
+    shape = (draw(rows), draw(columns))
+    values = draw(hnp.arrays(np.float64, shape, elements=elements))
+    return values.astype(draw(dtype))
+
+
+def frozen(array):
+    """Return a copy that raises an error where somebody writes to it."""
+    array = np.array(array)
+    array.flags.writeable = False
+    return array
+
+
+def upstream_for(y):
+    """Return a gradient of the shape and dtype of `y` that is not ones."""
+    return np.linspace(-1, 2, y.size).reshape(y.shape).astype(y.dtype)
+
+
+# Modules
+
+
+@every_activation
+@settings
+@given(x=matrices(elements=extreme))
+def test_activations_keep_shape_and_dtype_and_are_finite_for_extreme_inputs(activation, x):
+    module = activation()
+    y = module(x)
+    grad = module.backward(upstream_for(y))
+    assert y.shape == grad.shape == x.shape
+    assert y.dtype == grad.dtype == x.dtype
+    assert np.isfinite(y).all()
+    assert np.isfinite(grad).all()
+
+
+@settings
+@given(x=matrices(elements=extreme, columns=st.just(4)), dtype=dtypes, bias=st.booleans())
+def test_linear_returns_its_own_dtype_and_is_finite_for_extreme_inputs(x, dtype, bias):
+    layer = Linear(4, 3, bias=bias, rng=0, dtype=dtype)
+    y = layer(x)
+    grad = layer.backward(upstream_for(y))
+    assert y.shape == (len(x), 3)
+    assert grad.shape == x.shape
+    assert y.dtype == grad.dtype == layer.weight.grad.dtype == dtype
+    for array in (y, grad, layer.weight.grad):
+        assert np.isfinite(array).all()
+
+
+@settings
+@given(x=hnp.arrays(st.sampled_from([np.int8, np.uint8, np.int64, np.bool_]), (3, 4)))
+def test_integers_are_converted_to_the_dtype_of_the_parameters(x):
+    layer = Linear(4, 2, rng=0, dtype=np.float64)
+    np.testing.assert_array_equal(layer(x), layer(x.astype(np.float64)))
+    assert Sequential(Flatten(), ReLU())(x).dtype == np.float32
+
+
+@settings
+@given(x=matrices(columns=st.just(4)), dtype=dtypes)
+def test_input_and_upstream_gradient_are_never_written_to(x, dtype):
+    modules = [kind() for kind in ACTIVATIONS]
+    modules += [
+        Flatten(),
+        Linear(4, 3, rng=0, dtype=dtype),
+        Sequential(Linear(4, 4, rng=0, dtype=dtype), ReLU(), Tanh()),
+    ]
+    for module in modules:
+        given_x = frozen(x)
+        y = module(given_x)
+        given_grad = frozen(upstream_for(y))
+        for _ in range(2):  # The second time the gradients are not fresh.
+            module(given_x)
+            module.backward(given_grad)
+        np.testing.assert_array_equal(given_x, x)
+        np.testing.assert_array_equal(given_grad, upstream_for(y))
+
+
+@pytest.mark.parametrize("module", [*(kind() for kind in ACTIVATIONS), Flatten(), Sequential()], ids=repr)
+@settings
+@given(columns=sizes, dtype=dtypes)
+def test_modules_without_parameters_pass_an_empty_batch(module, columns, dtype):
+    empty = np.zeros((0, columns), dtype=dtype)
+    assert module(empty).shape == (0, columns)
+    grad = module.backward(empty)
+    assert grad.shape == (0, columns)
+    assert grad.dtype == dtype
+
+
+@settings
+@given(columns=sizes, dtype=dtypes, old=st.booleans())
+def test_empty_batch_gives_zero_parameter_gradients(columns, dtype, old):
+    model = Sequential(Linear(columns, 3, rng=0, dtype=dtype), Tanh(), Linear(3, 2, rng=1, dtype=dtype), Softmax())
+    if old:  # Gradients from before must be gone after zero_grad, although nothing is added to them.
+        model(np.ones((2, columns)))
+        model.backward(np.ones((2, 2), dtype=dtype))
+    model.zero_grad()
+    assert model(np.zeros((0, columns))).shape == (0, 2)
+    assert model.backward(np.zeros((0, 2), dtype=dtype)).shape == (0, columns)
+    for parameter in model.parameters():
+        np.testing.assert_array_equal(parameter.grad, 0)
+
+
+@settings
+@given(
+    x=hnp.arrays(np.float64, (3, 4), elements=moderate),
+    z=hnp.arrays(np.float64, (3, 4), elements=moderate),
+    a=moderate,
+    b=moderate,
+)
+def test_linear_without_bias_is_linear(x, z, a, b):
+    layer = Linear(4, 2, bias=False, rng=0, dtype=np.float64)
+    np.testing.assert_allclose(layer(a * x + b * z), a * layer(x) + b * layer(z), rtol=1e-9, atol=1e-9)
+
+
+@settings
+@given(x=matrices(columns=st.just(4), dtype=st.just(np.float64)))
+def test_samples_do_not_see_each_other(x):
+    model = Sequential(Linear(4, 3, rng=0, dtype=np.float64), Tanh(), Linear(3, 2, rng=1, dtype=np.float64), Softmax())
+    together = model(x)
+    for i in range(len(x)):
+        np.testing.assert_allclose(model(x[i : i + 1])[0], together[i], rtol=1e-12, atol=1e-15)
+
+
+@settings
+@given(
+    widths=st.lists(st.integers(1, 4), min_size=2, max_size=4),
+    n=st.integers(1, 3),
+    kind=st.sampled_from([Sigmoid, Tanh, Softmax]),
+    seed=st.integers(0, 99),
+)
+def test_networks_of_every_shape_pass_the_gradient_check(widths, n, kind, seed):
+    rng = np.random.default_rng(seed)
+    layers = []
+    for width_in, width_out in itertools.pairwise(widths):
+        layers += [Linear(width_in, width_out, rng=rng), kind()]
+    report = check_gradients(Sequential(*layers), rng.normal(size=(n, widths[0])), rng=rng, max_entries=6, atol=1e-7)
+    assert report, report
+
+
+# sigmoid and softmax
+
+
+@settings
+@given(x=matrices(elements=extreme))
+def test_sigmoid_of_minus_x_is_one_minus_sigmoid(x):
+    np.testing.assert_allclose(sigmoid(-x), 1 - sigmoid(x), rtol=0, atol=4 * np.finfo(x.dtype).eps)
+
+
+@settings
+@given(x=matrices(elements=extreme))
+def test_sigmoid_lies_between_zero_and_one(x):
+    y = sigmoid(x)
+    assert (y >= 0).all()
+    assert (y <= 1).all()
+
+
+@settings
+@given(x=matrices(elements=extreme))
+def test_softmax_rows_are_probabilities(x):
+    y = softmax(x)
+    assert (y >= 0).all()
+    np.testing.assert_allclose(y.sum(axis=1), 1, rtol=10 * np.finfo(x.dtype).eps)
+
+
+@settings
+@given(x=matrices(dtype=st.just(np.float64)))
+def test_softmax_gradient_of_a_constant_is_zero(x):
+    # The outputs always sum to 1, so their sum has no slope.
+    module = Softmax()
+    module(x)
+    np.testing.assert_allclose(module.backward(np.full(x.shape, 3.0)), 0, atol=1e-14)
+
+
+# Losses
+
+
+@st.composite
+def classifications(draw, elements=extreme):
+    """Draw logits with integer classes that fit."""
+    logits = draw(matrices(elements=elements))
+    n, k = logits.shape
+    return logits, draw(hnp.arrays(np.int64, n, elements=st.integers(0, k - 1)))
+
+
+@settings
+@given(data=classifications())
+def test_cross_entropy_is_finite_and_at_least_zero_for_extreme_logits(data):
+    logits, classes = data
+    one_hot = np.eye(logits.shape[1])[classes]
+    for target in (classes, one_hot):
+        loss = CrossEntropyLoss()
+        assert 0 <= loss(frozen(logits), frozen(target)) < np.inf
+        grad = loss.backward()
+        assert np.isfinite(grad).all()
+        assert grad.dtype == logits.dtype
+        # Each row sums to zero: softmax and target both sum to 1.
+        np.testing.assert_allclose(grad.sum(axis=1), 0, atol=10 * np.finfo(logits.dtype).eps)
+
+
+@settings
+@given(data=classifications(), mix=st.floats(0, 1))
+def test_cross_entropy_takes_soft_targets_for_extreme_logits(data, mix):
+    logits, classes = data
+    k = logits.shape[1]
+    target = mix * np.eye(k)[classes] + (1 - mix) / k
+    loss = CrossEntropyLoss()
+    assert 0 <= loss(logits, target) < np.inf
+    assert np.isfinite(loss.backward()).all()
+
+
+@settings
+@given(logits=matrices(elements=extreme, columns=st.just(1)))
+def test_one_class_leaves_nothing_to_learn(logits):
+    loss = CrossEntropyLoss()
+    assert loss(logits, np.zeros(len(logits), dtype=int)) == 0
+    np.testing.assert_array_equal(loss.backward(), np.zeros_like(logits))
+
+
+@settings
+@given(data=classifications(moderate), seed=st.integers(0, 9))
+def test_cross_entropy_does_not_depend_on_the_order_of_the_samples(data, seed):
+    logits, classes = data
+    order = np.random.default_rng(seed).permutation(len(logits))
+    assert CrossEntropyLoss()(logits, classes) == pytest.approx(CrossEntropyLoss()(logits[order], classes[order]))
+
+
+@settings
+@given(logits=matrices(elements=extreme), fraction=st.floats(0, 1))
+def test_binary_cross_entropy_is_finite_and_at_least_zero_for_extreme_logits(logits, fraction):
+    for target in (np.zeros_like(logits), np.ones_like(logits), np.full_like(logits, fraction)):
+        loss = BCEWithLogitsLoss()
+        assert 0 <= loss(frozen(logits), frozen(target)) < np.inf
+        grad = loss.backward()
+        assert np.isfinite(grad).all()
+        assert grad.dtype == logits.dtype
+
+
+@settings
+@given(logits=matrices(), fraction=st.floats(0, 1, width=32))
+def test_binary_cross_entropy_is_the_same_for_the_opposite_question(logits, fraction):
+    target = np.full_like(logits, fraction)
+    loss = BCEWithLogitsLoss()
+    assert loss(logits, target) == pytest.approx(loss(-logits, 1 - target), rel=1e-5, abs=1e-6)
+
+
+@settings
+@given(pred=matrices(elements=extreme, dtype=st.just(np.float64)))
+def test_mse_is_zero_for_a_perfect_prediction_and_positive_else(pred):
+    loss = MSELoss()
+    assert loss(frozen(pred), frozen(pred)) == 0
+    np.testing.assert_array_equal(loss.backward(), np.zeros_like(pred))
+    assert 0 < loss(pred, np.where(np.abs(pred) > 1, -pred, pred + 1)) < np.inf
+    assert np.isfinite(loss.backward()).all()
+
+
+@pytest.mark.parametrize("loss", [MSELoss(), CrossEntropyLoss(), BCEWithLogitsLoss()], ids=repr)
+@settings
+@given(shape=st.sampled_from([(0, 3), (3, 0), (0, 1), (0, 0)]))
+def test_losses_refuse_an_empty_batch(loss, shape):
+    with pytest.raises(ValueError, match="pred must hold at least one prediction"):
+        loss(np.zeros(shape), np.zeros(shape))
+
+
+# Metrics
+
+
+@settings
+@given(
+    classes=hnp.arrays(np.int64, st.tuples(st.integers(1, 20), st.just(2)), elements=st.integers(0, 4)),
+)
+def test_confusion_matrix_counts_every_sample_and_accuracy_its_diagonal(classes):
+    predicted, target = classes.T
+    counts = confusion_matrix(predicted, target, n_classes=5)
+    np.testing.assert_array_equal(counts.sum(axis=1), np.bincount(target, minlength=5))
+    np.testing.assert_array_equal(counts.sum(axis=0), np.bincount(predicted, minlength=5))
+    assert accuracy(predicted, target) == pytest.approx(np.trace(counts) / counts.sum())
+
+
+@settings
+@given(values=hnp.arrays(np.float64, st.integers(1, 20), elements=moderate), shift=moderate)
+def test_interquartile_mean_lies_between_the_quartiles_and_moves_with_its_values(values, shift):
+    result = interquartile_mean(values)
+    ordered, n = np.sort(values), len(values)
+    assert ordered[n // 4] - 1e-9 <= result <= ordered[-1 - n // 4] + 1e-9
+    np.testing.assert_allclose(interquartile_mean(values + shift), result + shift, atol=1e-9)

@@ -1,0 +1,199 @@
+"""Everything that PyTorch has too gives the same numbers in float64: values, gradients, and training steps."""
+
+import numpy as np
+import pytest
+
+from nnkit import (
+    SGD,
+    Adam,
+    AdamW,
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    Flatten,
+    LeakyReLU,
+    Linear,
+    MSELoss,
+    ReLU,
+    RMSprop,
+    Sequential,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)
+
+torch = pytest.importorskip("torch")
+
+seeds = pytest.mark.parametrize("seed", [0, 1, 2])
+
+
+def torch_linear(layer):
+    """Return PyTorch's layer with the same weights; it keeps them transposed."""
+    other = torch.nn.Linear(layer.in_features, layer.out_features, bias=layer.bias is not None, dtype=torch.float64)
+    with torch.no_grad():
+        other.weight.copy_(torch.tensor(layer.weight.data.T))
+        if layer.bias is not None:
+            other.bias.copy_(torch.tensor(layer.bias.data))
+    return other
+
+
+def networks(seed):
+    """Return the same network twice: ours and PyTorch's."""
+    rng = np.random.default_rng(seed)
+    first, second = Linear(4, 6, rng=rng, dtype=np.float64), Linear(6, 3, rng=rng, dtype=np.float64)
+    first.bias.data[:], second.bias.data[:] = rng.normal(size=6), rng.normal(size=3)
+    theirs = torch.nn.Sequential(torch_linear(first), torch.nn.Tanh(), torch_linear(second))
+    return Sequential(first, Tanh(), second), theirs
+
+
+def ours_in_torch_form(model):
+    """Return the parameters' values and gradients in PyTorch's order and layout."""
+    return [(p.data.T, p.grad.T) for p in model.parameters()]
+
+
+def check_equal(actual, expected):
+    np.testing.assert_allclose(actual, expected.detach().numpy(), rtol=1e-6, atol=1e-12)
+
+
+def check_module(ours, theirs, x, rng):
+    """Compare the output and dL/dx for a random upstream gradient."""
+    given = torch.tensor(x, requires_grad=True)
+    expected = theirs(given)
+    grad = rng.normal(size=tuple(expected.shape))
+    expected.backward(torch.tensor(grad))
+    check_equal(ours(x), expected)
+    check_equal(ours.backward(grad), given.grad)
+
+
+@seeds
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (ReLU(), torch.nn.ReLU()),
+        (LeakyReLU(), torch.nn.LeakyReLU()),
+        (LeakyReLU(0.2), torch.nn.LeakyReLU(0.2)),
+        (Sigmoid(), torch.nn.Sigmoid()),
+        (Tanh(), torch.nn.Tanh()),
+        (Softmax(), torch.nn.Softmax(dim=-1)),
+    ],
+    ids=str,
+)
+def test_activations(ours, theirs, seed):
+    rng = np.random.default_rng(seed)
+    check_module(ours, theirs, 3 * rng.normal(size=(5, 4)), rng)
+    # Exactly zero, where a rectifier's slope is a convention, and far from it.
+    check_module(ours, theirs, np.array([[0.0, -30.0, 30.0, -1.0]]), rng)
+
+
+@seeds
+@pytest.mark.parametrize("bias", [True, False])
+def test_linear(bias, seed):
+    rng = np.random.default_rng(seed)
+    ours = Linear(4, 3, bias=bias, rng=rng, dtype=np.float64)
+    if bias:
+        ours.bias.data[:] = rng.normal(size=3)
+    theirs = torch_linear(ours)
+    check_module(ours, theirs, rng.normal(size=(5, 4)), rng)
+    check_equal(ours.weight.grad.T, theirs.weight.grad)
+    if bias:
+        check_equal(ours.bias.grad, theirs.bias.grad)
+
+
+@seeds
+def test_flatten(seed):
+    rng = np.random.default_rng(seed)
+    check_module(Flatten(), torch.nn.Flatten(), rng.normal(size=(5, 2, 3)), rng)
+
+
+def check_loss(ours, theirs, pred, target):
+    given = torch.tensor(pred, requires_grad=True)
+    expected = theirs(given, torch.tensor(target))
+    expected.backward()
+    assert ours(pred, target) == pytest.approx(expected.item(), rel=1e-6)
+    check_equal(ours.backward(), given.grad)
+
+
+@seeds
+def test_mse(seed):
+    rng = np.random.default_rng(seed)
+    check_loss(MSELoss(), torch.nn.MSELoss(), rng.normal(size=(5, 3)), rng.normal(size=(5, 3)))
+
+
+@seeds
+@pytest.mark.parametrize("scale", [1, 100])
+def test_cross_entropy(scale, seed):
+    rng = np.random.default_rng(seed)
+    logits, classes = scale * rng.normal(size=(7, 4)), rng.integers(0, 4, 7)
+    for target in (classes, np.eye(4)[classes], rng.dirichlet(np.ones(4), 7)):
+        check_loss(CrossEntropyLoss(), torch.nn.CrossEntropyLoss(), logits, target)
+
+
+@seeds
+@pytest.mark.parametrize("scale", [1, 100])
+def test_binary_cross_entropy(scale, seed):
+    rng = np.random.default_rng(seed)
+    logits = scale * rng.normal(size=(7, 2))
+    for target in (rng.integers(0, 2, (7, 2)).astype(np.float64), rng.uniform(size=(7, 2))):
+        check_loss(BCEWithLogitsLoss(), torch.nn.BCEWithLogitsLoss(), logits, target)
+
+
+@seeds
+def test_network_under_a_loss(seed):
+    rng = np.random.default_rng(seed)
+    ours, theirs = networks(seed)
+    x, classes = rng.normal(size=(8, 4)), rng.integers(0, 3, 8)
+    loss = CrossEntropyLoss()
+    loss(ours(x), classes)
+    ours.backward(loss.backward())
+    torch.nn.CrossEntropyLoss()(theirs(torch.tensor(x)), torch.tensor(classes)).backward()
+    for (_, grad), parameter in zip(ours_in_torch_form(ours), theirs.parameters(), strict=True):
+        check_equal(grad, parameter.grad)
+
+
+OPTIMIZERS = {
+    "SGD": (SGD, torch.optim.SGD, {"lr": 0.1}),
+    "SGD, weight decay": (SGD, torch.optim.SGD, {"lr": 0.1, "weight_decay": 0.05}),
+    "SGD, momentum": (SGD, torch.optim.SGD, {"lr": 0.1, "momentum": 0.9}),
+    "SGD, momentum, weight decay": (SGD, torch.optim.SGD, {"lr": 0.1, "momentum": 0.8, "weight_decay": 0.05}),
+    "SGD, Nesterov": (SGD, torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "nesterov": True}),
+    "SGD, Nesterov, weight decay": (
+        SGD,
+        torch.optim.SGD,
+        {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.05},
+    ),
+    "RMSprop": (RMSprop, torch.optim.RMSprop, {}),
+    "RMSprop, alpha, eps": (RMSprop, torch.optim.RMSprop, {"lr": 0.02, "alpha": 0.8, "eps": 1e-3}),
+    "RMSprop, weight decay": (RMSprop, torch.optim.RMSprop, {"lr": 0.02, "weight_decay": 0.05}),
+    "Adam": (Adam, torch.optim.Adam, {}),
+    "Adam, betas, eps": (Adam, torch.optim.Adam, {"lr": 0.02, "betas": (0.7, 0.9), "eps": 1e-3}),
+    "Adam, weight decay": (Adam, torch.optim.Adam, {"lr": 0.02, "weight_decay": 0.05}),
+    "AdamW": (AdamW, torch.optim.AdamW, {}),
+    "AdamW, betas, eps, decay": (
+        AdamW,
+        torch.optim.AdamW,
+        {"lr": 0.02, "betas": (0.7, 0.9), "eps": 1e-3, "weight_decay": 0.2},
+    ),
+}
+
+
+@seeds
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizers_take_the_same_ten_steps(name, seed):
+    kind, torch_kind, options = OPTIMIZERS[name]
+    ours, theirs = networks(seed)
+    optimizer, torch_optimizer = kind(ours.parameters(), **options), torch_kind(theirs.parameters(), **options)
+    loss, torch_loss = CrossEntropyLoss(), torch.nn.CrossEntropyLoss()
+    start = np.concatenate([data.ravel() for data, _ in ours_in_torch_form(ours)])
+    rng = np.random.default_rng(seed)
+    for _ in range(10):
+        x, classes = rng.normal(size=(8, 4)), rng.integers(0, 3, 8)
+        optimizer.zero_grad()
+        loss(ours(x), classes)
+        ours.backward(loss.backward())
+        optimizer.step()
+        torch_optimizer.zero_grad()
+        torch_loss(theirs(torch.tensor(x)), torch.tensor(classes)).backward()
+        torch_optimizer.step()
+        for (data, _), parameter in zip(ours_in_torch_form(ours), theirs.parameters(), strict=True):
+            np.testing.assert_allclose(data, parameter.detach().numpy(), rtol=0, atol=1e-10)
+    moved = np.concatenate([data.ravel() for data, _ in ours_in_torch_form(ours)]) - start
+    assert np.abs(moved).max() > 1e-3
