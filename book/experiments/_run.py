@@ -43,13 +43,14 @@ def record(
 
     The file appears whole or not at all; an older one stays until then.
     """
+    commit = _commit()  # Of the code that runs, whatever is edited meanwhile.
     started = time.perf_counter()
     rows = run()
     provenance = {
         "command": f"python -m book.experiments.{name}",
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "nnkit": nnkit.__version__,
-        "commit": _commit(),
+        "commit": commit,
         "versions": {
             "python": platform.python_version(),
             **{package: importlib.metadata.version(package) for package in ("numpy", "scikit-learn")},
