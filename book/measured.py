@@ -14,6 +14,8 @@ from IPython.display import Markdown
 from scipy import stats
 
 _BOOK = Path(__file__).resolve().parent
+VERDICTS = ("better", "in part", "not measured")
+"""What a comparison can end in, beside "replicated" and "did not replicate"."""
 
 
 class ClaimError(AssertionError):
@@ -103,11 +105,22 @@ def reported_and_measured(rows: Sequence[tuple[str, str, str, bool | str, str]])
     Parameters
     ----------
     rows : sequence of (what, reported, measured, holds, why)
-        `holds` is what a comparison made by code gave: whether it replicates, or ``"better"``.
+        `holds` is what a comparison made by code gave: whether it replicates, or one of `VERDICTS` where that is
+        too coarse.
+
+    Raises
+    ------
+    ValueError
+        If `holds` is neither.
     """
     lines = ["| What | Reported | Measured here | Verdict | Why |", "|---|---|---|---|---|"]
     for what, reported, measured, holds, why in rows:
-        verdict = holds if holds == "better" else "replicated" if holds else "did not replicate"
+        if isinstance(holds, str):
+            if holds not in VERDICTS:
+                raise ValueError(f"holds must be true, false or one of {VERDICTS}; got {holds!r}")
+            verdict = holds
+        else:
+            verdict = "replicated" if holds else "did not replicate"
         lines.append(f"| {what} | {reported} | {measured} | **{verdict}** | {why} |")
     return Markdown(_spaced("\n".join(lines)))
 

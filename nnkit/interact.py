@@ -101,10 +101,14 @@ class Lab:
         Raises
         ------
         ValueError
-            If it is larger than `MAX_BYTES`.
+            If it is larger than `MAX_BYTES`, or the figures differ in size.
         """
         frames = [(_source(picture), text) for picture, text in self.frames()]
-        width, height = _size(self.frames()[0][0])
+        sizes = [_size(picture) for picture, _ in self.frames()]
+        width, height = sizes[0]
+        if set(sizes) != {sizes[0]}:
+            other = next(size for size in sizes if size != sizes[0])
+            raise ValueError(f"every figure must have the size of the first, {sizes[0]} pixels; got one of {other}")
         controls = "".join(
             f'<label for="{self.id}-{name}">{html.escape(_label(name))}</label>'
             f'<input type="range" id="{self.id}-{name}" min="0" max="{len(values) - 1}" step="1" value="0" '
@@ -229,8 +233,10 @@ def _picture(figure: Any) -> bytes:
     drawn, packed = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=100, facecolor="white")
     plt.close(figure)
-    # 32 colours are enough for lines, text and shades, and a third of the size.
-    image = Image.open(drawn).convert("RGB").quantize(32, dither=Image.Dither.NONE)
+    # 64 colours are enough for lines, text and shades. They are chosen to cover all that occur: the usual choice, by
+    # frequency, would give up the colours of small markers.
+    image = Image.open(drawn).convert("RGB")
+    image = image.quantize(64, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     image.convert("RGB").save(packed, format="webp", lossless=True, quality=75, method=4)
     return packed.getvalue()
 

@@ -67,11 +67,11 @@ def loss_bands(
     (line,) = ax.plot(positions, middle, color=color, linestyle=linestyle)
     ax.fill_between(positions, low, high, color=line.get_color(), alpha=0.25, linewidth=0)
     if label:
-        label_end(ax, positions[-1], float(middle[-1]), label, str(line.get_color()))
+        label_end(ax, positions[-1], float(middle[-1]), label, line.get_color())
     return ax
 
 
-def label_end(ax: Axes, x: float, y: float, text: str, color: str) -> None:
+def label_end(ax: Axes, x: float, y: float, text: str, color: Any) -> None:
     """Write a curve's name just right of its last point, in its colour."""
     ax.annotate(
         text, (x, y), xytext=(5, 0), textcoords="offset points", color=color, va="center", annotation_clip=False
@@ -140,11 +140,11 @@ def decision_regions(
         ax.scatter(
             points[:, 0],
             points[:, 1],
-            s=18,
+            s=70 if len(X) <= 10 else 14,  # A handful of points should be seen; hundreds should not cover the plane.
             color=CLASS_COLORS[cls],
             marker=CLASS_MARKERS[cls],
             edgecolor="white",
-            linewidth=0.5,
+            linewidth=0.4,
             zorder=3,
         )
     ax.set(xlim=(left, right), ylim=(bottom, top), xlabel="$x_1$", ylabel="$x_2$")

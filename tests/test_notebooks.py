@@ -75,7 +75,7 @@ def problems(notebook: nbformat.NotebookNode) -> list[str]:
                     figure = cell.metadata.get("mystnb", {}).get("figure", {})
                     if len(image.get("alt", "")) < 40:
                         found.append(f"{where} has a figure without alternative text")
-                    if not re.match(r"[A-Z].*[.]$", figure.get("caption", ""), re.S) or not figure.get("name"):
+                    if not re.match(r"[A-Z].*[.][)]?$", figure.get("caption", ""), re.S) or not figure.get("name"):
                         found.append(f"{where} has a figure without a name and a caption in full sentences")
                 if mime == "text/html" and len(data.encode()) > MAX_BYTES:
                     found.append(f"{where} has {len(data):,} bytes of HTML")

@@ -1,0 +1,95 @@
+"""The experiments: their results say where they come from, one run of each can be repeated, and files appear whole."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nnkit as nn
+from book.experiments import _run, xor_quadrants, xor_seeds
+from book.measured import load_result
+
+BOOK = Path(__file__).resolve().parent.parent / "book"
+NAMES = sorted(path.stem for path in (BOOK / "experiments").glob("[!_]*.py"))
+PROVENANCE = {"command", "commit", "data", "date", "nnkit", "processor", "seconds", "seeds", "versions"}
+
+
+def test_every_experiment_has_its_result_and_every_result_its_experiment():
+    assert sorted(path.stem for path in (BOOK / "results").glob("*.json")) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_result_says_where_it_comes_from(name):
+    result = load_result(name)
+    provenance = result["provenance"]
+    assert set(provenance) == PROVENANCE
+    assert provenance["command"] == f"python -m book.experiments.{name}"
+    assert "changes" not in provenance["commit"]
+    assert provenance["seeds"] == [row["seed"] for row in result["rows"]]
+    assert result["setup"] == json.loads(json.dumps(importlib.import_module(f"book.experiments.{name}").SETUP))
+    assert (BOOK / "results" / f"{name}.json").stat().st_size < 600_000
+
+
+def test_a_run_of_xor_seeds_repeats():
+    for row in load_result("xor_seeds")["rows"][::700]:
+        again = xor_seeds.train(row["width"], row["seed"])
+        # The last digits differ between processors, and 5,000 epochs make much of little.
+        assert again["solved"] == row["solved"]
+        assert np.isclose(again["initial_loss"], row["initial_loss"], atol=1e-4)
+        assert np.isclose(again["final_loss"], row["final_loss"], rtol=0.05)
+
+
+def test_xor_runs_that_are_solved_are_right_on_all_four_points():
+    _, y = nn.make_xor()
+    for row in load_result("xor_seeds")["rows"]:
+        assert row["solved"] == bool(((np.array(row["predictions"]) > 0.5) == y).all())
+
+
+def test_quadrants_curves_have_the_length_that_the_set_up_says():
+    for row in load_result("xor_quadrants")["rows"]:
+        assert len(row["loss"]) == len(row["accuracy"]) == 256 // xor_quadrants.EVERY
+
+
+def test_classifier_reads_what_the_chapter_says():
+    rows = load_result("mnist_classifier")["rows"]
+    final = np.array([row["test_accuracy"][-1] for row in rows])
+    assert len(rows) == 25
+    assert np.median(final[:5]) >= 0.970
+    for row in rows:
+        confusion = np.array(row["confusion"])
+        assert confusion.sum() == 10_000
+        assert np.isclose(np.trace(confusion) / 10_000, row["test_accuracy"][-1])
+
+
+def test_record_writes_rows_and_provenance(tmp_path, monkeypatch):
+    monkeypatch.setattr(_run, "RESULTS", tmp_path)
+    data = nn.Dataset(*[np.zeros(1)] * 4, name="none")
+    path = _run.record("trial", lambda: [{"seed": 4, "value": 1.5}], setup={"lr": 0.1}, data=data)
+    result = json.loads(path.read_text(encoding="utf-8"))
+    assert result["rows"] == [{"seed": 4, "value": 1.5}]
+    assert result["setup"] == {"lr": 0.1}
+    assert result["provenance"]["seeds"] == [4]
+    assert result["provenance"]["data"]["name"] == "none"
+    assert [file.name for file in tmp_path.iterdir()] == ["trial.json"]
+
+
+def test_a_failing_experiment_leaves_the_old_result(tmp_path, monkeypatch):
+    monkeypatch.setattr(_run, "RESULTS", tmp_path)
+    (tmp_path / "trial.json").write_text("old", encoding="utf-8")
+
+    def fail():
+        raise RuntimeError("by hand")
+
+    with pytest.raises(RuntimeError, match="by hand"):
+        _run.record("trial", fail, setup={})
+    assert (tmp_path / "trial.json").read_text(encoding="utf-8") == "old"
+
+
+def test_runs_come_back_in_the_order_of_their_seeds():
+    assert _run.over_seeds(lambda seed: {"square": seed**2}, range(5)) == [
+        {"seed": seed, "square": seed**2} for seed in range(5)
+    ]

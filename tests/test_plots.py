@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+import nnkit as nn
+
+matplotlib.use("agg")
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def test_band_is_the_interquartile_mean_and_range():
+    runs = np.random.default_rng(0).normal(size=(25, 7))
+    ax = nn.plots.loss_bands(runs, label="runs")
+    assert np.allclose(ax.lines[0].get_ydata(), nn.interquartile_mean(runs))
+    assert list(ax.lines[0].get_xdata()) == [1, 2, 3, 4, 5, 6, 7]
+    low, high = np.percentile(runs, [25, 75], axis=0)
+    corners = ax.collections[0].get_paths()[0].vertices
+    assert np.isclose(corners[:, 1].min(), low.min())
+    assert np.isclose(corners[:, 1].max(), high.max())
+    assert ax.texts[0].get_text() == "runs"
+
+
+def test_band_takes_its_positions():
+    ax = nn.plots.loss_bands(np.ones((3, 2)), x=[10, 20])
+    assert list(ax.lines[0].get_xdata()) == [10, 20]
+
+
+def test_regions_ask_for_the_whole_plane_and_draw_both_classes():
+    X, y = nn.make_xor(40, rng=0)
+    asked = []
+
+    def probability(places):
+        asked.append(places)
+        return (places[:, 0] > 0).astype(float)
+
+    ax = nn.plots.decision_regions(probability, X, y, limits=(-1, 1, -1, 1), resolution=20)
+    assert asked[0].shape == (400, 2)
+    assert asked[0].min() == -1
+    assert asked[0].max() == 1
+    values = ax.images[0].get_array()
+    assert values[0, 0] == 0
+    assert values[0, -1] == 1
+    drawn = [collection for collection in ax.collections if len(collection.get_offsets()) > 1]
+    assert sorted(len(collection.get_offsets()) for collection in drawn) == sorted([(y == 0).sum(), (y == 1).sum()])
+
+
+def test_image_grid_fills_rows_and_leaves_the_rest_empty():
+    figure = nn.plots.image_grid(np.random.default_rng(0).random((7, 784)), titles=list("abcdefg"), columns=5)
+    assert len(figure.axes) == 10
+    assert [len(ax.images) for ax in figure.axes] == [1] * 7 + [0] * 3
+    assert [ax.get_title() for ax in figure.axes[:7]] == list("abcdefg")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: nn.plots.loss_bands(np.ones(3)), r"runs must have shape \(n_runs, n_epochs\).* got \(3,\)"),
+        (lambda: nn.plots.loss_bands([[1.0, np.nan]]), "runs must be finite"),
+        (lambda: nn.plots.loss_bands(np.ones((2, 3)), x=[1, 2]), r"x must have shape \(3,\)"),
+        (
+            lambda: nn.plots.decision_regions(len, np.ones((3, 3)), [0, 1, 0]),
+            r"X must have shape \(n, 2\); got \(3, 3\)",
+        ),
+        (lambda: nn.plots.image_grid(np.ones((2, 100))), r"images must have shape \(n, 784\)"),
+        (lambda: nn.plots.image_grid(np.ones((2, 784)), titles=["one"]), "titles must have one entry for each of 2"),
+    ],
+)
+def test_bad_arguments_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

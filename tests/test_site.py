@@ -1,0 +1,265 @@
+"""The built site in a browser: every page, from a file and over localhost, with all other hosts out of reach."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import os
+import re
+import shutil
+import threading
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import pytest
+
+SITE = Path(__file__).resolve().parent.parent / "_build" / "html"
+PAGES = sorted(str(path.relative_to(SITE)) for path in SITE.glob("book/**/*.html"))
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+MAX_PAGE_BYTES = 1_500_000
+
+pytestmark = pytest.mark.site
+if not PAGES:
+    pytestmark = [pytestmark, pytest.mark.skip(reason="there is no site in _build/html; make book builds it")]
+
+
+def browser_path() -> str | None:
+    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    path = browser_path()
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI must have a browser; .ci/run installs Debian's chromium")
+        pytest.skip(f"no browser is installed: none of {', '.join(BROWSERS)} is on the PATH")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        # Containers forbid the sandbox to root; the pages are our own.
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def localhost():
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(SITE)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+
+
+class Visit:
+    """One page in a fresh browser context, and all that went wrong while it loaded."""
+
+    def __init__(
+        self, browser, base: str, page: str, *, width: int = 1400, scheme: str = "light", scripts: bool = True
+    ):
+        self.context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=scripts
+        )
+        self.problems: list[str] = []
+        self.page = self.context.new_page()
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.problems.append(f"script error: {error}"))
+        self.page.on("requestfailed", lambda request: self.problems.append(f"failed: {request.url[:200]}"))
+        self.page.on("response", self._response)
+        self.page.route("**/*", self._route)
+        self.page.goto(base + page, wait_until="load")
+        if scripts:
+            self.page.wait_for_function(
+                "!window.MathJax || !!(window.MathJax.startup && window.MathJax.startup.document)"
+            )
+            self.page.wait_for_timeout(150)
+
+    def _console(self, message) -> None:
+        if message.type in ("error", "warning"):
+            self.problems.append(f"console {message.type}: {message.text[:200]}")
+
+    def _response(self, response) -> None:
+        if response.status >= 400:
+            self.problems.append(f"{response.status}: {response.url[:200]}")
+
+    def _route(self, route) -> None:
+        url = urlparse(route.request.url)
+        if url.scheme in ("file", "data", "blob") or url.hostname == "127.0.0.1":
+            route.continue_()
+        else:
+            self.problems.append(f"asked another host: {route.request.url[:200]}")
+            route.abort()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.context.close()
+
+
+def bases(localhost: str) -> dict[str, str]:
+    return {"file": SITE.as_uri() + "/", "http": localhost}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("origin", ["file", "http"])
+@pytest.mark.parametrize("page", PAGES)
+def test_page_opens_without_a_fault_and_without_another_host(browser, localhost, page, origin, scheme):
+    with Visit(browser, bases(localhost)[origin], page, scheme=scheme) as visit:
+        assert visit.problems == []
+        text = visit.page.inner_text("body")
+        assert "Traceback (most recent call last)" not in text
+        assert "\\begin{" not in visit.page.inner_text("article")  # Mathematics that was not set.
+        assert visit.page.evaluate("document.documentElement.dataset.theme") == scheme
+        images = visit.page.eval_on_selector_all(
+            "article img", "images => images.map(i => [i.alt, i.complete && i.naturalWidth > 0])"
+        )
+        assert all(len(alt) > 20 and loaded for alt, loaded in images)
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+@pytest.mark.parametrize("page", PAGES)
+def test_page_does_not_scroll_sideways(browser, localhost, page, width):
+    with Visit(browser, localhost, page, width=width) as visit:
+        assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def labs(page: str) -> bool:
+    return 'class="nnkit-lab"' in (SITE / page).read_text(encoding="utf-8")
+
+
+LAB_PAGES = [page for page in PAGES if labs(page)]
+
+
+def test_every_chapter_has_its_lab():
+    chapters = [page for page in PAGES if "/part" in page]
+    assert len(chapters) == 3
+    assert chapters == LAB_PAGES
+
+
+@pytest.mark.parametrize("origin", ["file", "http"])
+@pytest.mark.parametrize("page", LAB_PAGES)
+def test_every_slider_changes_the_picture_by_keyboard(browser, localhost, page, origin):
+    with Visit(browser, bases(localhost)[origin], page) as visit:
+        lab = visit.page.locator(".nnkit-lab")
+        sliders = lab.locator("input[type=range]")
+        assert sliders.count() >= 2
+        for i in range(sliders.count()):
+            slider = sliders.nth(i)
+            label = lab.locator(f"label[for='{slider.get_attribute('id')}']")
+            assert label.inner_text().strip()
+            before = picture(lab)
+            slider.focus()
+            visit.page.keyboard.press("ArrowRight")
+            after = picture(lab)
+            assert after["source"] != before["source"]
+            assert after["text"] != before["text"]
+            assert after["alt"] == after["text"]
+            said = slider.get_attribute("aria-valuetext")
+            assert said == lab.locator("output").nth(i).inner_text()
+            assert said in after["text"]
+            visit.page.keyboard.press("End")
+            visit.page.keyboard.press("Home")
+            assert picture(lab) == before
+            visit.page.keyboard.press("ArrowRight")  # So that the next slider moves from another place.
+        assert lab.locator(".nnkit-lab-readout").get_attribute("aria-live") == "polite"
+        assert visit.problems == []
+
+
+@pytest.mark.parametrize("page", LAB_PAGES)
+def test_every_slider_changes_the_picture_by_mouse(browser, localhost, page):
+    with Visit(browser, localhost, page) as visit:
+        lab = visit.page.locator(".nnkit-lab")
+        for i in range(lab.locator("input[type=range]").count()):
+            slider = lab.locator("input[type=range]").nth(i)
+            slider.scroll_into_view_if_needed()
+            before = picture(lab)
+            box = slider.bounding_box()
+            visit.page.mouse.move(box["x"] + 4, box["y"] + box["height"] / 2)
+            visit.page.mouse.down()
+            visit.page.mouse.move(box["x"] + box["width"] - 2, box["y"] + box["height"] / 2, steps=5)
+            visit.page.mouse.up()
+            assert slider.input_value() == slider.get_attribute("max")
+            assert picture(lab) != before
+
+
+@pytest.mark.parametrize("origin", ["file", "http"])
+def test_address_keeps_the_state_of_the_sliders(browser, localhost, origin):
+    base = bases(localhost)[origin]
+    with Visit(browser, base, LAB_PAGES[0]) as visit:
+        lab = visit.page.locator(".nnkit-lab")
+        slider = lab.locator("input[type=range]").first
+        slider.focus()
+        visit.page.keyboard.press("End")
+        address, shown = visit.page.url, picture(lab)
+    assert "#lab-" in address
+    with Visit(browser, "", address) as again:
+        assert picture(again.page.locator(".nnkit-lab")) == shown
+        assert again.problems == []
+
+
+@pytest.mark.parametrize("page", LAB_PAGES)
+def test_first_frame_is_there_without_scripts(browser, localhost, page):
+    with Visit(browser, localhost, page, scripts=False) as visit:
+        lab = visit.page.locator(".nnkit-lab")
+        assert lab.locator("img").is_visible()
+        assert lab.locator("img").evaluate("image => image.naturalWidth") > 300
+        assert not lab.locator("input").first.is_visible()
+        assert lab.locator(".nnkit-lab-static").is_visible()
+
+
+def test_solutions_open_and_close(browser, localhost):
+    with Visit(browser, localhost, LAB_PAGES[0]) as visit:
+        solution = visit.page.locator(".solution.dropdown").first
+        code = solution.locator(".highlight").first
+        assert not code.is_visible()
+        solution.locator("button.toggle-button, .admonition-title").first.click()
+        code.wait_for(state="visible")
+
+
+def picture(lab) -> dict[str, str]:
+    image = lab.locator("img")
+    return {
+        "source": image.get_attribute("src"),
+        "alt": image.get_attribute("alt"),
+        "text": lab.locator(".nnkit-lab-readout").inner_text(),
+    }
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_and_its_pictures_are_light(page):
+    text = (SITE / page).read_text(encoding="utf-8")
+    own = [unquote(source) for source in re.findall(r'<img[^>]+src="(?!data:)([^"]+)"', text)]
+    size = len(text.encode()) + sum((SITE / page).parent.joinpath(source).stat().st_size for source in own)
+    assert size <= MAX_PAGE_BYTES
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_internal_links_and_anchors_lead_somewhere(page):
+    text = (SITE / page).read_text(encoding="utf-8")
+    for link in re.findall(r'<a [^>]*href="([^"]+)"', text):
+        if re.match(r"[a-z]+:", link) or link == "#":
+            continue
+        path, _, anchor = unquote(link).partition("#")
+        target = (SITE / page).parent.joinpath(path).resolve() if path else SITE / page
+        assert target.exists(), link
+        if anchor and target.suffix == ".html":
+            assert re.search(rf'(id|name)="{re.escape(anchor)}"', target.read_text(encoding="utf-8")), link
+
+
+def test_a_fault_would_be_seen(browser, localhost, tmp_path):
+    (tmp_path / "bad.html").write_text(
+        "<html data-theme='light'><body><img src='missing.png'><script>throw new Error('planted')</script>"
+        "<script src='https://example.org/x.js'></script></body></html>",
+        encoding="utf-8",
+    )
+    with Visit(browser, tmp_path.as_uri() + "/", "bad.html") as visit:
+        found = "\n".join(visit.problems)
+    assert "planted" in found
+    assert "missing.png" in found
+    assert "another host: https://example.org" in found
