@@ -10,8 +10,12 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from IPython import get_ipython
 from IPython.display import Markdown
+from matplotlib.figure import Figure
 from scipy import stats
+
+from nnkit.plots import packed
 
 _BOOK = Path(__file__).resolve().parent
 VERDICTS = ("better", "in part", "not measured")
@@ -23,8 +27,17 @@ class ClaimError(AssertionError):
 
 
 def use_style() -> None:
-    """Draw every figure from here on in the book's style."""
+    """Draw every figure from here on in the book's style, and in a notebook keep it in few bytes."""
     plt.style.use(_BOOK / "figures.mplstyle")
+    shell = get_ipython()
+    if shell is not None:
+        plt.close(plt.figure())  # Load the inline backend now, since it sets up its own drawing when it loads,
+        shell.events.register("pre_run_cell", _draw_small)  # and once more at the end of the cell.
+
+
+def _draw_small(*_: object) -> None:
+    png = get_ipython().display_formatter.formatters["image/png"]
+    png.for_type(Figure, lambda figure: packed(figure, "png", bbox_inches="tight"))
 
 
 def load_result(name: str) -> dict[str, Any]:

@@ -224,21 +224,16 @@ def _picture(figure: Any) -> bytes:
     """Return a figure as a small lossless image, and close it."""
     import matplotlib.pyplot as plt
     from matplotlib.figure import Figure
-    from PIL import Image
+
+    from nnkit.plots import packed
 
     if not isinstance(figure, Figure):
         raise TypeError(
             f"the lab's function must return a Matplotlib figure, or a figure and a sentence; got {figure!r}"
         )
-    drawn, packed = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=100, facecolor="white")
+    picture = packed(figure, "webp", colors=64, dpi=100)
     plt.close(figure)
-    # 64 colours are enough for lines, text and shades. They are chosen to cover all that occur: the usual choice, by
-    # frequency, would give up the colours of small markers.
-    image = Image.open(drawn).convert("RGB")
-    image = image.quantize(64, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    image.convert("RGB").save(packed, format="webp", lossless=True, quality=75, method=4)
-    return packed.getvalue()
+    return picture
 
 
 def _source(picture: bytes) -> str:

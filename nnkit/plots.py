@@ -5,6 +5,7 @@ Colours and fonts come from Matplotlib's current style; each function draws into
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from PIL import Image
 
 from nnkit._checks import Array, finite_array, whole_number
 from nnkit.metrics import interquartile_mean
@@ -203,3 +205,33 @@ def image_grid(
             ax.set_title(titles[i], fontsize=8, pad=2)
     figure.tight_layout(pad=0.2)
     return figure
+
+
+def packed(figure: Figure, file_format: str = "png", *, colors: int = 256, **savefig: Any) -> bytes:
+    """Return a figure as a PNG or WebP file of few colours, a third of the usual size and alike to the eye.
+
+    The colours are chosen to cover all that occur: the usual choice, by frequency, would give up those of small
+    markers.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        What to draw.
+    file_format : {"png", "webp"}, default "png"
+        Both are lossless here.
+    colors : int, default 256
+        How many colours to keep, at most 256.
+    **savefig
+        As for `matplotlib.figure.Figure.savefig`.
+    """
+    if file_format not in ("png", "webp"):
+        raise ValueError(f"file_format must be 'png' or 'webp'; got {file_format!r}")
+    drawn, result = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", facecolor="white", **savefig)
+    image = Image.open(drawn).convert("RGB")
+    image = image.quantize(colors, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    if file_format == "png":
+        image.save(result, format="png", optimize=True)
+    else:
+        image.convert("RGB").save(result, format="webp", lossless=True, quality=75, method=4)
+    return result.getvalue()

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import io
+
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from PIL import Image
 
 import nnkit as nn
 
@@ -59,9 +62,25 @@ def test_image_grid_fills_rows_and_leaves_the_rest_empty():
     assert [ax.get_title() for ax in figure.axes[:7]] == list("abcdefg")
 
 
+@pytest.mark.parametrize("file_format", ["png", "webp"])
+def test_packed_figure_is_smaller_and_looks_the_same(file_format):
+    X, y = nn.make_xor(300, rng=0)
+    figure, ax = plt.subplots(dpi=130)
+    nn.plots.decision_regions(lambda places: 1 / (1 + np.exp(5 * places[:, 0] * places[:, 1])), X, y, ax=ax)
+    plain = io.BytesIO()
+    figure.savefig(plain, format="png")
+    small = nn.plots.packed(figure, file_format)
+    assert len(small) < 0.6 * len(plain.getvalue())
+    before, after = (
+        np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), float) for data in (plain.getvalue(), small)
+    )
+    assert np.percentile(np.abs(before - after), 99.9) < 20
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: nn.plots.packed(plt.figure(), "gif"), "file_format must be 'png' or 'webp'; got 'gif'"),
         (lambda: nn.plots.loss_bands(np.ones(3)), r"runs must have shape \(n_runs, n_epochs\).* got \(3,\)"),
         (lambda: nn.plots.loss_bands([[1.0, np.nan]]), "runs must be finite"),
         (lambda: nn.plots.loss_bands(np.ones((2, 3)), x=[1, 2]), r"x must have shape \(3,\)"),
