@@ -50,8 +50,8 @@ def nnkit_fit(X: Array, y: Array, batch_size: int, epochs: int) -> Timer:
     return timer
 
 
-def pytorch_eager(X: Array, y: Array, batch_size: int, epochs: int) -> Timer | None:
-    """Time the fastest plain loop that we know: batches by index tensors, without a DataLoader."""
+def pytorch_lean(X: Array, y: Array, batch_size: int, epochs: int) -> Timer | None:
+    """Time the leanest eager loop that we know: batches by index tensors, without a DataLoader."""
     if not has_torch():
         return None
     import torch
@@ -67,8 +67,8 @@ def pytorch_eager(X: Array, y: Array, batch_size: int, epochs: int) -> Timer | N
     return _pytorch_timer(batches, epochs)
 
 
-def pytorch_loader(X: Array, y: Array, batch_size: int, epochs: int) -> Timer | None:
-    """Time the loop that PyTorch's own tutorials write, over a DataLoader."""
+def pytorch_eager(X: Array, y: Array, batch_size: int, epochs: int) -> Timer | None:
+    """Time the loop that PyTorch's own tutorials write, over a DataLoader, as most users do."""
     if not has_torch():
         return None
     import torch
@@ -149,7 +149,7 @@ def bare_products(X: Array, y: Array, batch_size: int, epochs: int) -> Timer:
 ALL: dict[str, Callable[[Array, Array, int, int], Timer | None]] = {
     "nnkit fit": nnkit_fit,
     "PyTorch eager": pytorch_eager,
-    "with DataLoader": pytorch_loader,
+    "PyTorch lean": pytorch_lean,
     "scikit-learn": sklearn_mlp,
     "bare products": bare_products,
 }

@@ -123,7 +123,12 @@ def _find_folder() -> Path:
             )
         what = "holds none of the four MNIST files" if folder.is_dir() else "is no folder"
         looked.append(f"NNKIT_DATA is {folder}, which {what}")
-    cache = cache_folder()
+    try:
+        cache = cache_folder()
+    except ModuleNotFoundError as error:
+        raise _unavailable(
+            [*looked, f"the cache and the download need {error.name}: pip install pooch tqdm"]
+        ) from error
     missing_files = [file for file in FILES if not (cache / file.name).is_file()]
     if not missing_files:
         return cache

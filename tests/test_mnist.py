@@ -59,6 +59,9 @@ def closed_port():
         return f"http://127.0.0.1:{probe.getsockname()[1]}/"
 
 
+CACHE_FOLDER = _mnist.cache_folder
+
+
 @pytest.fixture(autouse=True)
 def tiny(tmp_path, monkeypatch):
     """Put tiny files, an empty cache and a mirror that does not answer in the place of the real ones."""
@@ -542,3 +545,10 @@ def test_mirrors_are_asked_over_https():
 def test_cache_lies_in_the_users_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert CACHE_FOLDER() == tmp_path / "nnkit" / "mnist"
+
+
+def test_without_pooch_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(_mnist, "cache_folder", CACHE_FOLDER)
+    monkeypatch.setitem(sys.modules, "pooch", None)  # As if it were not installed.
+    with pytest.raises(MnistUnavailableError, match="need pooch: pip install pooch tqdm"):
+        load_mnist()
