@@ -61,14 +61,27 @@ def jupyterlab(tmp_path):
             server.wait(20)
 
 
+def run_all_cells(page):
+    """Choose Run All Cells in the menu, again if JupyterLab was not ready to hear it."""
+    for _ in range(3):
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name=re.compile("^Run All Cells")).click()
+        deadline = time.monotonic() + 15
+        while time.monotonic() < deadline:
+            if page.locator(".jp-InputArea-prompt").first.inner_text().strip() not in ("[ ]:", ""):
+                return
+            page.wait_for_timeout(200)
+
+
 def test_lab_is_alive_in_jupyterlab(browser, jupyterlab):  # noqa: F811
     context = browser.new_context(viewport={"width": 1300, "height": 1000})
     page = context.new_page()
     page.set_default_timeout(120_000)
     page.goto(f"{jupyterlab}/lab/tree/lab.ipynb?reset")
     page.locator(".jp-NotebookPanel .jp-Cell").nth(1).wait_for()
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name=re.compile("^Run All Cells")).click()
+    # Cells that are run before the kernel is there are forgotten.
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for()
+    run_all_cells(page)
 
     # The live widget is shown, not the static HTML beside it.
     output = page.locator(".jp-OutputArea-output .widget-vbox")

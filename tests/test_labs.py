@@ -51,7 +51,7 @@ def lab_and_page(request):
         try:
             nnkit.load_mnist()
         except OSError as error:
-            pytest.skip(f"the stored frames are of MNIST, which is not here: {error}")
+            pytest.skip(f"the stored frames are of MNIST, which is not here: {str(error)[:80]} ...")
     return load_lab(request.param)
 
 
