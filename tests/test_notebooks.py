@@ -20,7 +20,9 @@ MAX_CODE_CELLS = 35  # Of these at most 25 are the chapter's own; the rest are s
 MAX_LINES_SHOWN = 200
 WORDS = range(1_500, 3_001)
 # A home or a working folder of whoever ran the notebook has no place in it.
-MACHINE_PATH = re.compile(r"(/home/|/root/|/Users/|/work/|/tmp/|[A-Z]:\\\\)\w*")
+MACHINE_PATH = re.compile(
+    "|".join(map(re.escape, ("/home/", "/Users/", "/tmp/", f"{Path.home()}/", f"{BOOK.parent}/")))
+)
 
 
 def read(path: Path) -> nbformat.NotebookNode:
