@@ -742,3 +742,10 @@ def test_fit_goes_on_from_where_the_optimizer_is():
         return weights(model)
 
     np.testing.assert_array_equal(trained([4]), trained([1, 3]))
+
+
+def test_an_optimizer_of_another_model_is_an_error_and_not_a_silent_standstill():
+    model, other = Linear(2, 1, rng=0), Linear(2, 1, rng=1)
+    optimizer = SGD(other.parameters(), lr=0.1)
+    with pytest.raises(ValueError, match="optimizer must be made over the parameters of model"):
+        fit(model, MSELoss(), optimizer, np.ones((4, 2)), np.ones((4, 1)), epochs=1)
