@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,13 @@ from numpy.typing import DTypeLike
 from nnkit._checks import Array, float_array, same_shape, whole_number
 from nnkit.initializers import Initializer, get_initializer
 from nnkit.module import Module, Parameter
+
+
+@lru_cache(maxsize=16)
+def _ones(n: int, dtype: np.dtype[Any]) -> Array:
+    ones = np.ones(n, dtype=dtype)
+    ones.flags.writeable = False
+    return ones
 
 
 class Linear(Module):
@@ -77,8 +85,8 @@ class Linear(Module):
         same_shape("grad", grad, (len(x), self.out_features), "the output")
         self.weight.add_product_to_grad(x.T, grad)  # weight.grad += x.T @ grad
         if self.bias is not None:
-            ones = np.ones(len(grad), dtype=grad.dtype)
-            self.bias.add_product_to_grad(ones, grad)  # bias.grad += grad.sum(axis=0), as a product: twice as fast
+            # bias.grad += grad.sum(axis=0), as a product: twice as fast
+            self.bias.add_product_to_grad(_ones(len(grad), grad.dtype), grad)
         return grad @ self.weight.data.T if self.needs_input_grad else None
 
     def __repr__(self) -> str:

@@ -109,28 +109,27 @@ class CrossEntropyLoss(Loss):
         if pred.ndim != 2:
             raise ValueError(f"pred must hold logits of shape (n, k); got shape {pred.shape}")
         target = self._checked(pred, np.asarray(target))
+        n = len(pred)
         # From here on one column a sample, (k, n): NumPy reduces over the few classes much faster that way.
         shifted = pred.T.copy()
         shifted -= np.maximum.reduce(shifted)
         if target.ndim == 1:
-            right = (target, np.arange(len(target)))  # Where the right classes stand.
-            picked = shifted[right]
+            right = target * n + np.arange(n)  # Where the right classes stand, counted along the rows of (k, n).
+            picked = shifted.take(right)
         else:
             right = None
             picked = (target.T * shifted).sum(axis=0)
         exponentials = np.exp(shifted, out=shifted)
         normalizer = np.add.reduce(exponentials)
-        value = float((np.log(normalizer) - picked).sum(dtype=np.float64)) / len(pred)
+        value = float(np.add.reduce(np.log(normalizer) - picked, dtype=np.float64)) / n
         return value, (exponentials, normalizer, target, right)
 
-    def gradient(
-        self, exponentials: Array, normalizer: Array, target: Array, right: tuple[Array, Array] | None
-    ) -> Array:
+    def gradient(self, exponentials: Array, normalizer: Array, target: Array, right: Array | None) -> Array:
         n = len(normalizer)
         grad = exponentials
         grad /= normalizer * n  # softmax(z) / n
         if right is not None:
-            grad[right] -= 1 / n
+            grad.reshape(-1)[right] -= 1 / n
         else:
             grad -= target.T / n
         return grad.T
@@ -138,13 +137,14 @@ class CrossEntropyLoss(Loss):
     def _checked(self, pred: Array, target: Array) -> Array:
         n, k = pred.shape
         if target.shape == (n,) and target.dtype.kind in "iu":
+            classes = target.astype(np.int64, copy=False)
             # Read as unsigned, a negative class is a huge one: one pass finds both ends.
-            if np.maximum.reduce(target.astype(np.int64, copy=False).view(np.uint64)) >= k:
+            if np.maximum.reduce(classes.view(np.uint64)) >= k:
                 raise ValueError(
                     f"target must hold classes from 0 to {k - 1}, since pred has {k} columns; "
                     f"got values from {target.min()} to {target.max()}"
                 )
-            return target
+            return classes
         if target.shape == (n, k):
             target = finite_array("target", target, pred.dtype)
             sums = target.sum(axis=1, dtype=np.float64)

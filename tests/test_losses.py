@@ -51,9 +51,13 @@ def test_soft_targets_weigh_the_classes(rng):
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.int64, np.uint64])
 def test_classes_may_come_in_every_integer_dtype(dtype, rng):
-    logits, classes = rng.normal(size=(4, 3)), np.array([2, 0, 1, 1])
+    # More samples than an int8 can count: positions must not be computed in the dtype of the classes.
+    logits, classes = rng.normal(size=(200, 3)), rng.integers(0, 3, 200)
     loss = CrossEntropyLoss()
     assert loss(logits, classes.astype(dtype)) == loss(logits, classes)
+    narrow = loss.backward()
+    loss(logits, np.eye(3)[classes])
+    np.testing.assert_allclose(narrow, loss.backward(), atol=1e-15)
 
 
 def test_cross_entropy_does_not_change_where_all_logits_shift(rng):
