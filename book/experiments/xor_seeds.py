@@ -21,22 +21,22 @@ SETUP = {
 }
 
 
-def network(width: int, seed: int) -> nn.Sequential:
+def network(width: int, seed: int, activation: type[nn.Module] = nn.Tanh) -> nn.Sequential:
     """Return the network of the source, with its hidden layer `width` wide."""
     rng = np.random.default_rng(seed)
     return nn.Sequential(
         nn.Linear(2, width, init="xavier_normal", rng=rng),
-        nn.Tanh(),
+        activation(),
         nn.Linear(width, 1, init="xavier_normal", rng=rng),
         nn.Sigmoid(),
     )
 
 
-def train(width: int, seed: int) -> dict[str, Any]:
+def train(width: int, seed: int, activation: type[nn.Module] = nn.Tanh) -> dict[str, Any]:
     """Train one network; return its losses, its four predictions and whether all four fall on the right side."""
     X, y = nn.make_xor()
     target = y[:, None].astype(np.float32)
-    model, loss = network(width, seed), nn.MSELoss()
+    model, loss = network(width, seed, activation), nn.MSELoss()
     initial = nn.evaluate(model, loss, X, target)["loss"]
     nn.fit(model, loss, nn.SGD(model.parameters(), lr=0.5), X, target, epochs=5000, batch_size=4, rng=seed)
     prediction = nn.predict(model, X)[:, 0]
