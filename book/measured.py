@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,28 @@ def reported_and_measured(rows: Sequence[tuple[str, str, str, bool | str, str]])
             verdict = "replicated" if holds else "did not replicate"
         lines.append(f"| {what} | {reported} | {measured} | **{verdict}** | {why} |")
     return Markdown(_spaced("\n".join(lines)))
+
+
+def source_line(function: Callable[..., Any], statement: str) -> str:
+    """Return the file and the line of nnkit where a function does what `statement` says.
+
+    Parameters
+    ----------
+    function : callable
+        A function or method of the package.
+    statement : str
+        One whole line of its code, without indentation and comment.
+
+    Raises
+    ------
+    ValueError
+        If no line, or more than one, is that statement.
+    """
+    lines, first = inspect.getsourcelines(function)
+    found = [first + i for i, line in enumerate(lines) if line.split("  #")[0].strip() == statement]
+    if len(found) != 1:
+        raise ValueError(f"statement must be exactly one line of {function.__qualname__}; {len(found)} are {statement!r}")
+    return f"`{Path(inspect.getfile(function)).name}`, line {found[0]}"
 
 
 def _spaced(text: str) -> str:
