@@ -1,4 +1,4 @@
-"""A Sphinx extension that makes the site need no other host."""
+"""A Sphinx extension that makes the site need no other host, and mends what screen readers trip over."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 
 _HERE = Path(__file__).resolve().parent
+_MENDED = {
+    # It hid the text beside it, "Show code cell source", from those who cannot see it.
+    '<summary aria-label="Toggle hidden content">': "<summary>",
+    # Deprecated in ARIA, so that a list of them was a list without items.
+    'role="doc-biblioentry"': 'role="listitem"',
+}
 
 
 def add_vendored(app: Sphinx, config: Config) -> None:
@@ -29,9 +35,17 @@ def drop_scripts(app: Sphinx, pagename: str, templatename: str, context: dict[st
     context["script_files"] = [script for script in context.get("script_files", []) if not mentions_thebe(script)]
 
 
+def mend_roles(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object) -> None:
+    """Write names and roles that assistive technology understands, where the extensions wrote others."""
+    for theirs, ours in _MENDED.items():
+        context["body"] = context.get("body", "").replace(theirs, ours)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Connect the two steps."""
+    """Connect the steps."""
     app.connect("config-inited", add_vendored)
     app.connect("html-page-context", drop_scripts, priority=900)
+    app.connect("html-page-context", mend_roles)
     app.add_css_file("book.css")
+    app.add_js_file("book.js", loading_method="defer")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

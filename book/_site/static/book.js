@@ -1,0 +1,23 @@
+// What the theme's scripts leave out for those who use a keyboard or a screen reader.
+{
+  // The theme lets a region that scrolls take the focus, but measures only while it can be seen, and again when the
+  // window changes. Tell it that folded code or a solution has come into view.
+  const measureAgain = () => window.dispatchEvent(new Event("resize"));
+  document.addEventListener("toggle", measureAgain, true);
+  document.addEventListener("click", (event) => {
+    if (event.target.closest(".admonition-title")) measureAgain();
+  });
+
+  // Its name was "Search", and hid the keys that the button shows.
+  document.querySelector(".search-button-field")?.removeAttribute("aria-label");
+
+  // Three icons, one of them shown: say which.
+  const modes = { light: "Light", dark: "Dark", auto: "System Settings" };
+  const root = document.documentElement;
+  const nameMode = () => {
+    for (const button of document.querySelectorAll(".theme-switch-button"))
+      button.setAttribute("aria-label", `Color mode: ${modes[root.dataset.mode] ?? modes.auto}`);
+  };
+  nameMode();
+  new MutationObserver(nameMode).observe(root, { attributeFilter: ["data-mode"] });
+}
