@@ -13,8 +13,11 @@ from urllib.parse import unquote, urlparse
 
 import pytest
 
+from tests import axe
+
 SITE = Path(__file__).resolve().parent.parent / "_build" / "html"
 PAGES = sorted(str(path.relative_to(SITE)) for path in SITE.glob("book/**/*.html"))
+THEME_PAGES = [name for name in ("search.html", "genindex.html") if (SITE / name).exists()]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 MAX_PAGE_BYTES = 1_500_000
 
@@ -263,3 +266,73 @@ def test_a_fault_would_be_seen(browser, localhost, tmp_path):
     assert "planted" in found
     assert "missing.png" in found
     assert "another host: https://example.org" in found
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("page", PAGES)
+def test_page_is_accessible_with_everything_opened_and_a_slider_moved(browser, localhost, page, scheme):
+    with Visit(browser, localhost, page, scheme=scheme) as visit:
+        axe.open_everything(visit.page)
+        for slider in visit.page.locator(".nnkit-lab input[type=range]").all():
+            slider.press("End")
+        axe.check(visit.page)
+        if scheme == "light":  # On a phone more has to scroll. The colours are the same, and take axe longest.
+            visit.page.set_viewport_size({"width": 390, "height": 900})
+            axe.check(visit.page, without=("color-contrast",))
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("page", [*LAB_PAGES[:1], *THEME_PAGES])
+def test_page_is_accessible_as_it_opens(browser, localhost, page, scheme, width):
+    """What is folded looks alike on every page, so that one chapter is enough."""
+    with Visit(browser, localhost, page, scheme=scheme, width=width) as visit:
+        axe.check(visit.page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_the_theme_opens_is_accessible(browser, localhost, scheme):
+    with Visit(browser, localhost, "search.html?q=gradient", scheme=scheme) as visit:
+        visit.page.locator("#search-results li").first.wait_for()
+        axe.check(visit.page)
+    with Visit(browser, localhost, "book/index.html", scheme=scheme) as visit:
+        visit.page.locator(".search-button-field").click()
+        visit.page.locator("dialog[open] input").wait_for()
+        axe.check(visit.page)
+    with Visit(browser, localhost, LAB_PAGES[0], scheme=scheme, width=390) as visit:
+        for sidebar in ("primary", "secondary"):
+            visit.page.locator(f".{sidebar}-toggle:visible").first.click()
+            visit.page.locator("dialog[open]").wait_for()
+            axe.check(visit.page)
+            visit.page.keyboard.press("Escape")
+
+
+def test_button_for_the_colours_says_which_are_chosen(browser, localhost):
+    with Visit(browser, localhost, "book/index.html") as visit:
+        button = visit.page.locator(".theme-switch-button:visible")
+        names = set()
+        for _ in range(3):
+            button.click()
+            names.add(button.get_attribute("aria-label"))
+            axe.check(visit.page)
+        assert names == {"Color mode: Light", "Color mode: Dark", "Color mode: System Settings"}
+
+
+def test_a_barrier_would_be_seen(browser, tmp_path):
+    (tmp_path / "bad.html").write_text(
+        "<!doctype html><html lang='en'><title>Planted</title><body><input type='range'>"
+        "<p style='color: #999; background: #fff'>pale</p><img src='data:,'>"
+        "<details><summary>More</summary><pre style='width: 9px; overflow: auto' tabindex='-1'>wider than its box</pre>"
+        "</details>",
+        encoding="utf-8",
+    )
+    with Visit(browser, tmp_path.as_uri() + "/", "bad.html") as visit:
+        closed = axe.violations(visit.page)
+        axe.open_everything(visit.page)
+        opened = axe.violations(visit.page)
+    assert "critical label at ['input']: <input type=\"range\">" in closed
+    assert "serious color-contrast at ['p']" in closed
+    assert "contrast of 2.84" in closed
+    assert "critical image-alt" in closed
+    assert "scrollable-region-focusable" not in closed
+    assert "serious scrollable-region-focusable at ['pre']" in opened
