@@ -90,7 +90,14 @@ def chapter(request) -> nbformat.NotebookNode:
 
 
 def test_there_are_chapters():
-    assert [path.stem for path in CHAPTERS] == ["01-linear-regression", "05-xor", "06-mnist-classifier"]
+    assert [path.stem for path in CHAPTERS] == [
+        "01-linear-regression",
+        "02-linear-classification",
+        "03-backpropagation",
+        "04-gradient-checking",
+        "05-xor",
+        "06-mnist-classifier",
+    ]
 
 
 def test_chapter_is_as_it_ran(chapter):

@@ -141,7 +141,7 @@ LAB_PAGES = [page for page in PAGES if labs(page)]
 
 def test_every_chapter_has_its_lab():
     chapters = [page for page in PAGES if "/part" in page]
-    assert len(chapters) == 3
+    assert len(chapters) == len(list((SITE.parent.parent / "book").glob("part*/*.ipynb")))
     assert chapters == LAB_PAGES
 
 
