@@ -1,7 +1,7 @@
 """nnkit: the small NumPy package that *Neural Networks from Scratch, Measured* builds and reuses.
 
-Everything public can be imported from here. Only NumPy is imported at once; what needs Matplotlib, ipywidgets, pooch
-or scikit-learn is loaded when it is first used.
+Everything public can be imported from here. Only NumPy is imported at once; what needs Matplotlib, ipywidgets, joblib,
+pooch or scikit-learn is loaded when it is first used.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from nnkit.training import (
     predict,
 )
 
-_LAZY_MODULES = ("interact", "plots")
+_LAZY_MODULES = ("interact", "plots", "sweep")
 
 __all__ = [
     "SGD",

@@ -11,7 +11,12 @@ import pytest
 import nnkit
 
 HEAVY = ["matplotlib", "sklearn", "scipy", "ipywidgets", "pooch", "tqdm", "IPython", "joblib", "torch", "pandas"]
-NEEDS = {"plots": ["matplotlib"], "interact": ["matplotlib", "ipywidgets"]}
+HEAVY += ["threadpoolctl", "distributed", "dask"]
+NEEDS = {
+    "plots": ["matplotlib"],
+    "interact": ["matplotlib", "ipywidgets"],
+    "sweep": ["joblib", "threadpoolctl", "tqdm"],
+}
 
 
 def in_a_new_python(code):
