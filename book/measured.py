@@ -157,7 +157,9 @@ def source_line(function: Callable[..., Any], statement: str) -> str:
     lines, first = inspect.getsourcelines(function)
     found = [first + i for i, line in enumerate(lines) if line.split("  #")[0].strip() == statement]
     if len(found) != 1:
-        raise ValueError(f"statement must be exactly one line of {function.__qualname__}; {len(found)} are {statement!r}")
+        raise ValueError(
+            f"statement must be exactly one line of {function.__qualname__}; {len(found)} are {statement!r}"
+        )
     return f"`{Path(inspect.getfile(function)).name}`, line {found[0]}"
 
 

@@ -19,10 +19,13 @@ PROVENANCE = {"command", "commit", "data", "date", "nnkit", "processor", "second
 
 
 def test_every_experiment_has_its_result_and_every_result_its_experiment():
-    assert sorted(path.stem for path in (BOOK / "results").glob("*.json")) == NAMES
+    assert sorted(path.stem for path in (BOOK / "results").glob("*.json*")) == NAMES
 
 
-@pytest.mark.parametrize("name", NAMES)
+RECORDED = [name for name in NAMES if name != "mnist_sweeps"]  # That one is a store, which the sweep itself writes.
+
+
+@pytest.mark.parametrize("name", RECORDED)
 def test_result_says_where_it_comes_from(name):
     result = load_result(name)
     provenance = result["provenance"]

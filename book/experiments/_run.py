@@ -43,14 +43,14 @@ def record(
 
     The file appears whole or not at all; an older one stays until then.
     """
-    commit = _commit()  # Of the code that runs, whatever is edited meanwhile.
+    ran = commit()  # Of the code that runs, whatever is edited meanwhile.
     started = time.perf_counter()
     rows = run()
     provenance = {
         "command": f"python -m book.experiments.{name}",
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "nnkit": nnkit.__version__,
-        "commit": commit,
+        "commit": ran,
         "versions": {
             "python": platform.python_version(),
             **{package: importlib.metadata.version(package) for package in ("numpy", "scikit-learn")},
@@ -98,12 +98,12 @@ def processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def _commit() -> str:
+def commit() -> str:
     """Return the commit that ran, marked where files that count had been changed since."""
 
     def git(*words: str) -> str:
         return subprocess.run(["git", *words], cwd=RESULTS.parent, capture_output=True, text=True).stdout.strip()
 
-    commit = git("rev-parse", "--short=12", "HEAD")
+    head = git("rev-parse", "--short=12", "HEAD")
     changed = git("status", "--porcelain", "--", "../nnkit", "experiments")
-    return (commit or "unknown") + (" with changes" if commit and changed else "")
+    return (head or "unknown") + (" with changes" if head and changed else "")
