@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from book.measured import ClaimError, claim, interval, load_result, reported_and_measured
+import nnkit as nn
+from book.measured import ClaimError, claim, interval, load_result, reported_and_measured, source_line
 
 
 def test_interval_of_a_median_covers_it_as_often_as_promised():
@@ -62,3 +66,16 @@ def test_table_turns_comparisons_into_verdicts():
 def test_missing_result_says_how_to_make_it():
     with pytest.raises(FileNotFoundError, match=r"python -m book.experiments.nothing makes it"):
         load_result("nothing")
+
+
+def test_source_line_points_to_the_one_line_that_is_the_statement():
+    where = source_line(nn.Linear.forward, "y = x @ self.weight.data")
+    match = re.fullmatch(r"`layers\.py`, line (\d+)", where)
+    lines = Path(nn.layers.__file__).read_text(encoding="utf-8").splitlines()
+    assert lines[int(match[1]) - 1].strip() == "y = x @ self.weight.data"
+
+
+@pytest.mark.parametrize("statement", ["y = x @ weight", "y = x @"])
+def test_source_line_refuses_what_is_not_a_line(statement):
+    with pytest.raises(ValueError, match="exactly one line"):
+        source_line(nn.Linear.forward, statement)

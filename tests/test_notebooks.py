@@ -207,3 +207,13 @@ def test_a_figure_without_words_is_caught():
     found = broken(change)
     assert any("alternative text" in problem for problem in found)
     assert any("caption" in problem for problem in found)
+
+
+def test_lines_that_chapter_three_points_to_are_where_it_says():
+    chapter = read(BOOK / "part1-foundations" / "03-backpropagation.ipynb")
+    tables = [output.get("data", {}).get("text/markdown", "") for cell in code_cells(chapter) for output in cell.outputs]
+    found = re.findall(r"\| `(.+)` \| `(\w+\.py)`, line (\d+) \|", "\n".join(tables))
+    assert len(found) >= 7
+    for statement, name, number in found:
+        line = (BOOK.parent / "nnkit" / name).read_text(encoding="utf-8").splitlines()[int(number) - 1]
+        assert line.split("  #")[0].strip() == statement, f"{name} has changed: run make notebooks ONLY=03"

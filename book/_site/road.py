@@ -60,12 +60,13 @@ def draw() -> str:
                     f'stroke="#A34700" stroke-width="2" fill="none"/>'
                     f'<path d="M{LEFT - 16} {stop} l-9 -5 v10 z" fill="#A34700"/>'
                 )
+    bold = 'font-weight="700" fill="#111111"'
     for number, title in titles.items():
         y = place[number]
         parts.append(
             f'<circle cx="{LEFT}" cy="{y}" r="15" fill="#ffffff" stroke="#0072B2" stroke-width="4"/>'
-            f'<text x="{LEFT}" y="{y + 6}" text-anchor="middle" font-size="16" font-weight="700" fill="#111111">{number}</text>'
-            f'<text x="{LEFT + 30}" y="{y - 2}" font-size="18" font-weight="700" fill="#111111">{html.escape(title)}</text>'
+            f'<text x="{LEFT}" y="{y + 6}" text-anchor="middle" font-size="16" {bold}>{number}</text>'
+            f'<text x="{LEFT + 30}" y="{y - 2}" font-size="18" {bold}>{html.escape(title)}</text>'
             f'<text x="{LEFT + 30}" y="{y + 18}" font-size="15" fill="#444444">{html.escape(GAINS[number])}</text>'
         )
     for i, title in enumerate(PLANNED, len(titles)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def network(activation: str, hidden: list[int], rng: np.random.Generator) -> nn.
     """Return a classifier with these hidden layers, the activation after each."""
     widths = [784, *hidden, 10]
     modules: list[nn.Module] = []
-    for n_in, n_out in zip(widths[:-1], widths[1:], strict=True):
+    for n_in, n_out in itertools.pairwise(widths):
         modules += [nn.Linear(n_in, n_out, rng=rng), getattr(nn, activation)()]
     return nn.Sequential(*modules[:-1])
 
