@@ -18,7 +18,7 @@ GAINS = {
     1: "the training loop",
     2: "probabilities and their loss",
     3: "every gradient in one pass",
-    4: "proof that it is right",
+    4: "a test that needs no formula",
     5: "what a hidden layer adds",
     6: "the loop reads handwriting",
 }
