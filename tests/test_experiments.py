@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import nnkit as nn
-from book.experiments import _run, xor_quadrants, xor_seeds
+from book.experiments import _run, mnist_sweeps, xor_activations, xor_quadrants, xor_seeds
 from book.measured import load_result
+from nnkit.sweep import load_rows
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
 NAMES = sorted(path.stem for path in (BOOK / "experiments").glob("[!_]*.py"))
@@ -96,3 +97,29 @@ def test_runs_come_back_in_the_order_of_their_seeds():
     assert _run.over_seeds(lambda seed: {"square": seed**2}, range(5)) == [
         {"seed": seed, "square": seed**2} for seed in range(5)
     ]
+
+
+def test_a_run_of_xor_activations_repeats():
+    for row in load_result("xor_activations")["rows"][150::900]:
+        again = xor_activations.train(row["activation"], row["width"], row["seed"])
+        assert again["solved"] == row["solved"]
+        assert np.isclose(again["final_loss"], row["final_loss"], rtol=0.05, atol=1e-4)
+
+
+def test_store_of_the_sweeps_holds_runs_of_the_published_cells():
+    cells = [cell for cells in mnist_sweeps.FIGURES.values() for cell in cells]
+    rows = load_rows(mnist_sweeps.STORE)
+    assert rows
+    for row in rows:
+        assert row["config"] in cells
+        assert row["seed"] in mnist_sweeps.SEEDS
+        assert "changes" not in row["result"]["commit"]
+        for name in ("loss", "accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy", "seconds"):
+            assert len(row["result"][name]) == mnist_sweeps.SETUP["epochs"]
+
+
+def test_figures_of_the_sweeps_share_the_network_of_figure_five():
+    cells = [cell for cells in mnist_sweeps.FIGURES.values() for cell in cells]
+    assert cells.count(mnist_sweeps.BASE) == 3
+    model = mnist_sweeps.network("Tanh", [16, 16], np.random.default_rng(0))
+    assert [type(module).__name__ for module in model] == ["Linear", "Tanh", "Linear", "Tanh", "Linear"]

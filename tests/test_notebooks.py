@@ -211,7 +211,9 @@ def test_a_figure_without_words_is_caught():
 
 def test_lines_that_chapter_three_points_to_are_where_it_says():
     chapter = read(BOOK / "part1-foundations" / "03-backpropagation.ipynb")
-    tables = [output.get("data", {}).get("text/markdown", "") for cell in code_cells(chapter) for output in cell.outputs]
+    tables = [
+        output.get("data", {}).get("text/markdown", "") for cell in code_cells(chapter) for output in cell.outputs
+    ]
     found = re.findall(r"\| `(.+)` \| `(\w+\.py)`, line (\d+) \|", "\n".join(tables))
     assert len(found) >= 7
     for statement, name, number in found:
