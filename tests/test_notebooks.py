@@ -117,6 +117,15 @@ def test_chapter_has_the_shape_of_a_chapter(chapter):
     assert len([cell for cell in chapter.cells if "setup" in tags(cell)]) == 1
 
 
+def test_chapter_links_to_the_glossary(chapter):
+    text = "\n".join(cell.source for cell in chapter.cells if cell.cell_type == "markdown")
+    glossary = (BOOK / "appendix" / "glossary.md").read_text(encoding="utf-8")
+    terms = re.findall(r"^(\S.*)\n    ", glossary.split("```{glossary}\n")[1], re.M)
+    linked = set(re.findall(r"\{term\}`([^`]+)`", text))
+    assert len(linked) >= 2
+    assert {term.lower() for term in linked} <= {term.lower() for term in terms}
+
+
 def test_every_solution_holds_an_assert(chapter):
     solution, asserted = None, {}
     for cell in chapter.cells:
