@@ -122,7 +122,8 @@ def sweep(
 
     A killed worker breaks joblib's whole pool. The runs that may have been to blame are then done again alone at the
     end, and one that loses its process a second time has failed. Dask does a lost worker's runs again by itself and
-    gives a run up when it has lost four workers (its ``allowed-failures``). joblib has a backend for Dask, but this
+    gives a run up when it has lost four workers (its ``allowed-failures``); such a run too is done again alone, since the
+    one beside it may have been to blame. joblib has a backend for Dask, but this
     waits forever for such a run, so the runs are given to the client directly.
 
     Each worker's BLAS keeps to one thread.
@@ -258,18 +259,28 @@ def _on_dask(train: Callable[..., Any], runs: Runs) -> Outcomes:
         ) from error
     # Not pure: else Dask could hand out what an earlier version of train has returned.
     keys = {client.submit(_run, train, *run, pure=False): key for key, run in runs.items()}
+    alone = []
     # With results: each is fetched as soon as it is there, while one whose worker is lost in between is done again.
     for future, outcome in as_completed(list(keys), with_results=True, raise_errors=False):
         if isinstance(outcome, BaseException):  # The cluster is gone.
             raise outcome
-        if future.status == "error":
-            _, reason, _ = outcome
-            if not isinstance(reason, KilledWorker):
-                raise reason
-            outcome = {"seconds": None, **_failure(reason)}
         key = keys.pop(future)
+        failed = future.status == "error"
         future.release()  # Else Dask does it again when the worker that holds its result is lost.
-        yield key, outcome
+        if not failed:
+            yield key, outcome
+        elif isinstance(outcome[1], KilledWorker):
+            alone.append(key)  # It, or a run that shared its workers, has killed several of them.
+        else:
+            raise outcome[1]
+    for key in alone:
+        future = client.submit(_run, train, *runs[key], pure=False)
+        try:
+            yield key, future.result()
+        except KilledWorker as error:
+            yield key, {"seconds": None, **_failure(error)}
+        finally:
+            future.release()
 
 
 def _run(train: Callable[..., Any], config: dict[str, Any], seed: int) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from pathlib import Path
 from nnkit.sweep import sweep
 
 FOLDER = Path(sys.argv[1])
+signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell's background jobs are started deaf to it.
 
 def mark(name, text=""):
     with open(FOLDER / name, "a") as file:
@@ -365,6 +366,28 @@ if __name__ == "__main__":
     assert all(row["result"]["blas"] == [1] and row["result"]["in_worker"] for row in rows if "result" in row)
     started = (store.parent / "started").read_text(encoding="utf-8").split()
     assert started.count("2") >= 2
+
+
+def test_dask_does_not_blame_a_run_for_the_one_beside_it(start, store):
+    pytest.importorskip("distributed")
+    code = """
+from distributed import Client, LocalCluster
+
+def train(a, seed):
+    if a == 0:
+        time.sleep(0.2)
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(1)
+    return {"a": a}
+
+if __name__ == "__main__":
+    with LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=None) as cluster, Client(cluster):
+        sweep(train, {"a": [0, 1]}, [0], store=FOLDER / "store.jsonl", backend="dask")
+"""
+    finish(start(code))
+    first, second = sorted(load_rows(store), key=lambda row: row["config"]["a"])
+    assert first["error"]["type"] == "KilledWorker"
+    assert second["result"] == {"a": 1}
 
 
 def test_dask_without_a_client_says_what_to_do(store):
