@@ -122,9 +122,9 @@ def sweep(
 
     A killed worker breaks joblib's whole pool. The runs that may have been to blame are then done again alone at the
     end, and one that loses its process a second time has failed. Dask does a lost worker's runs again by itself and
-    gives a run up when it has lost four workers (its ``allowed-failures``); such a run too is done again alone, since the
-    one beside it may have been to blame. joblib has a backend for Dask, but this
-    waits forever for such a run, so the runs are given to the client directly.
+    gives a run up when it has lost four workers (its ``allowed-failures``). Such a run too is done again alone, since
+    the one beside it may have been to blame. joblib has a backend for Dask, but this waits forever for a run that kills
+    its workers, so the runs are given to the client directly.
 
     Each worker's BLAS keeps to one thread.
     """
