@@ -123,6 +123,12 @@ class Module(ABC):
         saved, self._saved = self._saved, None
         return saved
 
+    def _forget(self) -> None:
+        """Let go of what the last forward pass of the whole tree saved."""
+        self._saved = None
+        for _, child in self.children():
+            child._forget()
+
     def children(self) -> Iterator[tuple[str, Module]]:
         """Yield the name and the module of each direct sub-module."""
         for name, value in vars(self).items():

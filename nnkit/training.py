@@ -337,6 +337,8 @@ def _train_epoch(
 def predict(model: Module, X: Any, *, batch_size: int = 4096) -> Array:
     """Return the model's output for all of `X`, in evaluation mode and in batches, so that memory stays small.
 
+    There is no backward for it: nothing of `X` stays in the model.
+
     Parameters
     ----------
     model : Module
@@ -356,6 +358,7 @@ def predict(model: Module, X: Any, *, batch_size: int = 4096) -> Array:
         return np.concatenate([model(X[i : i + batch_size]) for i in range(0, len(X), batch_size)])
     finally:
         model.train(was_training)
+        model._forget()
 
 
 def evaluate(model: Module, loss: Loss, X: Any, y: Any, *, metrics: Metrics = None) -> dict[str, float]:

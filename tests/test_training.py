@@ -2,6 +2,7 @@
 
 import functools
 import math
+import pickle
 import warnings
 
 import numpy as np
@@ -691,6 +692,15 @@ def test_predict_puts_the_mode_back_after_an_error():
     with pytest.raises(ValueError, match=r"x must have shape \(n, 3\)"):
         predict(model, np.ones((2, 4)))
     assert model.training
+
+
+def test_predict_leaves_none_of_the_data_in_the_model(rng):
+    X, model = rng.normal(size=(1000, 2)), network()
+    before = len(pickle.dumps(model))
+    pred = predict(model, X)
+    assert len(pickle.dumps(model)) < before + 100 < X.nbytes
+    with pytest.raises(RuntimeError, match="backward has nothing to work on"):
+        model.backward(pred)
 
 
 def test_predict_checks_its_arguments():
