@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 Array = NDArray[Any]
+Function = TypeVar("Function")
 
 
 def float_array(name: str, value: Any, dtype: DTypeLike | None = None) -> Array:
@@ -88,3 +90,18 @@ def whole_number(name: str, value: Any, *, least: int) -> int:
     if value < least:
         raise ValueError(f"{name} must be at least {least}; got {value}")
     return int(value)
+
+
+def chosen(name: str, value: Any, options: Mapping[str, Function]) -> Function:
+    """Return the option that `value` names, or `value` itself if it is a function already.
+
+    Raises
+    ------
+    ValueError
+        If there is no option of that name; the message lists them.
+    """
+    if callable(value):
+        return value
+    if not isinstance(value, str) or value not in options:
+        raise ValueError(f"{name} must be one of {sorted(options)} or a function; got {value!r}")
+    return options[value]

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nnkit._checks import Array
+from nnkit._checks import Array, chosen
 
 Initializer = Callable[[tuple[int, int], np.random.Generator], Array]
 
@@ -66,8 +66,4 @@ def get_initializer(init: str | Initializer) -> Initializer:
     ValueError
         If there is no initializer of that name.
     """
-    if callable(init):
-        return init
-    if init not in INITIALIZERS:
-        raise ValueError(f"init must be one of {sorted(INITIALIZERS)} or a function; got {init!r}")
-    return INITIALIZERS[init]
+    return chosen("init", init, INITIALIZERS)

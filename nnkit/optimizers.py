@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -331,3 +331,7 @@ class AdamW(Adam):
     def _update(self, data: Array, grad: Array) -> None:
         data *= 1 - self.lr * self.weight_decay
         self._adam_step(data, grad)
+
+
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"sgd": SGD, "rmsprop": RMSprop, "adam": Adam, "adamw": AdamW}
+"""The optimizers by name; each is called as ``optimizer(params, lr=..., weight_decay=...)``."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nnkit._checks import finite_array, float_array, number, same_shape, whole_number
+from nnkit._checks import chosen, finite_array, float_array, number, same_shape, whole_number
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -98,3 +98,15 @@ def test_whole_numbers_are_held_to_their_bound():
 def test_what_is_not_a_whole_number_is_refused(value):
     with pytest.raises(TypeError, match="n must be a whole number; got"):
         whole_number("n", value, least=1)
+
+
+def test_choice_is_a_name_or_a_function():
+    options = {"small": min, "large": max}
+    assert chosen("which", "large", options) is max
+    assert chosen("which", sum, options) is sum
+
+
+@pytest.mark.parametrize("value", ["lagre", None, 1, ["large"]])
+def test_unknown_choice_names_the_options(value):
+    with pytest.raises(ValueError, match=r"which must be one of \['large', 'small'\] or a function; got .+"):
+        chosen("which", value, {"small": min, "large": max})
