@@ -1,13 +1,13 @@
 """nnkit: the small NumPy package that *Neural Networks from Scratch, Measured* builds and reuses.
 
 Everything public can be imported from here. Only NumPy is imported at once; what needs Matplotlib, ipywidgets, joblib,
-pooch or scikit-learn is loaded when it is first used.
+pooch or scikit-learn is loaded when it is first used, and left out of ``from nnkit import *``.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnkit._version import __version__
 from nnkit.activations import LeakyReLU, ReLU, Sigmoid, Softmax, Tanh, sigmoid, softmax
@@ -30,7 +30,11 @@ from nnkit.training import (
     predict,
 )
 
-_LAZY_MODULES = ("interact", "plots", "sweep")
+if TYPE_CHECKING:
+    from nnkit.estimators import MLPClassifier as MLPClassifier
+
+_LAZY_MODULES = ("estimators", "interact", "plots", "sweep")
+_LAZY_NAMES = {"MLPClassifier": "estimators"}
 
 __all__ = [
     "SGD",
@@ -88,4 +92,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _LAZY_MODULES:
         return importlib.import_module(f"nnkit.{name}")
+    if name in _LAZY_NAMES:
+        return getattr(importlib.import_module(f"nnkit.{_LAZY_NAMES[name]}"), name)
     raise AttributeError(f"module 'nnkit' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY_MODULES, *_LAZY_NAMES})

@@ -1,6 +1,7 @@
 """The package as a whole: light to import, complete, and documented."""
 
-import importlib
+import ast
+import importlib.util
 import inspect
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import nnkit
 HEAVY = ["matplotlib", "sklearn", "scipy", "ipywidgets", "pooch", "tqdm", "IPython", "joblib", "torch", "pandas"]
 HEAVY += ["threadpoolctl", "distributed", "dask"]
 NEEDS = {
+    "estimators": ["sklearn"],
     "plots": ["matplotlib"],
     "interact": ["matplotlib", "ipywidgets"],
     "sweep": ["joblib", "threadpoolctl", "tqdm"],
@@ -64,9 +66,14 @@ def test_star_import_gives_what_is_listed():
     assert set(nnkit.__all__) <= set(names)
 
 
+def public_names():
+    lazy = [name for name, module in nnkit._LAZY_NAMES.items() if all(map(importlib.util.find_spec, NEEDS[module]))]
+    return [*nnkit.__all__, *lazy]
+
+
 def test_every_public_object_is_documented():
     undocumented = []
-    for name in nnkit.__all__:
+    for name in public_names():
         thing = getattr(nnkit, name)
         if not (inspect.isclass(thing) or inspect.isfunction(thing)):
             continue
@@ -91,6 +98,42 @@ def test_lazy_modules_are_loaded_when_they_are_used(name):
         f"print(nnkit.{name}.__name__, nnkit.{name} is sys.modules['nnkit.{name}'])"
     )
     assert in_a_new_python(code) == f"nnkit.{name} True"
+
+
+@pytest.mark.parametrize(("name", "module"), nnkit._LAZY_NAMES.items())
+def test_lazy_names_are_loaded_when_they_are_used(name, module):
+    for needed in NEEDS[module]:
+        pytest.importorskip(needed)
+    code = (
+        "import sys, nnkit\n"
+        f"assert 'nnkit.{module}' not in sys.modules\n"
+        f"from nnkit import {name}\n"
+        f"print({name}.__module__, {name} is nnkit.{name} is sys.modules['nnkit.{module}'].{name})"
+    )
+    assert in_a_new_python(code) == f"nnkit.{module} True"
+
+
+def test_what_is_lazy_is_listed_without_being_loaded():
+    code = f"import sys, nnkit; print(dir(nnkit)); print([name for name in {HEAVY} if name in sys.modules])"
+    listed, loaded = in_a_new_python(code).splitlines()
+    assert loaded == "[]"
+    expected = {*nnkit.__all__, *nnkit._LAZY_MODULES, *nnkit._LAZY_NAMES, "__doc__", "layers"}
+    assert expected <= set(ast.literal_eval(listed))
+
+
+def test_without_scikit_learn_everything_else_works_and_the_error_says_what_to_install():
+    code = (
+        "import sys\n"
+        "sys.modules['sklearn'] = None\n"
+        "from nnkit import *\n"
+        "import nnkit\n"
+        "try:\n"
+        "    nnkit.MLPClassifier\n"
+        "except ImportError as error:\n"
+        "    print(error)"
+    )
+    expected = "nnkit.estimators needs scikit-learn 1.6 or newer: pip install 'nnkit[estimators]'"
+    assert in_a_new_python(code) == expected
 
 
 def test_unknown_attribute_is_an_attribute_error():
