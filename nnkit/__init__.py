@@ -14,7 +14,7 @@ from nnkit.activations import LeakyReLU, ReLU, Sigmoid, Softmax, Tanh, sigmoid, 
 from nnkit.datasets import Dataset, load_mnist, make_blobs, make_linear, make_moons, make_xor
 from nnkit.gradcheck import GradientCheck, GradientReport, check_gradients, numeric_gradient
 from nnkit.initializers import kaiming_normal, kaiming_uniform, xavier_normal, xavier_uniform, zeros
-from nnkit.layers import Flatten, Linear
+from nnkit.layers import BatchNorm1d, Dropout, Flatten, Linear
 from nnkit.losses import BCEWithLogitsLoss, CrossEntropyLoss, Loss, MSELoss
 from nnkit.metrics import accuracy, confusion_matrix, interquartile_mean, predicted_classes
 from nnkit.module import Module, Parameter, Sequential
@@ -41,10 +41,12 @@ __all__ = [
     "Adam",
     "AdamW",
     "BCEWithLogitsLoss",
+    "BatchNorm1d",
     "Callback",
     "CrossEntropyLoss",
     "Dataset",
     "DivergenceWarning",
+    "Dropout",
     "EarlyStopping",
     "Flatten",
     "GradientCheck",

@@ -63,12 +63,23 @@ def same_shape(name: str, array: Array, shape: tuple[int, ...], of: str) -> None
 
 
 def number(
-    name: str, value: Any, *, above: float | None = None, least: float | None = None, below: float | None = None
+    name: str,
+    value: Any,
+    *,
+    above: float | None = None,
+    least: float | None = None,
+    below: float | None = None,
+    most: float | None = None,
 ) -> float:
     """Return `value` as a float inside the stated bounds, or raise an error that states them."""
     expected = " and ".join(
         text
-        for bound, text in ((above, f"above {above}"), (least, f"at least {least}"), (below, f"below {below}"))
+        for bound, text in (
+            (above, f"above {above}"),
+            (least, f"at least {least}"),
+            (below, f"below {below}"),
+            (most, f"at most {most}"),
+        )
         if bound is not None
     )
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
@@ -78,6 +89,7 @@ def number(
         or (above is not None and value <= above)
         or (least is not None and value < least)
         or (below is not None and value >= below)
+        or (most is not None and value > most)
     ):
         raise ValueError(f"{name} must be a finite number {expected}".rstrip() + f"; got {value!r}")
     return float(value)

@@ -1,4 +1,4 @@
-"""Layers: modules with weights, and modules that only change a shape."""
+"""Layers: modules with weights, modules that only change a shape, and modules that differ between the two modes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from nnkit._checks import Array, float_array, same_shape, whole_number
+from nnkit._checks import Array, float_array, number, same_shape, whole_number
 from nnkit.initializers import Initializer, get_initializer
 from nnkit.module import Module, Parameter
 
@@ -107,3 +107,159 @@ class Flatten(Module):
         (shape,) = self._take()
         same_shape("grad", grad, (shape[0], int(np.prod(shape[1:]))), "the output")
         return grad.reshape(shape)
+
+
+class Dropout(Module):
+    r"""Set a random part of the input to zero while training, so that no unit can rely on another one.
+
+    Parameters
+    ----------
+    p : float, default 0.5
+        The probability of each entry to be dropped, from 0 up to but not including 1.
+    rng : numpy.random.Generator or int, optional
+        Where it is drawn which entries go, anew in each forward pass. Without it each layer differs from run to run.
+
+    Notes
+    -----
+    In training mode :math:`y = m \odot x`, where each entry of :math:`m` is 0 with probability :math:`p` and
+    :math:`1 / (1 - p)` otherwise, so that the mean of :math:`y` over the draws is :math:`x`. This is inverted dropout:
+    since the scaling is done while training, the layer is the identity in evaluation mode. Backward returns
+    :math:`m \odot G` with the same :math:`m`.
+
+    References
+    ----------
+    N. Srivastava et al., Dropout: a simple way to prevent neural networks from overfitting, 2014.
+    """
+
+    def __init__(self, p: float = 0.5, rng: np.random.Generator | int | None = None) -> None:
+        self.p = number("p", p, least=0, below=1)
+        self.rng = np.random.default_rng(rng)
+
+    def forward(self, x: Array) -> Array:
+        x = float_array("x", x)
+        if not self.training:
+            self._save(x.shape, None)
+            return x
+        # Drawn in float32 whatever x has: the same seed drops the same entries in every dtype.
+        kept = self.rng.random(x.shape, dtype=np.float32) >= self.p
+        mask = np.asarray(kept, dtype=x.dtype) / (1 - self.p)
+        self._save(x.shape, mask)
+        return x * mask
+
+    def backward(self, grad: Array) -> Array:
+        shape, mask = self._take()
+        same_shape("grad", grad, shape, "the output")
+        return grad if mask is None else grad * mask
+
+    def __repr__(self) -> str:
+        return f"Dropout({self.p})"
+
+
+class BatchNorm1d(Module):
+    r"""Give every feature mean 0 and variance 1 over the batch, then a learned scale and shift.
+
+    Parameters
+    ----------
+    num_features : int
+        The width of the input, at least 1.
+    eps : float, default 1e-5
+        :math:`\epsilon`, added to the variance, so that a constant feature does not divide by zero.
+    momentum : float, default 0.1
+        The weight of the newest batch in the running statistics, from 0 to 1. (PyTorch's convention; the momentum of
+        `SGD` is the weight of the old.)
+    dtype : dtype, default float32
+        The dtype of parameters and running statistics, and so of everything that the layer returns.
+
+    Attributes
+    ----------
+    weight, bias : Parameter
+        The scale :math:`\gamma`, ones at first, and the shift :math:`\beta`, zeros at first; shape (num_features,).
+    running_mean, running_var : ndarray
+        The running mean and variance of each feature, 0 and 1 at first. They are buffers: part of `state_dict` and
+        converted by `astype`, but not trained.
+
+    Notes
+    -----
+    In training mode, with the mean :math:`\mu` and the variance :math:`\sigma^2 = \frac{1}{n} \sum_i (x_i - \mu)^2` of
+    each feature over the :math:`n` samples of the batch,
+
+    .. math:: \hat x = \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}}, \qquad y = \gamma \odot \hat x + \beta.
+
+    The running statistics move towards :math:`\mu` and towards the unbiased :math:`\frac{n}{n - 1} \sigma^2`. In
+    evaluation mode they stand in for :math:`\mu` and :math:`\sigma^2`, so that a sample's output does not depend on the
+    others.
+
+    Backward adds :math:`\sum_i G_i \odot \hat x_i` and :math:`\sum_i G_i` to the gradients of :math:`\gamma` and
+    :math:`\beta`. With :math:`\hat G = \gamma \odot G` it returns, where the bars are means over the batch,
+
+    .. math::
+
+        \frac{\hat G - \overline{\hat G} - \hat x \odot \overline{\hat G \odot \hat x}}{\sqrt{\sigma^2 + \epsilon}},
+
+    one term for each way in which :math:`x` acts: directly, through the mean, and through the variance. In evaluation
+    mode mean and variance are constants, and only the first remains.
+
+    PyTorch also counts the batches seen (``num_batches_tracked``), which only its ``momentum=None`` needs; this layer
+    has neither.
+
+    References
+    ----------
+    S. Ioffe and C. Szegedy, Batch normalization: accelerating deep network training by reducing internal covariate
+    shift, 2015.
+    """
+
+    _buffer_names = ("running_mean", "running_var")
+
+    def __init__(
+        self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, *, dtype: DTypeLike = np.float32
+    ) -> None:
+        self.num_features = whole_number("num_features", num_features, least=1)
+        self.eps = number("eps", eps, above=0)
+        self.momentum = number("momentum", momentum, least=0, most=1)
+        if np.dtype(dtype).kind != "f":
+            raise TypeError(f"dtype must be a floating-point dtype such as float32; got {np.dtype(dtype)}")
+        self.weight = Parameter(np.ones(self.num_features, dtype=dtype))
+        self.bias = Parameter(np.zeros(self.num_features, dtype=dtype))
+        self.running_mean: Array = np.zeros(self.num_features, dtype=dtype)
+        self.running_var: Array = np.ones(self.num_features, dtype=dtype)
+
+    def forward(self, x: Array) -> Array:
+        x = float_array("x", x, self.weight.data.dtype)
+        if x.ndim != 2 or x.shape[1] != self.num_features:
+            raise ValueError(f"x must have shape (n, {self.num_features}) to enter {self!r}; got {x.shape}")
+        if self.training:
+            mean, var = self._batch_statistics(x)
+        else:
+            mean, var = self.running_mean, self.running_var
+        std = np.sqrt(var + self.eps)
+        normalized = (x - mean) / std
+        self._save(normalized, std, self.training)
+        return self.weight.data * normalized + self.bias.data
+
+    def _batch_statistics(self, x: Array) -> tuple[Array, Array]:
+        """Return the mean and the biased variance of each feature, and move the running statistics towards them."""
+        n, m = len(x), self.momentum
+        if n < 2:
+            raise ValueError(
+                f"x must hold at least 2 samples in training mode, since one has no variance; got shape {x.shape}; "
+                "choose a batch_size that leaves no batch of one, or call eval() first"
+            )
+        mean, var = x.mean(axis=0), x.var(axis=0)
+        self.running_mean = (1 - m) * self.running_mean + m * mean
+        self.running_var = (1 - m) * self.running_var + m * var * (n / (n - 1))
+        return mean, var
+
+    def backward(self, grad: Array) -> Any:
+        normalized, std, was_training = self._take()
+        same_shape("grad", grad, normalized.shape, "the output")
+        self.weight.grad += (grad * normalized).sum(axis=0)
+        self.bias.grad += grad.sum(axis=0)
+        if not self.needs_input_grad:
+            return None
+        g = grad * self.weight.data
+        if not was_training:
+            return g / std
+        return (g - g.mean(axis=0) - normalized * (g * normalized).mean(axis=0)) / std
+
+    def __repr__(self) -> str:
+        return f"BatchNorm1d({self.num_features}, eps={self.eps:g}, momentum={self.momentum:g})"

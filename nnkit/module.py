@@ -70,7 +70,9 @@ class Module(ABC):
     """A function with a backward pass: the common interface of layers, activations and networks.
 
     A subclass defines `forward` and `backward`. `forward` keeps what `backward` will need with `self._save(...)`,
-    and `backward` takes it back with `self._take()`. Parameters and sub-modules are found among the attributes.
+    and `backward` takes it back with `self._take()`. Parameters and sub-modules are found among the attributes. A
+    module that keeps other arrays from batch to batch, such as running means, lists their attributes in
+    `_buffer_names`; these buffers are saved, loaded and converted with the parameters, but no optimizer sees them.
 
     Attributes
     ----------
@@ -83,6 +85,7 @@ class Module(ABC):
 
     training: bool = True
     needs_input_grad: bool = True
+    _buffer_names: tuple[str, ...] = ()
     _saved: tuple[Any, ...] | None = None
 
     @abstractmethod
@@ -137,20 +140,30 @@ class Module(ABC):
             elif isinstance(value, (list, tuple)):
                 yield from ((f"{name}.{i}", item) for i, item in enumerate(value) if isinstance(item, Module))
 
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """Yield the dotted name and the module for this one, whose name is `prefix`, and for each one below it."""
+        yield prefix, self
+        for name, child in self.children():
+            yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
+
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
         """Yield the dotted name and the `Parameter` of each one in the tree, a shared one only once."""
         seen: set[int] = set()
-        for name, parameter in self._walk(prefix):
-            if id(parameter) not in seen:
-                seen.add(id(parameter))
-                yield name, parameter
+        for path, module in self.named_modules():
+            for name, value in vars(module).items():
+                if isinstance(value, Parameter) and id(value) not in seen:
+                    seen.add(id(value))
+                    yield prefix + (f"{path}.{name}" if path else name), value
 
-    def _walk(self, prefix: str) -> Iterator[tuple[str, Parameter]]:
-        for name, value in vars(self).items():
-            if isinstance(value, Parameter):
-                yield prefix + name, value
-        for name, child in self.children():
-            yield from child._walk(f"{prefix}{name}.")
+    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Array]]:
+        """Yield the dotted name and the array of each buffer in the tree, a shared one only once."""
+        seen: set[int] = set()
+        for path, module in self.named_modules():
+            for name in module._buffer_names:
+                array = getattr(module, name)
+                if id(array) not in seen:
+                    seen.add(id(array))
+                    yield prefix + (f"{path}.{name}" if path else name), array
 
     def parameters(self) -> list[Parameter]:
         """Return every `Parameter` of the tree, a shared one only once."""
@@ -173,20 +186,26 @@ class Module(ABC):
         return self.train(False)
 
     def astype(self, dtype: DTypeLike) -> Self:
-        """Convert every parameter to `dtype` (float32 or float64), set the gradients to zero; return the module."""
+        """Convert parameters and buffers to `dtype` (float32 or float64), zero the gradients; return the module."""
         if np.dtype(dtype).kind != "f":
             raise TypeError(f"dtype must be a floating-point dtype such as float32; got {np.dtype(dtype)}")
         for parameter in self.parameters():
             parameter.data = parameter.data.astype(dtype)
             parameter.grad = np.zeros_like(parameter.data)
+        for _, module in self.named_modules():
+            for name in module._buffer_names:
+                setattr(module, name, getattr(module, name).astype(dtype))
         return self
 
     def state_dict(self) -> dict[str, Array]:
-        """Return a copy of every parameter's values under its dotted name."""
-        return {name: parameter.data.copy() for name, parameter in self.named_parameters()}
+        """Return a copy of every parameter's values, and of every buffer, under its dotted name."""
+        return {name: array.copy() for name, array in self._named_arrays().items()}
+
+    def _named_arrays(self) -> dict[str, Array]:
+        return {name: parameter.data for name, parameter in self.named_parameters()} | dict(self.named_buffers())
 
     def load_state_dict(self, state: Mapping[str, Array], strict: bool = True) -> None:
-        """Copy the values in `state` into the parameters of the same names.
+        """Copy the values in `state` into the parameters and buffers of the same names.
 
         Parameters
         ----------
@@ -200,21 +219,23 @@ class Module(ABC):
         KeyError
             If names are missing or unexpected and `strict` is true.
         ValueError
-            If a shape differs, or a value is not finite in the parameter's dtype.
+            If a shape differs, or a value is not finite in the dtype of its place.
         """
-        own = dict(self.named_parameters())
+        own = self._named_arrays()
+        buffers = dict(self.named_buffers())
         missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
         if strict and (missing or unexpected):
             raise KeyError(f"state does not match {type(self).__name__}: missing {missing}, unexpected {unexpected}")
         common = {
-            name: finite_array(f"state[{name!r}]", state[name], parameter.data.dtype)
-            for name, parameter in own.items()
+            name: finite_array(f"state[{name!r}]", state[name], array.dtype)
+            for name, array in own.items()
             if name in state
         }
         for name, value in common.items():
-            same_shape(f"state[{name!r}]", value, own[name].data.shape, "the parameter")
+            of = "the buffer" if name in buffers else "the parameter"
+            same_shape(f"state[{name!r}]", value, own[name].shape, of)
         for name, value in common.items():
-            own[name].data[...] = value
+            own[name][...] = value
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"

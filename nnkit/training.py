@@ -109,7 +109,8 @@ class EarlyStopping(Callback):
     mode : {"min", "max"}, default "min"
         Whether smaller or larger is better; "max" for an accuracy.
     restore_best : bool, default True
-        Whether to give the model the weights of its best epoch when training ends, for whatever reason.
+        Whether to give the model the weights and running statistics of its best epoch when training ends, for
+        whatever reason.
 
     Attributes
     ----------
@@ -184,8 +185,9 @@ def fit(
 ) -> History:
     """Train a model with mini-batches, and return what happened.
 
-    Every epoch goes through all samples once, in a new random order; the last batch may be short. The model is left
-    in evaluation mode.
+    Every epoch goes through all samples once, in a new random order; the last batch may be short, and `BatchNorm1d`
+    refuses one of a single sample. Every layer trains in training mode, except where its own `train` says otherwise;
+    the model is left in evaluation mode.
 
     Parameters
     ----------
@@ -342,7 +344,7 @@ def predict(model: Module, X: Any, *, batch_size: int = 4096) -> Array:
     Parameters
     ----------
     model : Module
-        Its mode is put back afterwards.
+        Its mode is put back afterwards, that of each layer on its own: a frozen one stays frozen.
     X : array_like, shape (n, ...)
         The inputs, finite, at least one.
     batch_size : int, default 4096
@@ -352,12 +354,13 @@ def predict(model: Module, X: Any, *, batch_size: int = 4096) -> Array:
     if X.ndim == 0 or len(X) == 0:
         raise ValueError(f"X must hold at least one sample; got shape {X.shape}")
     whole_number("batch_size", batch_size, least=1)
-    was_training = model.training
+    modes = [(module, module.training) for _, module in model.named_modules()]
     model.eval()
     try:
         return np.concatenate([model(X[i : i + batch_size]) for i in range(0, len(X), batch_size)])
     finally:
-        model.train(was_training)
+        for module, was_training in modes:
+            module.training = was_training
         model._forget()
 
 
@@ -380,7 +383,8 @@ def evaluate(model: Module, loss: Loss, X: Any, y: Any, *, metrics: Metrics = No
 
 
 def _has_finite_weights(model: Module) -> bool:
-    return all(np.isfinite(parameter.data).all() for parameter in model.parameters())
+    arrays = [parameter.data for parameter in model.parameters()] + [array for _, array in model.named_buffers()]
+    return all(np.isfinite(array).all() for array in arrays)
 
 
 def _dtype(model: Module) -> np.dtype[Any] | None:

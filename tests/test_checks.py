@@ -75,6 +75,9 @@ def test_numbers_are_held_to_their_bounds():
             number("p", value, least=0, below=1)
     with pytest.raises(ValueError, match=r"eps must be a finite number above 0; got 0\.0"):
         number("eps", 0.0, above=0)
+    assert number("momentum", 1, least=0, most=1) == 1
+    with pytest.raises(ValueError, match=r"momentum must be a finite number at least 0 and at most 1; got 1\.5"):
+        number("momentum", 1.5, least=0, most=1)
     with pytest.raises(ValueError, match="slope must be a finite number; got nan"):
         number("slope", np.nan)
 

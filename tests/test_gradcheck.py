@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from nnkit import (
+    BatchNorm1d,
     CrossEntropyLoss,
+    Dropout,
     Linear,
     Module,
     MSELoss,
@@ -121,6 +123,63 @@ class GradientThatCancels(Tanh):
         result = super().backward(grad)
         error = np.where(np.arange(result.shape[1]) % 2 == 0, 1e-3, -1e-3)
         return result + error * grad
+
+
+class NormWithoutTheTermOfTheMean(BatchNorm1d):
+    def backward(self, grad):
+        normalized, std, _ = self._take()
+        g = grad * self.weight.data
+        return (g - normalized * (g * normalized).mean(axis=0)) / std
+
+
+class NormWithoutTheTermOfTheVariance(BatchNorm1d):
+    def backward(self, grad):
+        _, std, _ = self._take()
+        g = grad * self.weight.data
+        return (g - g.mean(axis=0)) / std
+
+
+class NormWithConstantStatistics(BatchNorm1d):
+    """Right in evaluation mode only."""
+
+    def backward(self, grad):
+        _, std, _ = self._take()
+        return grad * self.weight.data / std
+
+
+class NormWithBatchStatistics(BatchNorm1d):
+    """Takes the gradient of training mode in evaluation mode too."""
+
+    def backward(self, grad):
+        normalized, std, _ = self._take()
+        self._save(normalized, std, True)
+        return super().backward(grad)
+
+
+class NormWithoutItsScale(BatchNorm1d):
+    """Forgets the factor of the weight on the way back."""
+
+    def backward(self, grad):
+        weight = self.weight.data
+        self.weight.data = np.ones_like(weight)
+        result = super().backward(grad)
+        self.weight.data = weight
+        return result
+
+
+class RedrawnMask(Dropout):
+    """Draws a second time in backward."""
+
+    def backward(self, grad):
+        self._take()
+        return grad * (self.rng.random(grad.shape, dtype=np.float32) >= self.p) / (1 - self.p)
+
+
+class UnscaledBackward(Dropout):
+    """Drops the same entries, but forgets to scale the gradient."""
+
+    def backward(self, grad):
+        return super().backward(grad) * (1 - self.p)
 
 
 class Noisy(Module):
@@ -245,7 +304,49 @@ def test_relu_across_its_kink_is_caught():
     assert not check_gradients(ReLU(), np.array([[0.0, 1.0]]))
 
 
+@pytest.mark.parametrize(
+    ("kind", "seen_in"),
+    [
+        (NormWithoutTheTermOfTheMean, {True}),
+        (NormWithoutTheTermOfTheVariance, {True}),
+        (NormWithConstantStatistics, {True}),
+        (NormWithBatchStatistics, {False}),
+        (NormWithoutItsScale, {True, False}),
+    ],
+)
+def test_wrong_input_gradients_of_batch_norm_are_caught(kind, seen_in, x):
+    for training in (True, False):
+        right, wrong = BatchNorm1d(3).train(training), kind(3).train(training)
+        right.weight.data[:] = wrong.weight.data[:] = [1.5, -0.5, 2]
+        assert check_gradients(right, x)
+        if training in seen_in:
+            assert not check_gradients(wrong, x)["input"].passed
+
+
+@pytest.mark.parametrize("kind", [RedrawnMask, UnscaledBackward])
+def test_wrong_gradients_of_dropout_are_caught(kind, x):
+    assert check_gradients(Dropout(0.4, rng=0), x)
+    assert not check_gradients(kind(0.4, rng=0), x)
+
+
 # What it promises
+
+
+def test_running_statistics_and_the_next_draw_are_left_as_they_were(x):
+    shared = np.random.default_rng(3)
+    model = Sequential(
+        Linear(3, 4, rng=0), BatchNorm1d(4), Dropout(0.5, rng=shared), Linear(4, 4, rng=1), Dropout(0.2, rng=shared)
+    )
+    model(x)
+    before, generator_state = model.state_dict(), shared.bit_generator.state
+    report = check_gradients(model, x)
+    assert report, report
+    assert shared.bit_generator.state == generator_state
+    for name, value in model.state_dict().items():
+        np.testing.assert_array_equal(value, before[name])
+    # In evaluation mode the statistics are what is checked with, so no forward pass may move them.
+    assert check_gradients(model.eval(), x)
+    assert not model[1].training
 
 
 def test_random_numbers_are_the_same_in_every_evaluation(x):

@@ -1,9 +1,11 @@
-"""Linear and Flatten: values, gradients, dtypes and the errors of their arguments."""
+"""The layers: values, gradients, dtypes, what differs between the modes, and the errors of their arguments."""
+
+import copy
 
 import numpy as np
 import pytest
 
-from nnkit import Flatten, Linear, Parameter, Sequential, Tanh, check_gradients
+from nnkit import BatchNorm1d, Dropout, Flatten, Linear, Parameter, Sequential, Tanh, check_gradients
 
 
 def test_linear_is_x_times_weight_plus_bias(rng):
@@ -142,7 +144,7 @@ def test_linear_refuses_an_upstream_gradient_of_another_shape():
     assert not layer.weight.grad.any()
 
 
-@pytest.mark.parametrize("layer", [Linear(3, 2, rng=0), Flatten()])
+@pytest.mark.parametrize("layer", [Linear(3, 2, rng=0), Flatten(), Dropout(rng=0), BatchNorm1d(3)], ids=repr)
 def test_layers_name_themselves_where_forward_is_missing_or_used_up(layer):
     match = rf"{type(layer).__name__}\.backward has nothing to work on"
     with pytest.raises(RuntimeError, match=match):
@@ -178,3 +180,287 @@ def test_flatten_refuses_an_upstream_gradient_of_another_shape():
     flatten(np.zeros((2, 3, 4)))
     with pytest.raises(ValueError, match=r"grad must have the shape of the output, \(2, 12\); got \(2, 3, 4\)"):
         flatten.backward(np.zeros((2, 3, 4)))
+
+
+# Dropout
+
+
+@pytest.mark.parametrize("p", [0.0, 0.25, 0.5, 0.9])
+def test_dropout_drops_its_share_and_scales_what_it_keeps(p):
+    x = np.full((200, 100), 3.0)
+    y = Dropout(p, rng=0)(x)
+    kept = y != 0
+    np.testing.assert_allclose(y[kept], 3 / (1 - p), rtol=1e-12)
+    # 20,000 draws: the share lies within five standard deviations.
+    assert abs(kept.mean() - (1 - p)) <= 5 * np.sqrt(p * (1 - p) / x.size)
+
+
+def test_dropout_keeps_the_mean_of_the_input(rng):
+    x, n = rng.normal(size=(3, 4)), 4000
+    layer = Dropout(0.4, rng=0)
+    mean = np.mean([layer(x) for _ in range(n)], axis=0)
+    # Each output has the variance x^2 p / (1 - p) around x.
+    assert (np.abs(mean - x) <= 5 * np.abs(x) * np.sqrt(0.4 / 0.6 / n)).all()
+
+
+def test_dropout_in_evaluation_mode_is_the_identity_and_draws_nothing(rng):
+    layer = Dropout(0.5, rng=3).eval()
+    x, grad = rng.normal(size=(4, 3)), rng.normal(size=(4, 3))
+    np.testing.assert_array_equal(layer(x), x)
+    np.testing.assert_array_equal(layer.backward(grad), grad)
+    assert layer.rng.bit_generator.state == np.random.default_rng(3).bit_generator.state
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("p", [0.0, 0.3, 0.8])
+def test_dropout_gradients_match_central_differences(p, training, rng):
+    layer = Dropout(p, rng=1).train(training)
+    assert check_gradients(layer, rng.normal(size=(4, 5)), rng=rng)
+    model = Sequential(Linear(3, 5, rng=rng), Tanh(), layer, Linear(5, 2, rng=rng), Dropout(0.5, rng=rng))
+    report = check_gradients(model.train(training), rng.normal(size=(4, 3)), rng=rng)
+    assert report, report
+
+
+def test_dropout_goes_back_through_what_it_kept_also_after_a_change_of_mode(rng):
+    layer = Dropout(0.5, rng=0)
+    x, grad = rng.normal(size=(4, 5)), rng.normal(size=(4, 5))
+    mask = layer(x) / x
+    np.testing.assert_allclose(layer.eval().backward(grad), grad * mask)
+    layer(x)
+    np.testing.assert_array_equal(layer.train().backward(grad), grad)
+
+
+def test_dropout_draws_anew_in_each_forward_and_the_same_from_the_same_seed():
+    x = np.ones((10, 10))
+    first, second = Dropout(rng=0), Dropout(rng=np.random.default_rng(0))
+    one, two = first(x), first(x)
+    assert not np.array_equal(one, two)
+    np.testing.assert_array_equal([one, two], [second(x), second(x)])
+    assert not np.array_equal(one, Dropout(rng=1)(x))
+
+
+def test_dropout_drops_the_same_entries_in_every_dtype():
+    wide, narrow = Dropout(0.3, rng=0)(np.ones((9, 9))), Dropout(0.3, rng=0)(np.ones((9, 9), dtype=np.float32))
+    np.testing.assert_array_equal(wide == 0, narrow == 0)
+
+
+def test_dropout_layers_draw_one_after_the_other_from_a_shared_generator():
+    shared = np.random.default_rng(0)
+    first, second = Dropout(rng=shared), Dropout(rng=shared)
+    x = np.ones((10, 10))
+    assert not np.array_equal(first(x), second(x))
+
+
+def test_copied_dropout_draws_on_by_itself():
+    layer = Dropout(rng=0)
+    other = copy.deepcopy(layer)
+    x = np.ones((10, 10))
+    first = layer(x)
+    np.testing.assert_array_equal(other(x), first)
+
+
+def test_dropout_leaves_the_global_random_state_alone():
+    np.random.seed(0)  # noqa: NPY002
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    Dropout()(np.ones((3, 3)))
+    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+def test_dropout_has_nothing_to_train_or_to_save():
+    assert Dropout().parameters() == []
+    assert Dropout().state_dict() == {}
+    assert repr(Dropout(0.25)) == "Dropout(0.25)"
+
+
+def test_dropout_checks_its_arguments():
+    for bad in (-0.1, 1, 1.5, np.nan):
+        with pytest.raises(ValueError, match="p must be a finite number at least 0 and below 1; got"):
+            Dropout(bad)
+    with pytest.raises(TypeError, match=r"p must be a number; got '0\.5'"):
+        Dropout("0.5")
+    layer = Dropout(rng=0)
+    for mode in (True, False):
+        layer.train(mode)(np.zeros((4, 3)))
+        with pytest.raises(ValueError, match=r"grad must have the shape of the output, \(4, 3\); got \(4, 1\)"):
+            layer.backward(np.zeros((4, 1)))
+    with pytest.raises(TypeError, match="x must hold real numbers; got dtype complex128"):
+        layer(np.array([[1j]]))
+
+
+# BatchNorm1d
+
+
+def batch_norm(rng, num_features=3, **options):
+    """Return a layer with drawn scale, shift and running statistics."""
+    layer = BatchNorm1d(num_features, dtype=np.float64, **options)
+    layer.weight.data[:], layer.bias.data[:] = rng.normal(size=num_features), rng.normal(size=num_features)
+    layer.running_mean[:], layer.running_var[:] = rng.normal(size=num_features), rng.uniform(0.5, 2, num_features)
+    return layer
+
+
+def test_batch_norm_standardizes_each_feature_then_scales_and_shifts(rng):
+    layer = batch_norm(rng, eps=0.01)
+    x = rng.normal(3, 2, size=(6, 3))
+    y = layer(x)
+    for j in range(3):
+        mean = sum(x[:, j]) / 6
+        variance = sum((x[:, j] - mean) ** 2) / 6
+        expected = (x[:, j] - mean) / np.sqrt(variance + 0.01) * layer.weight.data[j] + layer.bias.data[j]
+        np.testing.assert_allclose(y[:, j], expected)
+
+
+def test_batch_norm_in_evaluation_mode_uses_the_running_statistics(rng):
+    layer = batch_norm(rng, eps=0.01).eval()
+    x = rng.normal(3, 2, size=(6, 3))
+    expected = (x - layer.running_mean) / np.sqrt(layer.running_var + 0.01) * layer.weight.data + layer.bias.data
+    np.testing.assert_allclose(layer(x), expected)
+    np.testing.assert_allclose(layer(x[:1]), expected[:1])
+
+
+def test_running_statistics_move_towards_mean_and_unbiased_variance(rng):
+    layer = BatchNorm1d(2, momentum=0.3, dtype=np.float64)
+    mean, variance = np.zeros(2), np.ones(2)
+    for n in (2, 5, 3):
+        x = rng.normal(4, 3, size=(n, 2))
+        layer(x)
+        mean = 0.7 * mean + 0.3 * x.mean(axis=0)
+        variance = 0.7 * variance + 0.3 * x.var(axis=0, ddof=1)
+        np.testing.assert_allclose(layer.running_mean, mean, rtol=1e-13)
+        np.testing.assert_allclose(layer.running_var, variance, rtol=1e-13)
+
+
+def test_momentum_zero_keeps_the_running_statistics_and_one_takes_the_last_batch(rng):
+    x = rng.normal(4, 3, size=(5, 2))
+    still, quick = BatchNorm1d(2, momentum=0, dtype=np.float64), BatchNorm1d(2, momentum=1, dtype=np.float64)
+    still(x)
+    quick(x)
+    np.testing.assert_array_equal([still.running_mean, still.running_var], [[0, 0], [1, 1]])
+    np.testing.assert_allclose([quick.running_mean, quick.running_var], [x.mean(axis=0), x.var(axis=0, ddof=1)])
+
+
+def test_evaluation_and_backward_leave_the_running_statistics_alone(rng):
+    layer = batch_norm(rng)
+    before = layer.state_dict()
+    layer.eval()
+    layer(rng.normal(size=(4, 3)))
+    layer.backward(np.ones((4, 3)))
+    layer.train()(rng.normal(size=(4, 3)))
+    after_one = layer.state_dict()
+    layer.backward(np.ones((4, 3)))
+    for name in ("running_mean", "running_var"):
+        assert not np.array_equal(after_one[name], before[name])
+        np.testing.assert_array_equal(getattr(layer, name), after_one[name])
+    layer.eval()(rng.normal(size=(4, 3)))
+    np.testing.assert_array_equal(layer.running_mean, after_one["running_mean"])
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("n", [2, 3, 8])
+def test_batch_norm_gradients_match_central_differences(n, training, rng):
+    layer = batch_norm(rng).train(training)
+    report = check_gradients(layer, rng.normal(2, 3, size=(n, 3)), rng=rng)
+    assert report, report
+    assert [check.name for check in report.checks] == ["input", "weight", "bias"]
+    model = Sequential(Linear(4, 3, rng=rng), layer, Tanh(), BatchNorm1d(3), Linear(3, 2, rng=rng)).train(training)
+    report = check_gradients(model, rng.normal(size=(n, 4)), rng=rng, atol=1e-7)
+    assert report, report
+
+
+def test_evaluation_mode_needs_no_second_sample(rng):
+    report = check_gradients(batch_norm(rng).eval(), rng.normal(size=(1, 3)), rng=rng)
+    assert report, report
+
+
+def test_batch_norm_goes_back_through_the_mode_of_its_forward(rng):
+    x, grad = rng.normal(size=(4, 3)), rng.normal(size=(4, 3))
+    for training in (True, False):
+        layer = batch_norm(rng).train(training)
+        layer(x)
+        expected = layer.backward(grad)
+        layer(x)
+        np.testing.assert_array_equal(layer.train(not training).backward(grad), expected)
+
+
+def test_adding_a_constant_to_the_input_changes_nothing_so_its_gradient_sums_to_zero(rng):
+    layer = batch_norm(rng)
+    x = rng.normal(size=(6, 3))
+    y = layer(x)
+    np.testing.assert_allclose(layer(x + 5), y, rtol=1e-9)
+    np.testing.assert_allclose(layer.backward(rng.normal(size=(6, 3))).sum(axis=0), 0, atol=1e-12)
+
+
+def test_constant_feature_becomes_the_shift():
+    layer = BatchNorm1d(2)
+    layer.bias.data[:] = [1, -2]
+    np.testing.assert_array_equal(layer(np.full((4, 2), 7.0)), [[1, -2]] * 4)
+    assert np.isfinite(layer.backward(np.ones((4, 2), dtype=np.float32))).all()
+
+
+def test_far_from_zero_the_variance_keeps_its_digits_in_float32(rng):
+    x = rng.normal(size=(64, 3)).astype(np.float32)
+    np.testing.assert_allclose(BatchNorm1d(3)(x + 1000), BatchNorm1d(3)(x), atol=2e-3)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_batch_norm_works_in_the_dtype_of_its_parameters(dtype, training):
+    layer = BatchNorm1d(3, dtype=dtype).train(training)
+    for x in (np.ones((2, 3), dtype=np.float32), np.ones((2, 3)), np.ones((2, 3), dtype=int), [[1, 2, 3], [4, 5, 6]]):
+        assert layer(x).dtype == dtype
+        assert layer.backward(np.ones((2, 3), dtype=dtype)).dtype == dtype
+        for array in (layer.weight.grad, layer.bias.grad, layer.running_mean, layer.running_var):
+            assert array.dtype == dtype
+
+
+def test_gradients_of_batch_norm_add_up_until_they_are_zeroed(rng):
+    layer, x, grad = batch_norm(rng), rng.normal(size=(4, 3)), rng.normal(size=(4, 3))
+    layer(x)
+    layer.backward(grad)
+    once = [parameter.grad.copy() for parameter in layer.parameters()]
+    layer(x)
+    layer.backward(grad)
+    np.testing.assert_allclose([parameter.grad for parameter in layer.parameters()], 2 * np.array(once))
+    layer.zero_grad()
+    layer(x)
+    layer.backward(grad)
+    np.testing.assert_array_equal([parameter.grad for parameter in layer.parameters()], once)
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_one_sample_has_no_variance_to_train_with(n):
+    layer = BatchNorm1d(3)
+    match = rf"x must hold at least 2 samples in training mode, .* got shape \({n}, 3\); choose a batch_size"
+    with pytest.raises(ValueError, match=match):
+        layer(np.zeros((n, 3)))
+    np.testing.assert_array_equal(layer.running_var, 1)
+    assert layer.eval()(np.zeros((n, 3))).shape == (n, 3)
+
+
+def test_batch_norm_checks_its_arguments():
+    with pytest.raises(ValueError, match="num_features must be at least 1; got 0"):
+        BatchNorm1d(0)
+    with pytest.raises(ValueError, match="eps must be a finite number above 0; got 0"):
+        BatchNorm1d(3, eps=0)
+    for bad in (-0.1, 1.1):
+        with pytest.raises(ValueError, match="momentum must be a finite number at least 0 and at most 1; got"):
+            BatchNorm1d(3, momentum=bad)
+    with pytest.raises(TypeError, match="momentum must be a number; got None"):
+        BatchNorm1d(3, momentum=None)
+    with pytest.raises(TypeError, match="dtype must be a floating-point dtype such as float32; got int32"):
+        BatchNorm1d(3, dtype=np.int32)
+
+
+@pytest.mark.parametrize("shape", [(3,), (4, 2), (2, 3, 4), ()])
+def test_batch_norm_refuses_an_input_of_another_shape(shape):
+    with pytest.raises(
+        ValueError, match=r"x must have shape \(n, 3\) to enter BatchNorm1d\(3, eps=1e-05, momentum=0.1\)"
+    ):
+        BatchNorm1d(3)(np.zeros(shape))
+
+
+def test_batch_norm_refuses_an_upstream_gradient_of_another_shape():
+    layer = BatchNorm1d(3)
+    layer(np.zeros((4, 3)))
+    with pytest.raises(ValueError, match=r"grad must have the shape of the output, \(4, 3\); got \(1, 3\)"):
+        layer.backward(np.zeros((1, 3)))
+    assert not layer.weight.grad.any()

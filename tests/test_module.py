@@ -5,7 +5,20 @@ import copy
 import numpy as np
 import pytest
 
-from nnkit import SGD, CrossEntropyLoss, Flatten, Linear, Module, MSELoss, Parameter, ReLU, Sequential, Tanh
+from nnkit import (
+    SGD,
+    BatchNorm1d,
+    CrossEntropyLoss,
+    Dropout,
+    Flatten,
+    Linear,
+    Module,
+    MSELoss,
+    Parameter,
+    ReLU,
+    Sequential,
+    Tanh,
+)
 
 
 class Doubled(Module):
@@ -335,6 +348,124 @@ def test_not_strict_loads_what_is_there():
     np.testing.assert_array_equal(model.state_dict()["0.weight"], before["0.weight"])
 
 
+# Buffers
+
+
+def normalized_network(dtype=np.float64):
+    """Return a network with running statistics that have seen a batch."""
+    model = Sequential(
+        Linear(4, 5, rng=1, dtype=dtype),
+        Sequential(BatchNorm1d(5, dtype=dtype), Tanh()),
+        Linear(5, 3, rng=2, dtype=dtype),
+    )
+    model(np.random.default_rng(0).normal(3, 2, size=(8, 4)))
+    return model
+
+
+def test_named_modules_are_the_whole_tree_under_dotted_names():
+    inner = Sequential(Linear(2, 2, rng=0), ReLU())
+    model = Sequential(Flatten(), inner)
+    expected = [("", model), ("0", model[0]), ("1", inner), ("1.0", inner[0]), ("1.1", inner[1])]
+    assert list(model.named_modules()) == expected
+    assert [name for name, _ in inner.named_modules("net")] == ["net", "net.0", "net.1"]
+
+
+def test_named_buffers_are_the_arrays_themselves_and_no_parameters():
+    model = normalized_network()
+    buffers = dict(model.named_buffers())
+    assert list(buffers) == ["1.0.running_mean", "1.0.running_var"]
+    assert buffers["1.0.running_mean"] is model[1][0].running_mean
+    assert [name for name, _ in model[1][0].named_buffers("norm.")] == ["norm.running_mean", "norm.running_var"]
+    assert not buffers.keys() & dict(model.named_parameters()).keys()
+    assert list(small_network().named_buffers()) == []
+
+
+def test_shared_buffers_appear_once():
+    class Shared(Tied):
+        def __init__(self):
+            self.first = BatchNorm1d(3)
+            self.second = self.first
+
+    assert [name for name, _ in Shared().named_buffers()] == ["first.running_mean", "first.running_var"]
+
+
+def test_state_holds_the_running_statistics_and_gives_them_back(rng):
+    model = normalized_network()
+    state = model.state_dict()
+    assert list(state) == [
+        "0.weight", "0.bias", "1.0.weight", "1.0.bias", "2.weight", "2.bias", "1.0.running_mean", "1.0.running_var",
+    ]  # fmt: skip
+    x = rng.normal(size=(3, 4))
+    expected = model.eval()(x)
+    model.train()(x)  # moves the running statistics, not those in state
+    assert not np.array_equal(model.eval()(x), expected)
+    model.load_state_dict(state)
+    np.testing.assert_array_equal(model(x), expected)
+    other = Sequential(Linear(4, 5, rng=7), Sequential(BatchNorm1d(5), Tanh()), Linear(5, 3, rng=8)).eval()
+    other.astype(np.float64).load_state_dict(state)
+    np.testing.assert_array_equal(other(x), expected)
+
+
+def test_loaded_running_statistics_are_copies_in_the_dtype_of_the_layer():
+    model = normalized_network(np.float32)
+    state = normalized_network(np.float64).state_dict()
+    model.load_state_dict(state)
+    assert model[1][0].running_var.dtype == np.float32
+    state["1.0.running_var"][:] = -1
+    assert (model[1][0].running_var > 0).all()
+
+
+def test_missing_and_wrong_buffers_are_errors_that_change_nothing():
+    model = normalized_network()
+    state = {name: value + 1 for name, value in model.state_dict().items()}
+    lacking = {name: value for name, value in state.items() if name != "1.0.running_var"}
+    check_nothing_changes(model, lacking, KeyError, r"missing \['1.0.running_var'\], unexpected \[\]")
+    extra = state | {"1.0.num_batches_tracked": np.array(1)}
+    check_nothing_changes(model, extra, KeyError, r"missing \[\], unexpected \['1.0.num_batches_tracked'\]")
+    bad_shape = state | {"1.0.running_var": np.ones(4)}
+    match = r"state\['1.0.running_var'\] must have the shape of the buffer, \(5,\); got \(4,\)"
+    check_nothing_changes(model, bad_shape, ValueError, match)
+    check_nothing_changes(model, bad_shape, ValueError, match, strict=False)
+    nan = state | {"1.0.running_mean": np.full(5, np.nan)}
+    check_nothing_changes(model, nan, ValueError, r"state\['1.0.running_mean'\] must be finite")
+
+
+def test_not_strict_loads_the_buffers_that_are_there():
+    model = normalized_network()
+    before = model.state_dict()
+    model.load_state_dict({"1.0.running_mean": np.full(5, 9), "1.0.num_batches_tracked": np.array(1)}, strict=False)
+    np.testing.assert_array_equal(model[1][0].running_mean, 9)
+    np.testing.assert_array_equal(model[1][0].running_var, before["1.0.running_var"])
+
+
+def test_buffers_follow_astype():
+    model = normalized_network(np.float32)
+    before = model.state_dict()
+    model.astype(np.float64)
+    for name, array in model.named_buffers():
+        assert array.dtype == np.float64
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_deep_copy_has_running_statistics_of_its_own():
+    model = normalized_network()
+    other = copy.deepcopy(model)
+    before = model.state_dict()
+    np.testing.assert_array_equal(other[1][0].running_mean, before["1.0.running_mean"])
+    other(np.ones((2, 4)))
+    np.testing.assert_array_equal(model[1][0].running_mean, before["1.0.running_mean"])
+    assert not np.array_equal(other[1][0].running_mean, before["1.0.running_mean"])
+
+
+def test_optimizer_leaves_buffers_alone():
+    model = normalized_network()
+    before = model.state_dict()
+    optimizer = SGD(model.parameters(), lr=1.0, weight_decay=0.5)
+    optimizer.step()
+    np.testing.assert_array_equal(model[1][0].running_mean, before["1.0.running_mean"])
+    assert not np.array_equal(model[1][0].weight.data, before["1.0.weight"])
+
+
 # Sequential
 
 
@@ -410,6 +541,9 @@ def networks_that_start_differently():
         "Flatten first": Sequential(Flatten(), small_network()),
         "nested": Sequential(Sequential(Sequential(Flatten(), small_network())), Linear(3, 3, rng=5)),
         "custom activation first": Sequential(Doubled(), small_network()),
+        "BatchNorm1d first": Sequential(BatchNorm1d(4, dtype=np.float64), small_network()),
+        "BatchNorm1d first, in evaluation mode": Sequential(BatchNorm1d(4, dtype=np.float64), small_network()).eval(),
+        "Dropout first": Sequential(Dropout(0.0), small_network()),
         "Linear alone": Linear(4, 3, rng=0, dtype=np.float64),
     }
 
@@ -444,6 +578,9 @@ def test_network_without_parameters_always_returns_the_input_gradient():
 
 def test_only_the_first_layer_with_parameters_is_told():
     model = Sequential(Doubled(), Linear(2, 2, rng=0), Linear(2, 2, rng=0))
+    model.needs_input_grad = False
+    assert [module.needs_input_grad for module in model] == [True, False, True]
+    model = Sequential(Dropout(rng=0), BatchNorm1d(2), Linear(2, 2, rng=0))
     model.needs_input_grad = False
     assert [module.needs_input_grad for module in model] == [True, False, True]
 

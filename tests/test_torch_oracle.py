@@ -7,8 +7,10 @@ from nnkit import (
     SGD,
     Adam,
     AdamW,
+    BatchNorm1d,
     BCEWithLogitsLoss,
     CrossEntropyLoss,
+    Dropout,
     Flatten,
     LeakyReLU,
     Linear,
@@ -102,6 +104,95 @@ def test_linear(bias, seed):
 def test_flatten(seed):
     rng = np.random.default_rng(seed)
     check_module(Flatten(), torch.nn.Flatten(), rng.normal(size=(5, 2, 3)), rng)
+
+
+class Replayed:
+    """A generator that keeps the same entries as a given mask."""
+
+    def __init__(self, kept):
+        self.kept = kept
+
+    def random(self, shape, dtype):
+        assert self.kept.shape == shape
+        return self.kept.astype(dtype)
+
+
+@seeds
+@pytest.mark.parametrize("p", [0.0, 0.2, 0.5, 0.9])
+@pytest.mark.parametrize("training", [True, False])
+def test_dropout(training, p, seed):
+    rng = np.random.default_rng(seed)
+    x, grad = rng.normal(size=(20, 30)), rng.normal(size=(20, 30))
+    torch.manual_seed(seed)
+    given = torch.tensor(x, requires_grad=True)
+    expected = torch.nn.Dropout(p).train(training)(given)
+    expected.backward(torch.tensor(grad))
+    ours = Dropout(p).train(training)
+    # The two draw differently, so ours is given the draw that theirs has made.
+    ours.rng = Replayed(expected.detach().numpy() != 0)
+    check_equal(ours(x), expected)
+    check_equal(ours.backward(grad), given.grad)
+
+
+def batch_norms(rng, num_features, **options):
+    """Return the same layer twice, with drawn scale and shift: ours and PyTorch's."""
+    ours = BatchNorm1d(num_features, dtype=np.float64, **options)
+    theirs = torch.nn.BatchNorm1d(num_features, dtype=torch.float64, **options)
+    ours.weight.data[:], ours.bias.data[:] = rng.normal(size=num_features), rng.normal(size=num_features)
+    theirs.load_state_dict({name: torch.tensor(array) for name, array in ours.state_dict().items()}, strict=False)
+    return ours, theirs
+
+
+def check_running_statistics(ours, theirs):
+    check_equal(ours.running_mean, theirs.running_mean)
+    check_equal(ours.running_var, theirs.running_var)
+
+
+@seeds
+@pytest.mark.parametrize("options", [{}, {"eps": 0.1, "momentum": 0.3}, {"momentum": 1.0}, {"momentum": 0.0}], ids=str)
+def test_batch_norm(options, seed):
+    rng = np.random.default_rng(seed)
+    ours, theirs = batch_norms(rng, 4, **options)
+    for n in (8, 2, 5, 100):  # Batches of several sizes, since the unbiased variance depends on them.
+        ours.zero_grad()
+        theirs.zero_grad()
+        check_module(ours, theirs, rng.normal(3, 2, size=(n, 4)), rng)
+        check_equal(ours.weight.grad, theirs.weight.grad)
+        check_equal(ours.bias.grad, theirs.bias.grad)
+        check_running_statistics(ours, theirs)
+    ours.eval()
+    theirs.eval()
+    for n in (8, 1):
+        check_module(ours, theirs, rng.normal(3, 2, size=(n, 4)), rng)
+        check_equal(ours.weight.grad, theirs.weight.grad)
+        check_equal(ours.bias.grad, theirs.bias.grad)
+        check_running_statistics(ours, theirs)
+
+
+@seeds
+def test_batch_norm_in_float32(seed):
+    rng = np.random.default_rng(seed)
+    ours, theirs = BatchNorm1d(64), torch.nn.BatchNorm1d(64)
+    for _ in range(10):
+        x, grad = rng.normal(5, 3, size=(2, 128, 64)).astype(np.float32)
+        given = torch.tensor(x, requires_grad=True)
+        expected = theirs(given)
+        expected.backward(torch.tensor(grad))
+        y, input_grad = ours(x), ours.backward(grad)
+        assert y.dtype == input_grad.dtype == np.float32
+        # Single precision rounds each of the two by a few 1e-6, in orders of summation of their own.
+        np.testing.assert_allclose(y, expected.detach().numpy(), atol=1e-5)
+        np.testing.assert_allclose(input_grad, given.grad.numpy(), atol=2e-5)
+    np.testing.assert_allclose(ours.running_mean, theirs.running_mean.numpy(), rtol=1e-6)
+    np.testing.assert_allclose(ours.running_var, theirs.running_var.numpy(), rtol=1e-6)
+
+
+@seeds
+def test_names_of_the_state_are_those_of_pytorch(seed):
+    ours, theirs = networks(seed)
+    ours, theirs = Sequential(*ours, BatchNorm1d(3)), torch.nn.Sequential(*theirs, torch.nn.BatchNorm1d(3))
+    # The count of batches is what PyTorch keeps beside; nnkit has no use for it.
+    assert set(ours.state_dict()) == set(theirs.state_dict()) - {"3.num_batches_tracked"}
 
 
 def check_loss(ours, theirs, pred, target):

@@ -11,9 +11,11 @@ import pytest
 from nnkit import (
     SGD,
     Adam,
+    BatchNorm1d,
     Callback,
     CrossEntropyLoss,
     DivergenceWarning,
+    Dropout,
     EarlyStopping,
     Flatten,
     History,
@@ -49,6 +51,16 @@ def run(model=None, X=None, y=None, *, n=30, loss=None, lr=0.1, seed=0, **option
 
 def weights(model):
     return np.concatenate([parameter.data.ravel() for parameter in model.parameters()])
+
+
+def regularized_network(seed=0):
+    return Sequential(
+        Linear(2, 6, rng=1, dtype=np.float64),
+        BatchNorm1d(6, dtype=np.float64),
+        Tanh(),
+        Dropout(0.3, rng=seed),
+        Linear(6, 2, rng=2, dtype=np.float64),
+    )
 
 
 class Spy(Callback):
@@ -314,6 +326,92 @@ def test_module_of_ones_own_can_be_trained(rng):
     X = rng.normal(size=(50, 1))
     model, _ = run(Sequential(Scale()), X, 3 * X, loss=MSELoss(), epochs=20)
     assert model[0].factor.data == pytest.approx(3, rel=1e-3)
+
+
+# Dropout and batch normalization
+
+
+def test_dropout_and_batch_norm_train_as_in_a_loop_by_hand():
+    X, y = make_blobs(20, rng=0)
+    model, history = run(regularized_network(), X, y, epochs=3, seed=5, validation_data=(X, y))
+
+    by_hand, loss, rng = regularized_network(), CrossEntropyLoss(), np.random.default_rng(5)
+    optimizer = SGD(by_hand.parameters(), 0.1)
+    for epoch in range(3):
+        order = rng.permutation(20)
+        by_hand.train()
+        for start in range(0, 20, 8):
+            batch = order[start : start + 8]
+            optimizer.zero_grad()
+            loss(by_hand(X[batch]), y[batch])
+            by_hand.backward(loss.backward())
+            optimizer.step()
+        # Validation draws nothing and moves no running statistics, or the next epoch would differ.
+        assert history["val_loss"][epoch] == loss(by_hand.eval()(X), y)
+    for name, array in by_hand.state_dict().items():
+        np.testing.assert_array_equal(model.state_dict()[name], array)
+
+
+def test_same_seeds_give_the_same_bits_with_dropout():
+    np.testing.assert_array_equal(weights(run(regularized_network(3))[0]), weights(run(regularized_network(3))[0]))
+    assert not np.array_equal(weights(run(regularized_network(3))[0]), weights(run(regularized_network(4))[0]))
+
+
+def test_batch_of_one_left_over_says_what_to_do_under_batch_norm():
+    model = regularized_network()
+    with pytest.raises(ValueError, match=r"at least 2 samples in training mode.* choose a batch_size that leaves no"):
+        run(model, n=17, batch_size=8)
+    assert not model.training
+    run(regularized_network(), n=18, batch_size=8)
+    run(network(), n=17, batch_size=8)
+
+
+def test_batch_norm_first_trains_without_an_input_gradient():
+    returned = []
+
+    class Watched(BatchNorm1d):
+        def backward(self, grad):
+            returned.append(super().backward(grad))
+            return returned[-1]
+
+    model = Sequential(Dropout(0.2, rng=0), Watched(2), Linear(2, 2, rng=0))
+    before = model.state_dict()
+    run(model, n=8)
+    assert returned == [None, None]
+    assert all(not np.array_equal(value, before[name]) for name, value in model.state_dict().items())
+    assert model[1].needs_input_grad
+
+
+def test_layer_whose_train_says_so_stays_frozen_in_fit():
+    class Frozen(BatchNorm1d):
+        def train(self, mode=True):
+            return super().train(False)
+
+    model = Sequential(Frozen(2), Linear(2, 2, rng=0))
+    run(model)
+    np.testing.assert_array_equal(model[0].running_mean, 0)
+    assert model[0].weight.grad.any()
+
+
+def test_early_stopping_restores_the_running_statistics_of_the_best_epoch():
+    kept = []
+
+    class Keep(Callback):
+        def on_epoch_end(self, state):
+            kept.append(state.model.state_dict())
+
+    model = regularized_network()
+    run(model, epochs=4, callbacks=[Keep(), Scripted([5, 4, 6, 7]), EarlyStopping(patience=2)])
+    assert not np.array_equal(kept[1]["1.running_var"], kept[3]["1.running_var"])
+    for name, array in model.state_dict().items():
+        np.testing.assert_array_equal(array, kept[1][name])
+
+
+def test_running_statistics_that_overflow_are_not_called_success():
+    # The features themselves are finite in float32, and so are output and loss; their variance is not.
+    X = np.array([[3e20], [-3e20]], dtype=np.float32)
+    with pytest.warns(DivergenceWarning, match="its loss or its weights are no longer finite"):
+        run(BatchNorm1d(1), X, X * 0, loss=MSELoss(), epochs=1)
 
 
 # Callbacks and schedules
@@ -685,6 +783,33 @@ def test_predict_runs_in_evaluation_mode_and_puts_the_mode_back(training):
     predict(model, np.ones((2, 2)))
     assert modes == [False]
     assert model.training is model[0].training is training
+
+
+@pytest.mark.parametrize("measure", [predict, lambda model, X: evaluate(model, MSELoss(), X, X)])
+def test_frozen_layer_stays_frozen_in_a_training_model(measure):
+    model = Sequential(Linear(2, 2, rng=0), Sequential(BatchNorm1d(2), Dropout(0.5, rng=0)), Dropout(0.5, rng=0))
+    model[1][0].eval()
+    model[2].eval()
+    before = model.state_dict()
+    measure(model, np.ones((3, 2)))
+    assert [module.training for _, module in model.named_modules()] == [True, True, True, False, True, False]
+    for name, value in model.state_dict().items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+def test_training_layer_goes_on_training_in_a_model_of_evaluation_mode():
+    model = Sequential(Dropout(0.5, rng=0), Tanh()).eval()
+    model[0].train()
+    X = np.ones((50, 2))
+    np.testing.assert_array_equal(predict(model, X), np.tanh(X))
+    assert [module.training for _, module in model.named_modules()] == [False, True, False]
+
+
+def test_predict_puts_every_mode_back_after_an_error():
+    model = Sequential(BatchNorm1d(2).eval(), Linear(3, 2, rng=0))
+    with pytest.raises(ValueError, match=r"x must have shape \(n, 3\)"):
+        predict(model, np.ones((2, 2)))
+    assert [module.training for _, module in model.named_modules()] == [True, False, True]
 
 
 def test_predict_puts_the_mode_back_after_an_error():
