@@ -18,7 +18,8 @@ from nnkit.layers import BatchNorm1d, Dropout, Flatten, Linear
 from nnkit.losses import BCEWithLogitsLoss, CrossEntropyLoss, Loss, MSELoss
 from nnkit.metrics import accuracy, confusion_matrix, interquartile_mean, predicted_classes
 from nnkit.module import Module, Parameter, Sequential
-from nnkit.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
+from nnkit.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop, clip_grad_norm
+from nnkit.schedulers import CosineLR, StepLR
 from nnkit.training import (
     Callback,
     DivergenceWarning,
@@ -43,6 +44,7 @@ __all__ = [
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "Callback",
+    "CosineLR",
     "CrossEntropyLoss",
     "Dataset",
     "DivergenceWarning",
@@ -64,11 +66,13 @@ __all__ = [
     "Sequential",
     "Sigmoid",
     "Softmax",
+    "StepLR",
     "Tanh",
     "TrainingState",
     "__version__",
     "accuracy",
     "check_gradients",
+    "clip_grad_norm",
     "confusion_matrix",
     "evaluate",
     "fit",

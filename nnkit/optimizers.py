@@ -335,3 +335,56 @@ class AdamW(Adam):
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"sgd": SGD, "rmsprop": RMSprop, "adam": Adam, "adamw": AdamW}
 """The optimizers by name; each is called as ``optimizer(params, lr=..., weight_decay=...)``."""
+
+
+def clip_grad_norm(params: Iterable[Parameter], max_norm: float) -> float:
+    r"""Scale all gradients by one factor where their norm together is above `max_norm`, and return the norm before.
+
+    Call it between backward and the optimizer's step; `fit` does with ``max_grad_norm=...``. The gradient keeps its
+    direction.
+
+    Parameters
+    ----------
+    params : iterable of Parameter
+        Whose gradients, usually ``model.parameters()``; they are changed in place.
+    max_norm : float
+        The largest norm allowed, above 0.
+
+    Returns
+    -------
+    float
+        :math:`\|g\|`, the root of the sum of the squares of all entries, before any scaling. If that is NaN or
+        infinite, no factor would give a direction to go in: the gradients then stay as they are, for the caller to
+        see. (PyTorch would turn them into NaN and zeros.)
+
+    Raises
+    ------
+    TypeError
+        If `params` holds something else than parameters.
+    ValueError
+        If `params` is empty.
+
+    Notes
+    -----
+    The factor is :math:`\min(1, c / (\|g\| + 10^{-6}))`, with :math:`c` for `max_norm`, as in PyTorch.
+
+    References
+    ----------
+    R. Pascanu, T. Mikolov and Y. Bengio, On the difficulty of training recurrent neural networks, 2013.
+    """
+    max_norm = number("max_norm", max_norm, above=0)
+    distinct = list({id(parameter): parameter for parameter in params}.values())
+    if not distinct:
+        raise ValueError("params must hold at least one Parameter; got none")
+    for i, parameter in enumerate(distinct):
+        if not isinstance(parameter, Parameter):
+            raise TypeError(f"params[{i}] must be a Parameter, as model.parameters() gives; got {parameter!r}")
+    # In float64, where the square of no float32 overflows.
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = [np.square(parameter.grad, dtype=np.float64).sum() for parameter in distinct]
+    norm = math.sqrt(sum(squares))
+    factor = max_norm / (norm + 1e-6)
+    if math.isfinite(norm) and factor < 1:
+        for parameter in distinct:
+            parameter.grad *= factor
+    return norm

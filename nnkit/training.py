@@ -14,7 +14,7 @@ import numpy as np
 from nnkit._checks import Array, finite_array, number, whole_number
 from nnkit.losses import Loss
 from nnkit.module import Module
-from nnkit.optimizers import Optimizer
+from nnkit.optimizers import Optimizer, clip_grad_norm
 
 Metric = Callable[[Array, Array], float]
 Metrics = Mapping[str, Metric] | Sequence[Metric] | None
@@ -180,6 +180,7 @@ def fit(
     metrics: Metrics = None,
     callbacks: Iterable[Callback] = (),
     scheduler: Scheduler | None = None,
+    max_grad_norm: float | None = None,
     rng: np.random.Generator | int | None = None,
     progress: bool = False,
 ) -> History:
@@ -213,7 +214,9 @@ def fit(
     callbacks : iterable of Callback, optional
         For example `EarlyStopping`.
     scheduler : Scheduler, optional
-        Its ``step()`` is called at the end of each epoch.
+        Its ``step()`` is called at the end of each epoch, for example of `StepLR` or `CosineLR`.
+    max_grad_norm : float, optional
+        The largest norm of the whole gradient, above 0; `clip_grad_norm` scales a larger one down before each step.
     rng : numpy.random.Generator or int, optional
         Where the order of the samples is drawn from. The same seed gives the same bits on one machine.
     progress : bool, default False
@@ -227,7 +230,8 @@ def fit(
     Raises
     ------
     ValueError
-        If the data is empty, not finite, or of unequal lengths, or the optimizer is another model's.
+        If the data is empty, not finite, or of unequal lengths, the optimizer is another model's, or the scheduler
+        another optimizer's.
 
     Warns
     -----
@@ -241,6 +245,10 @@ def fit(
         validation_data = _training_data(model, *validation_data, "validation_data[0]", "validation_data[1]")
     if not {id(p) for p in optimizer.params} & {id(p) for p in model.parameters()}:
         raise ValueError("optimizer must be made over the parameters of model; got one that shares none with it")
+    if getattr(scheduler, "optimizer", optimizer) is not optimizer:
+        raise ValueError("scheduler must be made over the optimizer given here; got one made over another")
+    if max_grad_norm is not None:
+        max_grad_norm = number("max_grad_norm", max_grad_norm, above=0)
     named_metrics = _named(metrics)
     callbacks = list(callbacks)
     rng = np.random.default_rng(rng)
@@ -254,7 +262,7 @@ def fit(
             callback.on_train_begin(state)
         for state.epoch in range(1, epochs + 1):
             model.train()
-            record = _train_epoch(model, loss, optimizer, X, y, batch_size, named_metrics, rng)
+            record = _train_epoch(model, loss, optimizer, X, y, batch_size, named_metrics, max_grad_norm, rng)
             model.eval()
             diverged = not (math.isfinite(record["loss"]) and _has_finite_weights(model))
             if validation_data is not None:
@@ -305,6 +313,7 @@ def _train_epoch(
     y: Array,
     batch_size: int,
     metrics: Mapping[str, Metric],
+    max_grad_norm: float | None,
     rng: np.random.Generator,
 ) -> dict[str, float]:
     n = len(X)
@@ -332,6 +341,8 @@ def _train_epoch(
             for name, metric in metrics.items():
                 totals[name] += metric(pred, y_batch) * len(batch)
             model.backward(loss.backward())
+            if max_grad_norm is not None:
+                clip_grad_norm(optimizer.params, max_grad_norm)
             optimizer.step()
     return {name: total / n for name, total in totals.items()} | {"seconds": time.perf_counter() - started}
 

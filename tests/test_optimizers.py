@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 
-from nnkit import SGD, Adam, AdamW, Linear, MSELoss, Parameter, RMSprop, Sequential, Tanh
+from nnkit import SGD, Adam, AdamW, Linear, MSELoss, Parameter, RMSprop, Sequential, Tanh, clip_grad_norm
 
 ALL = {
     "SGD": lambda params: SGD(params, lr=0.1),
@@ -299,6 +299,82 @@ def test_another_size_after_making_the_optimizer_is_an_error():
     parameter.data, parameter.grad = np.ones(2), np.ones(2)
     with pytest.raises(ValueError, match="changed size or dtype after this optimizer was made"):
         optimizer.step()
+
+
+# clip_grad_norm
+
+
+def test_gradient_above_the_norm_is_shortened_and_keeps_its_direction():
+    first, second = one_parameter([1.0, 2.0], [3.0, 0.0]), one_parameter([[1.0]], [[-4.0]])
+    assert clip_grad_norm([first, second], 1.0) == 5
+    np.testing.assert_allclose(first.grad, [0.6, 0], rtol=1e-6)
+    np.testing.assert_allclose(second.grad, [[-0.8]], rtol=1e-6)
+    np.testing.assert_array_equal(first.data, [1, 2])
+
+
+@pytest.mark.parametrize("max_norm", [5.01, 100])
+def test_gradient_below_the_norm_is_left_alone(max_norm):
+    parameter = one_parameter([1.0, 2.0], [3.0, -4.0])
+    assert clip_grad_norm([parameter], max_norm) == 5
+    np.testing.assert_array_equal(parameter.grad, [3, -4])
+
+
+def test_clipping_sees_zeros_after_zero_grad_and_not_what_was_there():
+    first, second = one_parameter([1.0], [100.0]), one_parameter([1.0], [3.0])
+    first.zero_grad()
+    assert clip_grad_norm([first, second], 1.0) == 3
+    np.testing.assert_array_equal(first.grad, 0)
+    assert clip_grad_norm([first], 1.0) == 0
+    first.add_product_to_grad(np.ones((1, 1)), np.array([2.0]))
+    assert clip_grad_norm([first], 5.0) == 2
+
+
+@every_optimizer
+def test_step_goes_by_the_clipped_gradient(make):
+    clipped, scaled = network(), network()
+    first, second = make(clipped.parameters()), make(scaled.parameters())
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        gradients = [rng.normal(size=parameter.data.shape) for parameter in clipped.parameters()]
+        norm = np.sqrt(sum((gradient**2).sum() for gradient in gradients))
+        for ours, other, gradient in zip(clipped.parameters(), scaled.parameters(), gradients, strict=True):
+            ours.grad[...] = gradient
+            other.grad[...] = gradient * (0.5 / (norm + 1e-6))
+        assert clip_grad_norm(first.params, 0.5) == pytest.approx(norm, rel=1e-14)
+        first.step()
+        second.step()
+    np.testing.assert_allclose(weights(clipped), weights(scaled), rtol=1e-12)
+
+
+def test_parameter_given_twice_is_counted_and_clipped_once():
+    parameter = one_parameter([1.0, 2.0], [3.0, 4.0])
+    assert clip_grad_norm(iter([parameter, parameter]), 1.0) == 5
+    np.testing.assert_allclose(parameter.grad, [0.6, 0.8], rtol=1e-6)
+
+
+def test_norm_of_large_float32_gradients_does_not_overflow():
+    parameter = one_parameter(np.ones(2, np.float32), np.array([3e30, 4e30], np.float32))
+    assert clip_grad_norm([parameter], 1.0) == pytest.approx(5e30)
+    np.testing.assert_allclose(parameter.grad, [0.6, 0.8], rtol=1e-6)
+    assert parameter.grad.dtype == np.float32
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e200])
+def test_gradient_without_a_finite_norm_is_returned_and_left_alone(bad):
+    parameter = one_parameter([1.0, 2.0], [3.0, bad])
+    assert not np.isfinite(clip_grad_norm([parameter], 1.0))
+    np.testing.assert_array_equal(parameter.grad, [3, bad])
+
+
+def test_clipping_checks_its_arguments():
+    parameter = one_parameter([1.0], [1.0])
+    for bad in (0, -1, np.nan, np.inf):
+        with pytest.raises(ValueError, match="max_norm must be a finite number above 0; got"):
+            clip_grad_norm([parameter], bad)
+    with pytest.raises(ValueError, match="params must hold at least one Parameter; got none"):
+        clip_grad_norm([], 1.0)
+    with pytest.raises(TypeError, match=r"params\[0\] must be a Parameter, as model.parameters\(\) gives; got Linear"):
+        clip_grad_norm(network(), 1.0)
 
 
 # Resuming

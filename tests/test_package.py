@@ -150,7 +150,19 @@ def test_version_is_a_release():
 
 @pytest.mark.parametrize(
     "name",
-    ["activations", "datasets", "gradcheck", "initializers", "layers", "losses", "metrics", "module", "optimizers"],
+    [
+        "activations",
+        "datasets",
+        "gradcheck",
+        "initializers",
+        "layers",
+        "losses",
+        "metrics",
+        "module",
+        "optimizers",
+        "schedulers",
+        "training",
+    ],
 )
 def test_modules_can_be_imported_by_name(name):
     assert importlib.import_module(f"nnkit.{name}").__doc__

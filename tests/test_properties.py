@@ -6,19 +6,26 @@ import numpy as np
 import pytest
 
 from nnkit import (
+    SGD,
+    BatchNorm1d,
     BCEWithLogitsLoss,
+    CosineLR,
     CrossEntropyLoss,
+    Dropout,
     Flatten,
     LeakyReLU,
     Linear,
     MSELoss,
+    Parameter,
     ReLU,
     Sequential,
     Sigmoid,
     Softmax,
+    StepLR,
     Tanh,
     accuracy,
     check_gradients,
+    clip_grad_norm,
     confusion_matrix,
     interquartile_mean,
     sigmoid,
@@ -107,7 +114,12 @@ def test_input_and_upstream_gradient_are_never_written_to(x, dtype):
         Flatten(),
         Linear(4, 3, rng=0, dtype=dtype),
         Sequential(Linear(4, 4, rng=0, dtype=dtype), ReLU(), Tanh()),
+        Dropout(0.5, rng=0),
+        Dropout(0.5, rng=0).eval(),
+        BatchNorm1d(4, dtype=dtype).eval(),
     ]
+    if len(x) > 1:
+        modules += [BatchNorm1d(4, dtype=dtype), Sequential(Dropout(rng=0), BatchNorm1d(4, dtype=dtype), ReLU())]
     for module in modules:
         given_x = frozen(x)
         y = module(given_x)
@@ -119,7 +131,9 @@ def test_input_and_upstream_gradient_are_never_written_to(x, dtype):
         np.testing.assert_array_equal(given_grad, upstream_for(y))
 
 
-@pytest.mark.parametrize("module", [*(kind() for kind in ACTIVATIONS), Flatten(), Sequential()], ids=repr)
+@pytest.mark.parametrize(
+    "module", [*(kind() for kind in ACTIVATIONS), Flatten(), Sequential(), Dropout(rng=0), Dropout().eval()], ids=repr
+)
 @settings
 @given(columns=sizes, dtype=dtypes)
 def test_modules_without_parameters_pass_an_empty_batch(module, columns, dtype):
@@ -179,6 +193,129 @@ def test_networks_of_every_shape_pass_the_gradient_check(widths, n, kind, seed):
         layers += [Linear(width_in, width_out, rng=rng), kind()]
     report = check_gradients(Sequential(*layers), rng.normal(size=(n, widths[0])), rng=rng, max_entries=6, atol=1e-7)
     assert report, report
+
+
+# Dropout and batch normalization
+
+
+@settings
+@given(x=matrices(elements=extreme), p=st.floats(0, 0.99), seed=st.integers(0, 99))
+def test_dropout_returns_zero_or_the_scaled_input_and_treats_the_gradient_alike(x, p, seed):
+    layer = Dropout(p, rng=seed)
+    y = layer(x)
+    grad = layer.backward(np.ones_like(x))
+    assert y.shape == grad.shape == x.shape
+    assert y.dtype == grad.dtype == x.dtype
+    scaled = x / (1 - p)
+    close = np.isclose(y, scaled, rtol=1e-5, atol=0)
+    assert (close | (y == 0)).all()
+    np.testing.assert_allclose(x * grad, y, rtol=1e-5)
+    np.testing.assert_array_equal(layer.eval()(x), x)
+
+
+@settings
+@given(p=st.floats(0, 0.95), value=st.floats(0.1, 10), seed=st.integers(0, 9999))
+def test_dropout_keeps_the_mean(p, value, seed):
+    y = Dropout(p, rng=seed)(np.full((100, 100), value))
+    # Six standard deviations of the mean of 10,000 draws; p this small keeps far from a Poisson's tail.
+    assert abs(y.mean() - value) <= 6 * value * np.sqrt(p / (1 - p) / y.size) + 1e-9
+
+
+@settings
+@given(
+    x=matrices(elements=st.integers(-1000, 1000), rows=st.integers(2, 9)),
+    shift=st.integers(-1000, 1000),
+    dtype=dtypes,
+)
+def test_batch_norm_gives_mean_zero_and_variance_one_in_training(x, shift, dtype):
+    layer = BatchNorm1d(x.shape[1], dtype=dtype)
+    y = layer((x + shift).astype(dtype))
+    tolerance = 1e-3 if dtype == np.float32 else 1e-9
+    assert y.dtype == dtype
+    np.testing.assert_allclose(y.mean(axis=0), 0, atol=tolerance)
+    variance = x.astype(np.float64).var(axis=0)
+    np.testing.assert_allclose(y.var(axis=0), variance / (variance + 1e-5), atol=tolerance)
+    # What is trained puts them elsewhere.
+    layer.weight.data[:], layer.bias.data[:] = 3, -2
+    z = layer((x + shift).astype(dtype))
+    np.testing.assert_allclose(z, 3 * y - 2, atol=1e-5)
+
+
+@settings
+@given(x=matrices(rows=st.integers(2, 5), columns=st.just(4), elements=extreme), training=st.booleans())
+def test_batch_norm_is_finite_for_extreme_inputs_in_float64(x, training):
+    layer = BatchNorm1d(4, dtype=np.float64).train(training)
+    y = layer(x)
+    grad = layer.backward(upstream_for(y))
+    assert y.shape == grad.shape == x.shape
+    for array in (y, grad, layer.weight.grad, layer.bias.grad, layer.running_mean, layer.running_var):
+        assert array.dtype == np.float64
+        assert np.isfinite(array).all()
+
+
+@settings
+@given(x=matrices(rows=st.integers(2, 5), columns=st.just(4), dtype=st.just(np.float64)))
+def test_samples_do_not_see_each_other_in_evaluation_mode(x):
+    model = Sequential(BatchNorm1d(4, dtype=np.float64), Dropout(0.5, rng=0))
+    model(x)
+    together = model.eval()(x)
+    for i in range(len(x)):
+        np.testing.assert_allclose(model(x[i : i + 1])[0], together[i], rtol=1e-12, atol=1e-15)
+
+
+@settings
+@given(
+    n=st.integers(2, 5),
+    width=st.integers(1, 4),
+    p=st.floats(0, 0.9),
+    training=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_networks_with_both_pass_the_gradient_check_in_both_modes(n, width, p, training, seed):
+    rng = np.random.default_rng(seed)
+    norm = BatchNorm1d(width, eps=0.1)  # A batch of two gives 1 and -1 whatever comes in, but for eps.
+    norm.running_mean, norm.running_var = rng.normal(size=width), rng.uniform(0.5, 2, width)
+    model = Sequential(Linear(3, width, rng=rng), norm, Tanh(), Dropout(p, rng=rng), Linear(width, 2, rng=rng))
+    report = check_gradients(model.train(training), rng.normal(size=(n, 3)), rng=rng, max_entries=6, atol=1e-7)
+    assert report, report
+
+
+# Clipping and schedules
+
+
+@settings
+@given(grad=hnp.arrays(np.float64, st.integers(1, 9), elements=extreme), max_norm=st.floats(1e-6, 1e6))
+def test_clipped_gradient_is_parallel_and_no_longer_than_asked(grad, max_norm):
+    parameter = Parameter(np.zeros(len(grad)))
+    parameter.grad = grad.copy()
+    norm = clip_grad_norm([parameter], max_norm)
+    clipped = parameter.grad
+    assert norm == pytest.approx(np.linalg.norm(grad), rel=1e-12)
+    assert np.linalg.norm(clipped) <= max_norm * (1 + 1e-12)
+    if norm + 1e-6 <= max_norm:
+        np.testing.assert_array_equal(clipped, grad)
+    else:
+        np.testing.assert_allclose(clipped * (norm + 1e-6), grad * max_norm, rtol=1e-9)
+
+
+@settings
+@given(lr=st.floats(0, 10), eta_min=st.floats(0, 10), T_max=st.integers(1, 40), epochs=st.integers(1, 100))
+def test_cosine_rate_stays_between_its_ends(lr, eta_min, T_max, epochs):
+    optimizer = SGD([Parameter(np.zeros(1))], lr=lr)
+    schedule = CosineLR(optimizer, T_max, eta_min)
+    for _ in range(epochs):
+        schedule.step()
+        assert min(lr, eta_min) - 1e-12 <= optimizer.lr <= max(lr, eta_min) + 1e-12
+
+
+@settings
+@given(lr=st.floats(0.01, 10), step_size=st.integers(1, 10), gamma=st.floats(0.1, 1), epochs=st.integers(1, 50))
+def test_step_rate_is_a_power_of_gamma(lr, step_size, gamma, epochs):
+    optimizer = SGD([Parameter(np.zeros(1))], lr=lr)
+    schedule = StepLR(optimizer, step_size, gamma)
+    for _ in range(epochs):
+        schedule.step()
+    assert optimizer.lr == pytest.approx(lr * gamma ** (epochs // step_size), rel=1e-12)
 
 
 # sigmoid and softmax

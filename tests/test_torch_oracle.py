@@ -9,6 +9,7 @@ from nnkit import (
     AdamW,
     BatchNorm1d,
     BCEWithLogitsLoss,
+    CosineLR,
     CrossEntropyLoss,
     Dropout,
     Flatten,
@@ -20,7 +21,9 @@ from nnkit import (
     Sequential,
     Sigmoid,
     Softmax,
+    StepLR,
     Tanh,
+    clip_grad_norm,
 )
 
 torch = pytest.importorskip("torch")
@@ -288,3 +291,123 @@ def test_optimizers_take_the_same_ten_steps(name, seed):
             np.testing.assert_allclose(data, parameter.detach().numpy(), rtol=0, atol=1e-10)
     moved = np.concatenate([data.ravel() for data, _ in ours_in_torch_form(ours)]) - start
     assert np.abs(moved).max() > 1e-3
+
+
+@seeds
+def test_training_with_batch_norm_clipping_and_a_schedule(seed):
+    """All of it together: ten epochs of three batches, compared after each step."""
+    (first, tanh, second), theirs = networks(seed)
+    rng = np.random.default_rng(seed)
+    norm, torch_norm = batch_norms(rng, 6)
+    ours = Sequential(first, norm, tanh, second)
+    theirs = torch.nn.Sequential(theirs[0], torch_norm, theirs[1], theirs[2])
+    optimizer, torch_optimizer = (
+        SGD(ours.parameters(), lr=0.5, momentum=0.9),
+        torch.optim.SGD(theirs.parameters(), lr=0.5, momentum=0.9),
+    )
+    schedule = CosineLR(optimizer, 10, eta_min=0.01)
+    torch_schedule = torch.optim.lr_scheduler.CosineAnnealingLR(torch_optimizer, 10, eta_min=0.01)
+    loss, torch_loss, norms = CrossEntropyLoss(), torch.nn.CrossEntropyLoss(), []
+    for _ in range(10):
+        for _ in range(3):
+            x, classes = rng.normal(1, 2, size=(8, 4)), rng.integers(0, 3, 8)
+            optimizer.zero_grad()
+            loss(ours(x), classes)
+            ours.backward(loss.backward())
+            norms.append(clip_grad_norm(ours.parameters(), 0.5))
+            optimizer.step()
+            torch_optimizer.zero_grad()
+            torch_loss(theirs(torch.tensor(x)), torch.tensor(classes)).backward()
+            expected = torch.nn.utils.clip_grad_norm_(theirs.parameters(), 0.5).item()
+            torch_optimizer.step()
+            assert norms[-1] == pytest.approx(expected, rel=1e-6)
+            for (data, _), parameter in zip(ours_in_torch_form(ours), theirs.parameters(), strict=True):
+                np.testing.assert_allclose(data, parameter.detach().numpy(), rtol=0, atol=1e-8)
+        schedule.step()
+        torch_schedule.step()
+    check_running_statistics(norm, torch_norm)
+    assert min(norms) < 0.5 < max(norms)  # Some were clipped and some not.
+    x = rng.normal(1, 2, size=(5, 4))
+    np.testing.assert_allclose(ours.eval()(x), theirs.eval()(torch.tensor(x)).detach().numpy(), rtol=0, atol=1e-7)
+
+
+# Clipping
+
+
+@seeds
+@pytest.mark.parametrize("max_norm", [1e-3, 0.5, 1e3])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_clip_grad_norm(dtype, max_norm, seed):
+    rng = np.random.default_rng(seed)
+    ours, theirs = networks(seed)
+    ours, theirs = ours.astype(dtype), theirs.to(torch.float32 if dtype == np.float32 else torch.float64)
+    for parameter, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        parameter.grad[...] = rng.normal(size=parameter.grad.shape)
+        other.grad = torch.tensor(parameter.grad.T.copy())
+    expected = torch.nn.utils.clip_grad_norm_(theirs.parameters(), max_norm).item()
+    assert clip_grad_norm(ours.parameters(), max_norm) == pytest.approx(expected, rel=1e-6)
+    for (_, grad), other in zip(ours_in_torch_form(ours), theirs.parameters(), strict=True):
+        assert grad.dtype == dtype
+        check_equal(grad, other.grad)
+
+
+# Schedules
+
+
+def rates(optimizer, schedule, rate, epochs, by_hand=None):
+    """Return the rate after each epoch; `by_hand` sets it to something else before some of the steps."""
+    found = []
+    for epoch in range(epochs):
+        if by_hand and epoch in by_hand:
+            rate(optimizer, by_hand[epoch])
+        optimizer.step()
+        schedule.step()
+        found.append(rate(optimizer))
+    return found
+
+
+def our_rate(optimizer, value=None):
+    if value is not None:
+        optimizer.lr = value
+    return optimizer.lr
+
+
+def torch_rate(optimizer, value=None):
+    if value is not None:
+        optimizer.param_groups[0]["lr"] = value
+    return optimizer.param_groups[0]["lr"]
+
+
+def both_rates(kind, torch_kind, epochs, by_hand=None, **options):
+    ours, theirs = networks(0)
+    optimizer, torch_optimizer = SGD(ours.parameters(), lr=0.3), torch.optim.SGD(theirs.parameters(), lr=0.3)
+    return (
+        rates(optimizer, kind(optimizer, **options), our_rate, epochs, by_hand),
+        rates(torch_optimizer, torch_kind(torch_optimizer, **options), torch_rate, epochs, by_hand),
+    )
+
+
+@pytest.mark.parametrize("options", [{"step_size": 1}, {"step_size": 7, "gamma": 0.5}, {"step_size": 3, "gamma": 1.1}])
+@pytest.mark.parametrize("by_hand", [None, {5: 0.2, 14: 0.7}])
+def test_step_lr(options, by_hand):
+    ours, theirs = both_rates(StepLR, torch.optim.lr_scheduler.StepLR, 40, by_hand, **options)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
+@pytest.mark.parametrize("T_max", [1, 2, 3, 10, 50])
+@pytest.mark.parametrize("eta_min", [0.0, 0.01, 0.5])
+def test_cosine_lr_over_more_than_two_periods(T_max, eta_min):
+    kind = torch.optim.lr_scheduler.CosineAnnealingLR
+    ours, theirs = both_rates(CosineLR, kind, 5 * T_max + 3, T_max=T_max, eta_min=eta_min)
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12)
+
+
+def test_cosine_lr_is_the_closed_form_also_after_a_rate_set_by_hand():
+    # Here the two part: PyTorch's recursion carries the new rate along, and up from the foot of the curve to far
+    # above where it began.
+    kind, by_hand = torch.optim.lr_scheduler.CosineAnnealingLR, {32: 0.1}
+    ours, theirs = both_rates(CosineLR, kind, 60, by_hand, T_max=30)
+    undisturbed, closed_form = both_rates(CosineLR, kind, 60, T_max=30)
+    assert ours == undisturbed
+    np.testing.assert_allclose(ours, closed_form, rtol=0, atol=1e-12)
+    assert max(theirs) > 1 > 0.3 >= max(ours)

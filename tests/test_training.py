@@ -13,6 +13,7 @@ from nnkit import (
     Adam,
     BatchNorm1d,
     Callback,
+    CosineLR,
     CrossEntropyLoss,
     DivergenceWarning,
     Dropout,
@@ -26,9 +27,11 @@ from nnkit import (
     Parameter,
     ReLU,
     Sequential,
+    StepLR,
     Tanh,
     accuracy,
     check_gradients,
+    clip_grad_norm,
     evaluate,
     fit,
     make_blobs,
@@ -478,6 +481,100 @@ def test_scheduler_steps_at_the_end_of_each_epoch():
     fit(model, CrossEntropyLoss(), optimizer, X, y, epochs=3, callbacks=[Look()], scheduler=Halving(optimizer), rng=0)
     assert rates == [0.8, 0.4, 0.2]
     assert optimizer.lr == 0.1
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda optimizer: StepLR(optimizer, 2, 0.5), [0.8, 0.8, 0.4, 0.4]),
+        (lambda optimizer: CosineLR(optimizer, 4), [0.8, 0.4 * (1 + 0.5**0.5), 0.4, 0.4 * (1 - 0.5**0.5)]),
+    ],
+    ids=["StepLR", "CosineLR"],
+)
+def test_fit_follows_the_schedules_over_two_calls(make, expected):
+    rates = []
+
+    class Look(Callback):
+        def on_epoch_end(self, state):
+            rates.append(state.optimizer.lr)
+
+    model = network()
+    optimizer = SGD(model.parameters(), 0.8)
+    schedule = make(optimizer)
+    X, y = make_blobs(20, rng=0)
+    for _ in range(2):
+        fit(model, CrossEntropyLoss(), optimizer, X, y, epochs=2, callbacks=[Look()], scheduler=schedule, rng=0)
+    np.testing.assert_allclose(rates, expected)
+
+
+def test_schedule_of_another_optimizer_is_an_error_and_not_a_silent_standstill():
+    model = network()
+    schedule = StepLR(SGD(model.parameters(), 0.1), 1)
+    with pytest.raises(ValueError, match="scheduler must be made over the optimizer given here"):
+        run(model, scheduler=schedule)
+
+
+# Clipping
+
+
+def test_fit_clips_the_gradient_before_each_step():
+    X, y = make_blobs(20, rng=0)
+    model, _ = run(X=X, y=y, epochs=2, seed=5, max_grad_norm=0.05)
+
+    by_hand, loss, rng, norms = network(), CrossEntropyLoss(), np.random.default_rng(5), []
+    optimizer = SGD(by_hand.parameters(), 0.1)
+    for _ in range(2):
+        order = rng.permutation(20)
+        for start in range(0, 20, 8):
+            batch = order[start : start + 8]
+            optimizer.zero_grad()
+            loss(by_hand(X[batch]), y[batch])
+            by_hand.backward(loss.backward())
+            norms.append(clip_grad_norm(by_hand.parameters(), 0.05))
+            optimizer.step()
+    assert min(norms) > 0.05
+    np.testing.assert_array_equal(weights(model), weights(by_hand))
+    assert not np.array_equal(weights(model), weights(run(X=X, y=y, epochs=2, seed=5)[0]))
+
+
+def test_no_step_is_longer_than_rate_times_norm():
+    model, norms = network(), []
+    before = weights(model)
+
+    class Measure(Callback):
+        def on_epoch_end(self, state):
+            nonlocal before
+            norms.append(np.linalg.norm(weights(state.model) - before))
+            before = weights(state.model)
+
+    run(model, epochs=3, batch_size=30, lr=1000.0, max_grad_norm=1e-3, callbacks=[Measure()])
+    assert max(norms) <= 1
+    assert max(norms) == pytest.approx(1, rel=1e-2)
+
+
+def test_norm_that_is_never_reached_changes_nothing():
+    np.testing.assert_array_equal(weights(run(max_grad_norm=1e9)[0]), weights(run()[0]))
+
+
+def test_clipping_does_not_hide_a_divergence():
+    class Broken(Loss):
+        def value(self, pred, target):
+            return 1.0, (pred,)
+
+        def gradient(self, pred):
+            return np.full_like(pred, np.inf)
+
+    with pytest.warns(DivergenceWarning, match="its loss or its weights are no longer finite"):
+        _, history = run(Linear(2, 1, rng=0), loss=Broken(), max_grad_norm=1.0)
+    assert len(history) == 1
+
+
+def test_norm_to_clip_at_must_be_above_zero():
+    model = network()
+    before = weights(model)
+    with pytest.raises(ValueError, match="max_grad_norm must be a finite number above 0; got 0"):
+        run(model, max_grad_norm=0)
+    np.testing.assert_array_equal(weights(model), before)
 
 
 # EarlyStopping

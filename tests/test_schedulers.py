@@ -1,0 +1,159 @@
+"""Schedules: the rates after each epoch, by hand and by formula, and resuming. PyTorch's rates are tested beside it."""
+
+import math
+
+import numpy as np
+import pytest
+
+from nnkit import SGD, Adam, CosineLR, Parameter, StepLR
+
+
+def make_optimizer(lr=0.8):
+    return SGD([Parameter(np.ones(1))], lr=lr)
+
+
+def rates(schedule, epochs):
+    """Return the rate of each epoch: the first is the optimizer's own."""
+    found = []
+    for _ in range(epochs):
+        found.append(schedule.optimizer.lr)
+        schedule.step()
+    return found
+
+
+SCHEDULES = {
+    "StepLR": lambda optimizer: StepLR(optimizer, 3, gamma=0.5),
+    "CosineLR": lambda optimizer: CosineLR(optimizer, 5, eta_min=0.01),
+}
+every_schedule = pytest.mark.parametrize("make", SCHEDULES.values(), ids=SCHEDULES)
+
+
+def test_step_lr_multiplies_after_every_so_many_epochs():
+    np.testing.assert_allclose(rates(StepLR(make_optimizer(), 2), 6), [0.8, 0.8, 0.08, 0.08, 0.008, 0.008])
+    np.testing.assert_allclose(rates(StepLR(make_optimizer(), 1, gamma=0.5), 4), [0.8, 0.4, 0.2, 0.1])
+    np.testing.assert_allclose(rates(StepLR(make_optimizer(), 2, gamma=1.5), 3), [0.8, 0.8, 1.2])
+
+
+def test_step_lr_is_its_formula():
+    found = rates(StepLR(make_optimizer(), 3, gamma=0.7), 50)
+    np.testing.assert_allclose(found, [0.8 * 0.7 ** (t // 3) for t in range(50)], rtol=1e-12)
+
+
+def test_step_lr_starts_from_a_rate_set_by_hand():
+    optimizer = make_optimizer()
+    schedule = StepLR(optimizer, 2, gamma=0.5)
+    schedule.step()
+    optimizer.lr = 0.3
+    schedule.step()
+    assert optimizer.lr == 0.15
+    schedule.step()
+    assert optimizer.lr == 0.15
+
+
+def test_cosine_lr_falls_along_half_a_cosine():
+    found = rates(CosineLR(make_optimizer(), 4), 5)
+    np.testing.assert_allclose(found, [0.8, 0.4 * (1 + 0.5**0.5), 0.4, 0.4 * (1 - 0.5**0.5), 0], atol=1e-15)
+
+
+def test_cosine_lr_goes_between_its_ends_and_back():
+    found = rates(CosineLR(make_optimizer(), 6, eta_min=0.2), 25)
+    assert found[0] == pytest.approx(0.8)
+    assert found[6] == pytest.approx(0.2)
+    assert found[12] == pytest.approx(0.8)
+    assert found == pytest.approx(found[:13] + found[1:13])
+    assert (np.diff(found[:7]) < 0).all()
+    assert (np.diff(found[6:13]) > 0).all()
+
+
+def test_cosine_lr_may_rise():
+    assert rates(CosineLR(make_optimizer(0.0), 2, eta_min=0.4), 3) == pytest.approx([0.0, 0.2, 0.4])
+
+
+def test_cosine_lr_depends_on_the_epoch_alone():
+    optimizer = make_optimizer()
+    schedule = CosineLR(optimizer, 4)
+    rates(schedule, 5)
+    optimizer.lr = 0.7  # at the foot of the curve, where a factor from rate to rate would carry it far up
+    schedule.step()
+    assert optimizer.lr == pytest.approx(0.4 * (1 + math.cos(math.pi * 6 / 4)))
+
+
+@every_schedule
+def test_schedule_leaves_the_rate_alone_until_its_first_step(make):
+    optimizer = make_optimizer()
+    make(optimizer)
+    assert optimizer.lr == 0.8
+
+
+@every_schedule
+def test_optimizer_goes_by_the_scheduled_rate(make):
+    optimizer = make_optimizer()
+    schedule, parameter = make(optimizer), optimizer.params[0]
+    expected = 1.0
+    for _ in range(8):
+        parameter.grad[:] = 1
+        expected -= optimizer.lr
+        optimizer.step()
+        schedule.step()
+    np.testing.assert_allclose(parameter.data, [expected])
+
+
+@every_schedule
+@pytest.mark.parametrize("done", [0, 1, 4, 7])
+def test_resumed_schedule_goes_on_as_if_nothing_had_happened(make, done):
+    straight = make(make_optimizer())
+    expected = rates(straight, 12)
+
+    first = make(make_optimizer())
+    rates(first, done)
+    saved, saved_optimizer = first.state_dict(), first.optimizer.state_dict()
+    optimizer = make_optimizer(0.5)
+    optimizer.load_state_dict(saved_optimizer)
+    resumed = make(optimizer)
+    resumed.load_state_dict(saved)
+    assert resumed.epoch == done
+    np.testing.assert_allclose(rates(resumed, 12 - done), expected[done:], rtol=1e-14)
+
+
+def test_states_hold_what_changes_or_cannot_be_given_again():
+    assert StepLR(make_optimizer(), 3).state_dict() == {"epoch": 0}
+    schedule = CosineLR(make_optimizer(), 3)
+    schedule.step()
+    assert schedule.state_dict() == {"base_lr": 0.8, "epoch": 1}
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "match"),
+    [
+        ({"epoch": 2}, KeyError, r"state must hold \['base_lr', 'epoch'\] for CosineLR; got \['epoch'\]"),
+        ({"base_lr": -1.0, "epoch": 2}, ValueError, r"state\['base_lr'\] must be a finite number at least 0; got -1"),
+        ({"base_lr": 0.5, "epoch": -2}, ValueError, r"state\['epoch'\] must be at least 0; got -2"),
+        ({"base_lr": 0.5, "epoch": 2.5}, TypeError, r"state\['epoch'\] must be a whole number; got 2\.5"),
+    ],
+)
+def test_states_that_do_not_fit_are_refused_and_change_nothing(state, error, match):
+    schedule = CosineLR(make_optimizer(), 3)
+    with pytest.raises(error, match=match):
+        schedule.load_state_dict(state)
+    assert (schedule.epoch, schedule.base_lr) == (0, 0.8)
+
+
+def test_schedules_check_their_arguments():
+    optimizer = make_optimizer()
+    with pytest.raises(TypeError, match=r"optimizer must be an Optimizer such as SGD; got 0\.1"):
+        StepLR(0.1, 2)
+    with pytest.raises(TypeError, match="optimizer must be an Optimizer such as SGD; got <class"):
+        CosineLR(Adam, 2)
+    with pytest.raises(ValueError, match="step_size must be at least 1; got 0"):
+        StepLR(optimizer, 0)
+    with pytest.raises(ValueError, match="gamma must be a finite number above 0; got 0"):
+        StepLR(optimizer, 1, gamma=0)
+    with pytest.raises(TypeError, match=r"T_max must be a whole number; got 2\.0"):
+        CosineLR(optimizer, 2.0)
+    with pytest.raises(ValueError, match="eta_min must be a finite number at least 0; got -1"):
+        CosineLR(optimizer, 2, eta_min=-1)
+
+
+def test_schedules_show_what_they_are():
+    assert repr(StepLR(make_optimizer(), 3)) == "StepLR(step_size=3, gamma=0.1)"
+    assert repr(CosineLR(make_optimizer(), 30, eta_min=0.001)) == "CosineLR(T_max=30, eta_min=0.001)"
