@@ -70,7 +70,7 @@ notebooks: env ## run all chapters again, in place (or some: make notebooks ONLY
 	@echo "Look at what changed with 'git diff --stat', then run 'make test'."
 
 experiments: env ## repeat the full-scale runs behind the results (or one: make experiments ONLY=xor_seeds)
-	@for name in $(or $(ONLY),$(patsubst book/experiments/%.py,%,$(filter-out %/__init__.py %/_run.py,$(wildcard book/experiments/*.py)))); do \
+	@for name in $(or $(ONLY),$(filter-out _%,$(basename $(notdir $(wildcard book/experiments/*.py))))); do \
 	  $(BIN)/python -m book.experiments.$$name; done
 	@echo "The results are in book/results. Run 'make notebooks' to bring the chapters up to date."
 

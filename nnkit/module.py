@@ -128,9 +128,8 @@ class Module(ABC):
 
     def _forget(self) -> None:
         """Let go of what the last forward pass of the whole tree saved."""
-        self._saved = None
-        for _, child in self.children():
-            child._forget()
+        for _, module in self.named_modules():
+            module._saved = None
 
     def children(self) -> Iterator[tuple[str, Module]]:
         """Yield the name and the module of each direct sub-module."""

@@ -40,12 +40,7 @@ class Optimizer(ABC):
     _state_names: tuple[str, ...] = ()
 
     def __init__(self, params: Iterable[Parameter], lr: float, weight_decay: float) -> None:
-        self.params = list({id(parameter): parameter for parameter in params}.values())
-        if not self.params:
-            raise ValueError("params must hold at least one Parameter; got none")
-        for i, parameter in enumerate(self.params):
-            if not isinstance(parameter, Parameter):
-                raise TypeError(f"params[{i}] must be a Parameter, as model.parameters() gives; got {parameter!r}")
+        self.params = _distinct(params)
         dtypes = sorted({str(parameter.data.dtype) for parameter in self.params})
         if len(dtypes) > 1:
             raise ValueError(f"params must share one dtype; got {dtypes}; model.astype(np.float32) converts them all")
@@ -373,12 +368,7 @@ def clip_grad_norm(params: Iterable[Parameter], max_norm: float) -> float:
     R. Pascanu, T. Mikolov and Y. Bengio, On the difficulty of training recurrent neural networks, 2013.
     """
     max_norm = number("max_norm", max_norm, above=0)
-    distinct = list({id(parameter): parameter for parameter in params}.values())
-    if not distinct:
-        raise ValueError("params must hold at least one Parameter; got none")
-    for i, parameter in enumerate(distinct):
-        if not isinstance(parameter, Parameter):
-            raise TypeError(f"params[{i}] must be a Parameter, as model.parameters() gives; got {parameter!r}")
+    distinct = _distinct(params)
     # In float64, where the square of no float32 overflows.
     with np.errstate(over="ignore", invalid="ignore"):
         squares = [np.square(parameter.grad, dtype=np.float64).sum() for parameter in distinct]
@@ -388,3 +378,14 @@ def clip_grad_norm(params: Iterable[Parameter], max_norm: float) -> float:
         for parameter in distinct:
             parameter.grad *= factor
     return norm
+
+
+def _distinct(params: Iterable[Parameter]) -> list[Parameter]:
+    """Return each parameter once, or raise an error that says what else was given."""
+    distinct = list({id(parameter): parameter for parameter in params}.values())
+    if not distinct:
+        raise ValueError("params must hold at least one Parameter; got none")
+    for i, parameter in enumerate(distinct):
+        if not isinstance(parameter, Parameter):
+            raise TypeError(f"params[{i}] must be a Parameter, as model.parameters() gives; got {parameter!r}")
+    return distinct

@@ -96,6 +96,16 @@ class Scripted(Callback):
 # What an epoch is
 
 
+class Rates(Callback):
+    """Note the learning rate of every epoch."""
+
+    def __init__(self):
+        self.values = []
+
+    def on_epoch_end(self, state):
+        self.values.append(state.optimizer.lr)
+
+
 @pytest.mark.parametrize(("n", "batch_size"), [(30, 8), (32, 8), (5, 100), (7, 1), (9, 9)])
 def test_epochs_are_what_a_loop_by_hand_does(n, batch_size):
     X, y = make_blobs(n, rng=0)
@@ -469,17 +479,12 @@ def test_scheduler_steps_at_the_end_of_each_epoch():
         def step(self):
             self.optimizer.lr /= 2
 
-    rates = []
-
-    class Look(Callback):
-        def on_epoch_end(self, state):
-            rates.append(state.optimizer.lr)
-
+    rates = Rates()
     model = network()
     optimizer = SGD(model.parameters(), 0.8)
     X, y = make_blobs(20, rng=0)
-    fit(model, CrossEntropyLoss(), optimizer, X, y, epochs=3, callbacks=[Look()], scheduler=Halving(optimizer), rng=0)
-    assert rates == [0.8, 0.4, 0.2]
+    fit(model, CrossEntropyLoss(), optimizer, X, y, epochs=3, callbacks=[rates], scheduler=Halving(optimizer), rng=0)
+    assert rates.values == [0.8, 0.4, 0.2]
     assert optimizer.lr == 0.1
 
 
@@ -492,19 +497,14 @@ def test_scheduler_steps_at_the_end_of_each_epoch():
     ids=["StepLR", "CosineLR"],
 )
 def test_fit_follows_the_schedules_over_two_calls(make, expected):
-    rates = []
-
-    class Look(Callback):
-        def on_epoch_end(self, state):
-            rates.append(state.optimizer.lr)
-
+    rates = Rates()
     model = network()
     optimizer = SGD(model.parameters(), 0.8)
     schedule = make(optimizer)
     X, y = make_blobs(20, rng=0)
     for _ in range(2):
-        fit(model, CrossEntropyLoss(), optimizer, X, y, epochs=2, callbacks=[Look()], scheduler=schedule, rng=0)
-    np.testing.assert_allclose(rates, expected)
+        fit(model, CrossEntropyLoss(), optimizer, X, y, epochs=2, callbacks=[rates], scheduler=schedule, rng=0)
+    np.testing.assert_allclose(rates.values, expected)
 
 
 def test_schedule_of_another_optimizer_is_an_error_and_not_a_silent_standstill():

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 import nnkit as nn
+from book.experiments._mnist import N_VALIDATION, OnTestDigits
 from book.experiments._run import over_seeds, record
 
-N_VALIDATION = 5000
 SETUP = {
     "network": "784-64-32-10, ReLU, kaiming_uniform",
     "loss": "cross-entropy",
@@ -21,17 +21,6 @@ SETUP = {
 }
 
 
-class TestAccuracy(nn.Callback):
-    """Keep the accuracy on the test digits after each epoch; nothing is chosen by it."""
-
-    def __init__(self, data: nn.Dataset) -> None:
-        self.data = data
-        self.values: list[float] = []
-
-    def on_epoch_end(self, state: nn.TrainingState) -> None:
-        self.values.append(nn.accuracy(nn.predict(state.model, self.data.X_test), self.data.y_test))
-
-
 def train(seed: int) -> dict[str, Any]:
     """Train one classifier; return its curves and what it says of the test digits."""
     data = nn.load_mnist()
@@ -39,7 +28,7 @@ def train(seed: int) -> dict[str, Any]:
     model = nn.Sequential(
         nn.Linear(784, 64, rng=rng), nn.ReLU(), nn.Linear(64, 32, rng=rng), nn.ReLU(), nn.Linear(32, 10, rng=rng)
     )
-    test = TestAccuracy(data)
+    test = OnTestDigits(data)
     history = nn.fit(
         model,
         nn.CrossEntropyLoss(),
@@ -56,7 +45,7 @@ def train(seed: int) -> dict[str, Any]:
     pred = nn.predict(model, data.X_test)
     return {
         **{name: [round(value, 5) for value in values] for name, values in history.values.items()},
-        "test_accuracy": [round(value, 4) for value in test.values],
+        "test_accuracy": [round(row["accuracy"], 4) for row in test.records],
         "confusion": nn.confusion_matrix(pred, data.y_test, 10).tolist(),
     }
 

@@ -9,11 +9,11 @@ import numpy as np
 
 import nnkit as nn
 from book.experiments import _run
+from book.experiments._mnist import N_VALIDATION, OnTestDigits
 from nnkit.sweep import Row, sweep
 
 STORE = _run.RESULTS / "mnist_sweeps.jsonl"
 SEEDS = range(15)
-N_VALIDATION = 5000
 SETUP = {
     "loss": "cross-entropy",
     "init": "kaiming_uniform",
@@ -34,18 +34,6 @@ FIGURES: dict[str, list[dict[str, Any]]] = {
         BASE,
     ],
 }
-
-
-class OnTestDigits(nn.Callback):
-    """Measure the test digits after each epoch; nothing is chosen by it."""
-
-    def __init__(self, data: nn.Dataset) -> None:
-        self.data = data
-        self.records: list[dict[str, float]] = []
-
-    def on_epoch_end(self, state: nn.TrainingState) -> None:
-        X, y = self.data.X_test, self.data.y_test
-        self.records.append(nn.evaluate(state.model, nn.CrossEntropyLoss(), X, y, metrics=[nn.accuracy]))
 
 
 def network(activation: str, hidden: list[int], rng: np.random.Generator) -> nn.Sequential:
