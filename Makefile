@@ -14,6 +14,8 @@ export PYDEVD_DISABLE_FILE_VALIDATION := 1
 export OPENBLAS_NUM_THREADS := 1
 export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
+# Fonts and style of this environment: a font list that another installation left behind would change the figures.
+export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
 
 CHAPTERS := $(wildcard book/part*/*.ipynb)
 PYTEST := $(BIN)/python -m pytest
@@ -35,6 +37,7 @@ $(VENV)/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(BIN)/python -c 'import matplotlib.font_manager' # lists the fonts, which can take a while the first time
 	@touch $@
 
 book: env ## build the site into _build/html
