@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import nnkit as nn
-from book.experiments import _run, mnist_sweeps, xor_activations, xor_quadrants, xor_seeds
+from book.experiments import (
+    _mnist,
+    _run,
+    mnist_best,
+    mnist_grid,
+    mnist_regularization,
+    mnist_sweeps,
+    xor_activations,
+    xor_quadrants,
+    xor_seeds,
+)
 from book.measured import load_result
 from nnkit.sweep import load_rows
 
@@ -23,7 +35,30 @@ def test_every_experiment_has_its_result_and_every_result_its_experiment():
     assert sorted(path.stem for path in (BOOK / "results").glob("*.json*")) == NAMES
 
 
-RECORDED = [name for name in NAMES if name != "mnist_sweeps"]  # That one is a store, which the sweep itself writes.
+def cells_of(parts):
+    return [cell for cells in parts.values() for cell in cells]
+
+
+def product(grid):
+    return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+
+
+# Of each experiment whose result is the store of a sweep: the cells and their seeds.
+SWEPT = {
+    "mnist_best": [(list(mnist_best.STEPS.values()), mnist_best.SEEDS)],
+    "mnist_grid": [(product(mnist_grid.GRID), mnist_grid.SEEDS)],
+    "mnist_regularization": [
+        (
+            product({"n": mnist_regularization.EPOCHS, "method": mnist_regularization.METHODS}),
+            mnist_regularization.SEEDS,
+        )
+    ],
+    "mnist_sweeps": [
+        (cells_of(mnist_sweeps.FIGURES), mnist_sweeps.SEEDS),
+        (cells_of(mnist_sweeps.FAIR), mnist_sweeps.FAIR_SEEDS),
+    ],
+}
+RECORDED = [name for name in NAMES if name not in SWEPT]
 
 
 @pytest.mark.parametrize("name", RECORDED)
@@ -106,20 +141,58 @@ def test_a_run_of_xor_activations_repeats():
         assert np.isclose(again["final_loss"], row["final_loss"], rtol=0.05, atol=1e-4)
 
 
-def test_store_of_the_sweeps_holds_runs_of_the_published_cells():
-    cells = [cell for cells in mnist_sweeps.FIGURES.values() for cell in cells]
-    rows = load_rows(mnist_sweeps.STORE)
-    assert rows
+@pytest.mark.parametrize("name", SWEPT)
+def test_store_holds_every_run_once_and_nothing_else(name):
+    module = importlib.import_module(f"book.experiments.{name}")
+    expected = {(json.dumps(cell), seed) for cells, seeds in SWEPT[name] for cell in cells for seed in seeds}
+    rows = load_rows(module.STORE)
+    there = [(json.dumps(row["config"]), row["seed"]) for row in rows]
+    assert set(there) == expected
+    assert len(there) == len(expected)
     for row in rows:
-        assert row["config"] in cells
-        assert row["seed"] in mnist_sweeps.SEEDS
+        assert "error" not in row
         assert "changes" not in row["result"]["commit"]
+        assert row["result"]["processor"]
+    setup = json.loads(module.STORE.read_text(encoding="utf-8").partition("\n")[0])["setup"]
+    assert setup.items() >= json.loads(json.dumps(module.SETUP)).items()
+    assert "mnist" in setup.values()
+
+
+def test_curves_of_the_sweeps_are_whole():
+    for row in load_rows(mnist_sweeps.STORE):
         for name in ("loss", "accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy", "seconds"):
-            assert len(row["result"][name]) == mnist_sweeps.SETUP["epochs"]
+            assert len(row["result"][name]) == mnist_sweeps.SETUP["epochs"], (row["config"], row["seed"])
 
 
 def test_figures_of_the_sweeps_share_the_network_of_figure_five():
-    cells = [cell for cells in mnist_sweeps.FIGURES.values() for cell in cells]
-    assert cells.count(mnist_sweeps.BASE) == 3
-    model = mnist_sweeps.network("Tanh", [16, 16], np.random.default_rng(0))
-    assert [type(module).__name__ for module in model] == ["Linear", "Tanh", "Linear", "Tanh", "Linear"]
+    assert cells_of(mnist_sweeps.FIGURES).count(mnist_sweeps.BASE) == 3
+    assert cells_of(mnist_sweeps.FAIR).count(mnist_sweeps.BASE) == 3
+
+
+@pytest.mark.skipif(not os.environ.get("NNKIT_DATA"), reason="needs MNIST in NNKIT_DATA")
+def test_a_run_of_the_sweeps_repeats(monkeypatch):
+    monkeypatch.setitem(mnist_sweeps.SETUP, "epochs", 2)
+    again = mnist_sweeps.train(**mnist_sweeps.BASE, seed=3)
+    stored = next(
+        row for row in load_rows(mnist_sweeps.STORE) if row["config"] == mnist_sweeps.BASE and row["seed"] == 3
+    )
+    # The last digits differ between processors, and a thousand steps make a little of them.
+    assert np.allclose(again["val_loss"], stored["result"]["val_loss"][:2], rtol=0.03)
+    assert np.allclose(again["test_accuracy"], stored["result"]["test_accuracy"][:2], atol=0.004)
+
+
+def test_network_puts_dropout_and_batch_norm_where_it_says():
+    rng = np.random.default_rng(0)
+    plain = _mnist.network([16, 16], rng, activation="Tanh")
+    assert [type(module).__name__ for module in plain] == ["Linear", "Tanh", "Linear", "Tanh", "Linear"]
+    full = _mnist.network([16], rng, dropout=(0.2, 0.5), batch_norm=True)
+    assert [type(module).__name__ for module in full] == [
+        "Dropout", "Linear", "BatchNorm1d", "ReLU", "Dropout", "Linear"
+    ]  # fmt: skip
+    assert [module.p for module in full if isinstance(module, nn.Dropout)] == [0.2, 0.5]
+
+
+def test_each_step_to_the_best_network_changes_one_thing():
+    steps = list(mnist_best.STEPS.values())
+    for before, after in itertools.pairwise(steps):
+        assert sum(before[name] != after[name] for name in before) == 1

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+
 import nnkit as nn
 
 N_VALIDATION = 5000
@@ -9,12 +14,48 @@ N_VALIDATION = 5000
 
 
 class OnTestDigits(nn.Callback):
-    """Measure the test digits after each epoch; nothing is chosen by it."""
+    """Measure the test digits after each epoch, or every few epochs; nothing is chosen by it."""
 
-    def __init__(self, data: nn.Dataset) -> None:
+    def __init__(self, data: nn.Dataset, every: int = 1) -> None:
         self.data = data
+        self.every = every
         self.records: list[dict[str, float]] = []
 
     def on_epoch_end(self, state: nn.TrainingState) -> None:
-        X, y = self.data.X_test, self.data.y_test
-        self.records.append(nn.evaluate(state.model, nn.CrossEntropyLoss(), X, y, metrics=[nn.accuracy]))
+        if state.epoch % self.every == 0:
+            X, y = self.data.X_test, self.data.y_test
+            self.records.append(nn.evaluate(state.model, nn.CrossEntropyLoss(), X, y, metrics=[nn.accuracy]))
+
+
+def network(
+    hidden: Sequence[int],
+    rng: np.random.Generator,
+    *,
+    activation: str = "ReLU",
+    dropout: tuple[float, float] = (0.0, 0.0),
+    batch_norm: bool = False,
+) -> nn.Sequential:
+    """Return a classifier of digits: these hidden layers with the activation after each, and ten logits.
+
+    `dropout` gives the rates for the pixels and for the hidden units; `batch_norm` puts the layer of that name before
+    each activation.
+    """
+    modules: list[nn.Module] = [nn.Dropout(dropout[0], rng=rng)] if dropout[0] else []
+    for n_in, n_out in itertools.pairwise([784, *hidden]):
+        modules.append(nn.Linear(n_in, n_out, rng=rng))
+        if batch_norm:
+            modules.append(nn.BatchNorm1d(n_out))
+        modules.append(getattr(nn, activation)())
+        if dropout[1]:
+            modules.append(nn.Dropout(dropout[1], rng=rng))
+    return nn.Sequential(*modules, nn.Linear(hidden[-1], 10, rng=rng))
+
+
+def rounded(values: Sequence[float]) -> list[float]:
+    """Return a curve with five digits each, which is more than its runs repeat to."""
+    return [float(f"{value:.5g}") for value in values]
+
+
+def weight_norm(model: nn.Module) -> float:
+    """Return the length of the vector of all parameters."""
+    return round(float(np.sqrt(sum(float(np.sum(np.square(p.data, dtype=np.float64))) for p in model.parameters()))), 4)

@@ -98,12 +98,25 @@ def processor() -> str:
         return platform.processor() or platform.machine()
 
 
+def ran() -> dict[str, str]:
+    """Return what a row of a store says of its run: when, on which commit, NumPy and processor."""
+    return {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "commit": commit(),
+        "numpy": importlib.metadata.version("numpy"),
+        "processor": processor(),
+    }
+
+
 def commit() -> str:
-    """Return the commit that ran, marked where files that count had been changed since."""
+    """Return the commit that ran, marked where files that count had been changed since.
+
+    A copy without its history, as in a container, is told its commit in ``NNKIT_COMMIT``.
+    """
 
     def git(*words: str) -> str:
         return subprocess.run(["git", *words], cwd=RESULTS.parent, capture_output=True, text=True).stdout.strip()
 
-    head = git("rev-parse", "--short=12", "HEAD")
+    head = git("rev-parse", "--short=12", "HEAD") or os.environ.get("NNKIT_COMMIT")
     changed = git("status", "--porcelain", "--", "../nnkit", "experiments")
     return (head or "unknown") + (" with changes" if head and changed else "")

@@ -1,15 +1,18 @@
-"""Source A, figures 6 to 9: activation, batch size, width and optimizer on MNIST; 50 epochs, 15 seeds a cell."""
+"""Source A, figures 6 to 9: activation, batch size, width and optimizer on MNIST; 50 epochs, 15 seeds a cell.
+
+And what a fair comparison needs beside them, 5 seeds a cell: each optimizer at learning rates on both sides of its best
+one, and each batch size with the learning rate scaled to it.
+"""
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import numpy as np
 
 import nnkit as nn
 from book.experiments import _run
-from book.experiments._mnist import N_VALIDATION, OnTestDigits
+from book.experiments._mnist import N_VALIDATION, OnTestDigits, network, rounded, weight_norm
 from nnkit.sweep import Row, sweep
 
 STORE = _run.RESULTS / "mnist_sweeps.jsonl"
@@ -35,14 +38,26 @@ FIGURES: dict[str, list[dict[str, Any]]] = {
     ],
 }
 
+FAIR_SEEDS = range(5)
+LEARNING_RATES: dict[str, tuple[float, ...]] = {
+    "SGD": (0.01, 0.03, 0.1, 0.3, 1.0),
+    "SGD with momentum 0.9": (0.001, 0.003, 0.01, 0.03, 0.1, 0.3),
+    "Adam": (0.0001, 0.0003, 0.001, 0.003, 0.01),
+}
+SCALING = {"square root": 0.5, "linear": 1.0}
+"""Rules for the learning rate: it grows as this power of the batch size."""
 
-def network(activation: str, hidden: list[int], rng: np.random.Generator) -> nn.Sequential:
-    """Return a classifier with these hidden layers, the activation after each."""
-    widths = [784, *hidden, 10]
-    modules: list[nn.Module] = []
-    for n_in, n_out in itertools.pairwise(widths):
-        modules += [nn.Linear(n_in, n_out, rng=rng), getattr(nn, activation)()]
-    return nn.Sequential(*modules[:-1])
+
+def scaled(rule: str, batch_size: int) -> dict[str, Any]:
+    """Return figure 7's cell of a batch size, with the learning rate scaled by a rule."""
+    lr = BASE["lr"] * (batch_size / BASE["batch_size"]) ** SCALING[rule]
+    return BASE | {"batch_size": batch_size, "lr": round(lr, 8)}
+
+
+FAIR: dict[str, list[dict[str, Any]]] = {
+    "learning_rates": [BASE | {"optimizer": name, "lr": lr} for name, rates in LEARNING_RATES.items() for lr in rates],
+    "scaled": [scaled(rule, cell["batch_size"]) for rule in SCALING for cell in FIGURES["fig7"]],
+}
 
 
 def optimizer_for(name: str, model: nn.Module, lr: float) -> nn.Optimizer:
@@ -56,7 +71,7 @@ def train(activation: str, hidden: list[int], batch_size: int, optimizer: str, l
     """Train once; return the curves of all three parts of the data, the seconds, and the length of the weights."""
     data = nn.load_mnist()
     rng = np.random.default_rng(seed)
-    model = network(activation, hidden, rng)
+    model = network(hidden, rng, activation=activation)
     test = OnTestDigits(data)
     history = nn.fit(
         model,
@@ -72,21 +87,22 @@ def train(activation: str, hidden: list[int], batch_size: int, optimizer: str, l
         rng=rng,
     )
     curves = history.values | {f"test_{name}": [row[name] for row in test.records] for name in ("loss", "accuracy")}
-    norm = np.sqrt(sum(float(np.sum(np.square(p.data, dtype=np.float64))) for p in model.parameters()))
     return {
-        **{name: [float(f"{value:.5g}") for value in values] for name, values in curves.items()},
-        "weight_norm": round(float(norm), 4),
-        "commit": _run.commit(),
-        "processor": _run.processor(),
+        **{name: rounded(values) for name, values in curves.items()},
+        "weight_norm": weight_norm(model),
+        **_run.ran(),
     }
 
 
 def run() -> list[Row]:
-    """Train every cell of the four figures under every seed; cells that figures share are trained once."""
+    """Train every cell under every seed; cells that figures share are trained once."""
     data = nn.load_mnist()
     setup = SETUP | {"data": data.name, "data_sha256": _run.data_hash(data)}
-    cells = [cell for cells in FIGURES.values() for cell in cells]
-    return sweep(train, cells, SEEDS, store=STORE, setup=setup)
+    rows = []
+    for parts, seeds in ((FIGURES, SEEDS), (FAIR, FAIR_SEEDS)):
+        cells = [cell for cells in parts.values() for cell in cells]
+        rows += sweep(train, cells, seeds, store=STORE, setup=setup)
+    return rows
 
 
 if __name__ == "__main__":

@@ -1,0 +1,64 @@
+"""A whole grid on MNIST for the reader to choose from: activation, width, batch size, optimizer and learning rate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import nnkit as nn
+from book.experiments import _run
+from book.experiments._mnist import N_VALIDATION, OnTestDigits, network, rounded
+from book.experiments.mnist_sweeps import optimizer_for
+from nnkit.sweep import Row, sweep
+
+STORE = _run.RESULTS / "mnist_grid.jsonl"
+SEEDS = range(5)
+SETUP = {
+    "loss": "cross-entropy",
+    "init": "kaiming_uniform",
+    "epochs": 20,
+    "hidden": "two equal layers of this width",
+    "data": f"without the last {N_VALIDATION} training digits",
+}
+GRID: dict[str, tuple[Any, ...]] = {
+    "activation": ("ReLU", "Sigmoid", "Tanh"),
+    "width": (16, 128),
+    "batch_size": (16, 256),
+    "optimizer": ("SGD", "SGD with momentum 0.9", "Adam"),
+    "lr": (0.001, 0.01, 0.1),
+}
+
+
+def train(activation: str, width: int, batch_size: int, optimizer: str, lr: float, seed: int) -> dict[str, Any]:
+    """Train once; return the accuracy on the test digits after each epoch, for as long as the loss was finite."""
+    data = nn.load_mnist()
+    rng = np.random.default_rng(seed)
+    model = network([width, width], rng, activation=activation)
+    test = OnTestDigits(data)
+    history = nn.fit(
+        model,
+        nn.CrossEntropyLoss(),
+        optimizer_for(optimizer, model, lr),
+        data.X_train[:-N_VALIDATION],
+        data.y_train[:-N_VALIDATION],
+        epochs=SETUP["epochs"],
+        batch_size=batch_size,
+        callbacks=[test],
+        rng=rng,
+    )
+    return {
+        "loss": rounded(history.values["loss"]),
+        "test_accuracy": rounded([row["accuracy"] for row in test.records]),
+        **_run.ran(),
+    }
+
+
+def run() -> list[Row]:
+    """Train every combination under every seed."""
+    data = nn.load_mnist()
+    return sweep(train, GRID, SEEDS, store=STORE, setup=SETUP | {"digits": data.name, "sha256": _run.data_hash(data)})
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,110 @@
+"""Regularization on 500 to 60,000 digits: 784-256-256-10 with each method alone, and two together; 10 seeds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import nnkit as nn
+from book.experiments import _run
+from book.experiments._mnist import OnTestDigits, network, rounded, weight_norm
+from nnkit.sweep import Row, sweep
+
+STORE = _run.RESULTS / "mnist_regularization.jsonl"
+SEEDS = range(10)
+EPOCHS = {500: 400, 2000: 200, 10_000: 60, 60_000: 20}
+"""For each number of training digits, how many epochs: long enough that every network fits its digits."""
+SETUP = {
+    "network": "784-256-256-10, ReLU, kaiming_uniform",
+    "loss": "cross-entropy",
+    "optimizer": "Adam",
+    "lr": 0.001,
+    "batch": 100,
+    "epochs": {str(n): epochs for n, epochs in EPOCHS.items()},
+    "digits": "the first n of an order that the seed draws, the same for every method",
+    "early stopping": "on the loss of the last tenth of the n digits, with a patience of a tenth of the epochs",
+    "step schedule": "a tenth of the learning rate after a third of the epochs, a hundredth after two thirds",
+}
+METHODS: dict[str, dict[str, Any]] = {
+    "none": {},
+    "L2 0.0001": {"l2": 1e-4},
+    "L2 0.001": {"l2": 1e-3},
+    "decoupled 0.1": {"decoupled": 0.1},
+    "decoupled 1": {"decoupled": 1.0},
+    "dropout 0.2": {"dropout": 0.2},
+    "dropout 0.5": {"dropout": 0.5},
+    "batch norm": {"batch_norm": True},
+    "early stopping": {"early_stopping": True},
+    "step schedule": {"schedule": "step"},
+    "cosine schedule": {"schedule": "cosine"},
+    "dropout 0.5, cosine": {"dropout": 0.5, "schedule": "cosine"},
+    "dropout 0.5, batch norm": {"dropout": 0.5, "batch_norm": True},
+}
+POINTS = 20
+"""How many times a run measures the test digits."""
+
+
+def train(n: int, method: str, seed: int) -> dict[str, Any]:
+    """Train once on `n` digits; return what it reaches on them and on the test digits, and how it got there."""
+    data = nn.load_mnist()
+    chosen = np.random.default_rng([seed, 0]).permutation(len(data.X_train))[:n]
+    X, y = data.X_train[chosen], data.y_train[chosen]
+    options = METHODS[method]
+    rng = np.random.default_rng([seed, 1])
+    model = network([256, 256], rng, dropout=(0.0, options.get("dropout", 0.0)), batch_norm="batch_norm" in options)
+    if "decoupled" in options:
+        optimizer: nn.Optimizer = nn.AdamW(model.parameters(), lr=0.001, weight_decay=options["decoupled"])
+    else:
+        optimizer = nn.Adam(model.parameters(), lr=0.001, weight_decay=options.get("l2", 0.0))
+    epochs = EPOCHS[n]
+    scheduler: nn.StepLR | nn.CosineLR | None = None
+    if options.get("schedule") == "step":
+        scheduler = nn.StepLR(optimizer, step_size=-(-epochs // 3))
+    elif options.get("schedule") == "cosine":
+        scheduler = nn.CosineLR(optimizer, epochs)
+    test = OnTestDigits(data, every=epochs // POINTS)
+    callbacks: list[nn.Callback] = [test]
+    n_fit, validation_data = n, None
+    if "early_stopping" in options:
+        n_fit = n - n // 10
+        validation_data = X[n_fit:], y[n_fit:]
+        callbacks.append(nn.EarlyStopping(patience=epochs // 10))
+    history = nn.fit(
+        model,
+        nn.CrossEntropyLoss(),
+        optimizer,
+        X[:n_fit],
+        y[:n_fit],
+        epochs=epochs,
+        batch_size=100,
+        validation_data=validation_data,
+        callbacks=callbacks,
+        scheduler=scheduler,
+        rng=rng,
+    )
+    on_train = nn.evaluate(model, nn.CrossEntropyLoss(), X[:n_fit], y[:n_fit], metrics=[nn.accuracy])
+    on_test = nn.evaluate(model, nn.CrossEntropyLoss(), data.X_test, data.y_test, metrics=[nn.accuracy])
+    return {
+        "train_loss": rounded([on_train["loss"]])[0],
+        "train_accuracy": rounded([on_train["accuracy"]])[0],
+        "test_loss": rounded([on_test["loss"]])[0],
+        "test_accuracy": rounded([on_test["accuracy"]])[0],
+        "test_accuracy_curve": rounded([row["accuracy"] for row in test.records]),
+        "test_loss_curve": rounded([row["loss"] for row in test.records]),
+        "epochs": len(history),
+        "weight_norm": weight_norm(model),
+        **_run.ran(),
+    }
+
+
+def run() -> list[Row]:
+    """Train every method on every number of digits under every seed, the long runs first."""
+    data = nn.load_mnist()
+    setup = SETUP | {"data": data.name, "data_sha256": _run.data_hash(data)}
+    grid = {"n": sorted(EPOCHS, reverse=True), "method": list(METHODS)}
+    return sweep(train, grid, SEEDS, store=STORE, setup=setup)
+
+
+if __name__ == "__main__":
+    run()
