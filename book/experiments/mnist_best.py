@@ -35,11 +35,11 @@ STEPS["784-64-32-10"] = {
     "epochs": 20,
     "all_digits": False,
 }
-STEPS["two layers of 1,024"] = STEPS["784-64-32-10"] | {"hidden": [1024, 1024]}
-STEPS["cosine schedule"] = STEPS["two layers of 1,024"] | {"cosine": True}
+STEPS["two layers of 800"] = STEPS["784-64-32-10"] | {"hidden": [800, 800]}
+STEPS["cosine schedule"] = STEPS["two layers of 800"] | {"cosine": True}
 STEPS["dropout"] = STEPS["cosine schedule"] | {"dropout": True}
-STEPS["40 epochs"] = STEPS["dropout"] | {"epochs": 40}
-STEPS["batch norm"] = STEPS["40 epochs"] | {"batch_norm": True}
+STEPS["30 epochs"] = STEPS["dropout"] | {"epochs": 30}
+STEPS["batch norm"] = STEPS["30 epochs"] | {"batch_norm": True}
 STEPS["all 60,000 digits"] = STEPS["batch norm"] | {"all_digits": True}
 
 

@@ -17,14 +17,14 @@ SEEDS = range(5)
 SETUP = {
     "loss": "cross-entropy",
     "init": "kaiming_uniform",
-    "epochs": 20,
+    "epochs": 10,
     "hidden": "two equal layers of this width",
     "data": f"without the last {N_VALIDATION} training digits",
 }
 GRID: dict[str, tuple[Any, ...]] = {
     "activation": ("ReLU", "Sigmoid", "Tanh"),
-    "width": (16, 128),
-    "batch_size": (16, 256),
+    "width": (16, 64),
+    "batch_size": (32, 256),
     "optimizer": ("SGD", "SGD with momentum 0.9", "Adam"),
     "lr": (0.001, 0.01, 0.1),
 }
