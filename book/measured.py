@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from nnkit.plots import packed
+from nnkit.sweep import load_rows
 
 _BOOK = Path(__file__).resolve().parent
 VERDICTS = ("better", "in part", "not measured")
@@ -47,6 +48,20 @@ def load_result(name: str) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"there is no result {name!r}; python -m book.experiments.{name} makes it")
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def load_store(name: str) -> list[dict[str, Any]]:
+    """Return the rows of the sweep of that name, and print where they come from."""
+    path = _BOOK / "results" / f"{name}.jsonl"
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no result {name!r}; python -m book.experiments.{name} makes it")
+    rows = load_rows(path)
+    commits, processors = (sorted({row["result"][key] for row in rows}) for key in ("commit", "processor"))
+    print(
+        f"python -m book.experiments.{name}: {len(rows)} runs, {sum(row['seconds'] for row in rows) / 3600:.1f} hours"
+        f" of one core | commits {', '.join(commits)} | {', '.join(processors)}"
+    )
+    return rows
 
 
 def interval(values: Any, confidence: float = 0.95) -> tuple[float, float, float]:

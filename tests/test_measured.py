@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import nnkit as nn
-from book.measured import ClaimError, claim, interval, load_result, reported_and_measured, source_line
+from book.measured import ClaimError, claim, interval, load_result, load_store, reported_and_measured, source_line
 
 
 def test_interval_of_a_median_covers_it_as_often_as_promised():
@@ -66,6 +66,16 @@ def test_table_turns_comparisons_into_verdicts():
 def test_missing_result_says_how_to_make_it():
     with pytest.raises(FileNotFoundError, match=r"python -m book.experiments.nothing makes it"):
         load_result("nothing")
+    with pytest.raises(FileNotFoundError, match=r"there is no result 'nothing'; python -m book.experiments.nothing"):
+        load_store("nothing")
+
+
+def test_store_is_loaded_with_its_provenance(capsys):
+    rows = load_store("mnist_sweeps")
+    assert {"config", "seed", "seconds", "result"} <= set(rows[0])
+    printed = capsys.readouterr().out
+    assert f"python -m book.experiments.mnist_sweeps: {len(rows)} runs" in printed
+    assert rows[0]["result"]["commit"] in printed
 
 
 def test_source_line_points_to_the_one_line_that_is_the_statement():
