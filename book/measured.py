@@ -20,7 +20,7 @@ from nnkit.plots import packed
 from nnkit.sweep import load_rows
 
 _BOOK = Path(__file__).resolve().parent
-VERDICTS = ("better", "in part", "not measured")
+VERDICTS = ("better", "in part", "weaker", "opposite", "not measured")
 """What a comparison can end in, beside "replicated" and "did not replicate"."""
 
 

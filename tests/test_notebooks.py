@@ -97,6 +97,7 @@ def test_there_are_chapters():
         "04-gradient-checking",
         "05-xor",
         "06-mnist-classifier",
+        "07-hyperparameter-sweeps",
     ]
 
 
