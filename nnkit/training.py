@@ -201,7 +201,7 @@ def fit(
     X : array_like, shape (n, ...)
         The inputs, finite; converted once to the model's dtype.
     y : array_like, shape (n, ...)
-        The targets, as the loss wants them.
+        The targets, as the loss wants them; for an autoencoder `X` itself, of which each batch is then gathered once.
     epochs : int
         How many times to go through the data.
     batch_size : int, default 128
@@ -327,7 +327,7 @@ def _train_epoch(
         for start in range(0, n, batch_size):
             batch = order[start : start + batch_size]
             X_batch = X.take(batch, axis=0, out=buffer[: len(batch)], mode="clip")
-            y_batch = y.take(batch, axis=0)
+            y_batch = X_batch if y is X else y.take(batch, axis=0)  # An autoencoder's targets are its inputs.
             optimizer.zero_grad()
             pred = model.forward(X_batch)
             try:
@@ -405,9 +405,9 @@ def _dtype(model: Module) -> np.dtype[Any] | None:
 
 def _training_data(model: Module, X: Any, y: Any, X_name: str, y_name: str) -> tuple[Array, Array]:
     dtype = _dtype(model)
-    X, y = finite_array(X_name, X, dtype), np.asarray(y)
+    given, X, y = X, finite_array(X_name, X, dtype), np.asarray(y)
     if y.dtype.kind == "f":
-        y = finite_array(y_name, y, dtype)
+        y = X if y is given else finite_array(y_name, y, dtype)
     if X.ndim == 0 or y.ndim == 0 or len(X) == 0 or len(X) != len(y):
         raise ValueError(
             f"{X_name} and {y_name} must hold the same number of samples, at least one; "

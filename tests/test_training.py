@@ -159,6 +159,42 @@ def test_images_and_rows_of_targets_are_batched_along_the_first_axis(rng):
     assert predict(model, X).shape == (10, 4)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+def test_inputs_that_are_the_targets_as_well_train_like_a_copy_of_them(dtype, rng):
+    X = (9 * rng.uniform(size=(20, 2))).astype(dtype)
+    (first, one), (second, two) = (run(X=X, y=y, loss=MSELoss(), validation_data=(X, y)) for y in (X, X.copy()))
+    np.testing.assert_array_equal(weights(first), weights(second))
+    for name in ("loss", "val_loss"):
+        np.testing.assert_array_equal(one[name], two[name])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_inputs_that_are_the_targets_as_well_are_converted_and_gathered_once(dtype, rng):
+    shared = []
+
+    class Watched(MSELoss):
+        def value(self, pred, target):
+            shared.append(np.shares_memory(pred, target))
+            return super().value(pred, target)
+
+    class Identity(Linear):  # returns the very batch that it was given
+        def forward(self, x):
+            super().forward(x)
+            return x
+
+    X = rng.normal(size=(20, 2)).astype(dtype)
+    run(Identity(2, 2, rng=0), X, X, loss=Watched(), lr=0.0, validation_data=(X, X))
+    run(Identity(2, 2, rng=0), X, X.copy(), loss=Watched(), lr=0.0, epochs=1)
+    # Two epochs of three batches, each with the validation in one piece that predict has put together; and one.
+    assert shared == [True, True, True, False] * 2 + [False] * 3
+
+
+def test_integer_inputs_may_be_their_own_classes():
+    X = np.array([0, 1, 1, 0])
+    _, history = run(Sequential(Flatten(), Linear(1, 2, rng=0)), X, X)
+    assert np.isfinite(history["loss"]).all()
+
+
 def test_data_may_be_lists_and_integers():
     _, history = run(Linear(2, 2, rng=0), [[0, 1], [1, 0], [1, 1]], [0, 1, 1])
     assert np.isfinite(history["loss"]).all()
