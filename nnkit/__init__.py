@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from nnkit._version import __version__
 from nnkit.activations import LeakyReLU, ReLU, Sigmoid, Softmax, Tanh, sigmoid, softmax
+from nnkit.autoencoder import Autoencoder
 from nnkit.datasets import Dataset, load_mnist, make_blobs, make_linear, make_moons, make_xor
 from nnkit.gradcheck import GradientCheck, GradientReport, check_gradients, numeric_gradient
 from nnkit.initializers import kaiming_normal, kaiming_uniform, xavier_normal, xavier_uniform, zeros
-from nnkit.layers import BatchNorm1d, Dropout, Flatten, Linear
+from nnkit.layers import BatchNorm1d, Dropout, Flatten, GaussianNoise, Linear, TiedLinear
 from nnkit.losses import BCEWithLogitsLoss, CrossEntropyLoss, Loss, MSELoss
 from nnkit.metrics import accuracy, confusion_matrix, interquartile_mean, predicted_classes
 from nnkit.module import Module, Parameter, Sequential
@@ -41,6 +42,7 @@ __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "Autoencoder",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "Callback",
@@ -51,6 +53,7 @@ __all__ = [
     "Dropout",
     "EarlyStopping",
     "Flatten",
+    "GaussianNoise",
     "GradientCheck",
     "GradientReport",
     "History",
@@ -68,6 +71,7 @@ __all__ = [
     "Softmax",
     "StepLR",
     "Tanh",
+    "TiedLinear",
     "TrainingState",
     "__version__",
     "accuracy",

@@ -93,6 +93,60 @@ class Linear(Module):
         return f"Linear({self.in_features}, {self.out_features}{'' if self.bias is not None else ', bias=False'})"
 
 
+class TiedLinear(Module):
+    r"""The affine map :math:`y = x W^\top + c` with the weight of another layer: the way back, at no new weights.
+
+    Parameters
+    ----------
+    layer : Linear
+        Whose weight :math:`W` to share. The two hold one `Parameter`: an optimizer steps it once, with the sum of both
+        layers' gradients, and `state_dict` has it once, under the name of the layer that comes first.
+    bias : bool, default True
+        Whether to add :math:`c`, a bias of its own, which starts at zero.
+
+    Attributes
+    ----------
+    weight : Parameter
+        :math:`W`, shape (out_features, in_features), and not (in_features, out_features) as in `Linear`.
+    bias : Parameter or None
+        :math:`c`, shape (out_features,).
+
+    Notes
+    -----
+    With the upstream gradient :math:`G`, backward adds :math:`\partial L / \partial W = G^\top x` and
+    :math:`\partial L / \partial c = \sum_i G_i`, and returns :math:`\partial L / \partial x = G W`: those of `Linear`
+    with :math:`W^\top` for :math:`W`.
+    """
+
+    def __init__(self, layer: Linear, bias: bool = True) -> None:
+        if not isinstance(layer, Linear):
+            raise TypeError(f"layer must be a Linear, whose weight is to be shared; got {layer!r}")
+        self.in_features, self.out_features = layer.out_features, layer.in_features
+        self.weight = layer.weight
+        self.bias = Parameter(np.zeros(self.out_features, dtype=self.weight.data.dtype)) if bias else None
+
+    def forward(self, x: Array) -> Array:
+        x = float_array("x", x, self.weight.data.dtype)
+        if x.ndim != 2 or x.shape[1] != self.in_features:
+            raise ValueError(f"x must have shape (n, {self.in_features}) to enter {self!r}; got {x.shape}")
+        self._save(x)
+        y = x @ self.weight.data.T
+        if self.bias is not None:
+            y += self.bias.data
+        return y
+
+    def backward(self, grad: Array) -> Any:
+        (x,) = self._take()
+        same_shape("grad", grad, (len(x), self.out_features), "the output")
+        self.weight.add_product_to_grad(grad.T, x)  # weight.grad += grad.T @ x
+        if self.bias is not None:
+            self.bias.add_product_to_grad(_ones(len(grad), grad.dtype), grad)
+        return grad @ self.weight.data if self.needs_input_grad else None
+
+    def __repr__(self) -> str:
+        return f"TiedLinear({self.in_features}, {self.out_features}{'' if self.bias is not None else ', bias=False'})"
+
+
 class Flatten(Module):
     """Turn each sample into one row: (n, a, b, ...) becomes (n, a * b * ...)."""
 
@@ -153,6 +207,72 @@ class Dropout(Module):
 
     def __repr__(self) -> str:
         return f"Dropout({self.p})"
+
+
+class GaussianNoise(Module):
+    r"""Add normal noise to the input while training, so that a network learns to do without exact values.
+
+    In front of an autoencoder it makes a denoising one: ``fit(Sequential(GaussianNoise(0.2), model), loss, optimizer,
+    X, X, epochs=...)`` trains `model` on noisy inputs and clean targets, with new noise in each batch of each epoch.
+
+    Parameters
+    ----------
+    std : float
+        :math:`\sigma`, the standard deviation of the noise, at least 0.
+    rng : numpy.random.Generator or int, optional
+        Where the noise is drawn from, anew in each forward pass. Without it each layer differs from run to run.
+    clip : tuple of float, optional
+        The bounds to which the noisy values are clipped, such as ``(0, 1)`` for images.
+
+    Notes
+    -----
+    In training mode :math:`y = x + \sigma \epsilon` with standard normal :math:`\epsilon`, and backward returns
+    :math:`G`; with bounds :math:`y` is clipped to them, and backward returns 0 where it was. In evaluation mode the
+    layer is the identity, also outside the bounds. To measure a network on noisy data, make the noise once, as in
+    ``X_noisy = GaussianNoise(0.2, rng=0)(X)``, and give `fit` ``validation_data=(X_noisy, X)``.
+
+    References
+    ----------
+    P. Vincent et al., Extracting and composing robust features with denoising autoencoders, 2008.
+    """
+
+    def __init__(
+        self,
+        std: float,
+        rng: np.random.Generator | int | None = None,
+        *,
+        clip: tuple[float, float] | None = None,
+    ) -> None:
+        self.std = number("std", std, least=0)
+        self.rng = np.random.default_rng(rng)
+        if clip is not None:
+            if len(clip) != 2:
+                raise ValueError(f"clip must be a pair of bounds; got {clip!r}")
+            low = number("clip[0]", clip[0])
+            clip = (low, number("clip[1]", clip[1], above=low))
+        self.clip = clip
+
+    def forward(self, x: Array) -> Array:
+        x = float_array("x", x)
+        if not self.training:
+            self._save(x.shape, None)
+            return x
+        # Drawn in float32 whatever x has: the same seed gives the same noise in every dtype.
+        noise = self.std * self.rng.standard_normal(x.shape, dtype=np.float32)
+        noisy = x + noise.astype(x.dtype, copy=False)
+        self._save(x.shape, noisy)
+        return noisy if self.clip is None else np.clip(noisy, *self.clip)
+
+    def backward(self, grad: Array) -> Array:
+        shape, noisy = self._take()
+        same_shape("grad", grad, shape, "the output")
+        if noisy is None or self.clip is None:
+            return grad
+        low, high = self.clip
+        return grad * ((noisy >= low) & (noisy <= high))
+
+    def __repr__(self) -> str:
+        return f"GaussianNoise({self.std}{'' if self.clip is None else f', clip={self.clip}'})"
 
 
 class BatchNorm1d(Module):

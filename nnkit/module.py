@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -315,3 +315,9 @@ class Sequential(Module):
 
     def __repr__(self) -> str:
         return "Sequential(" + ", ".join(map(repr, self.modules)) + ")"
+
+
+def interleaved(layers: Sequence[Module], make_activation: Callable[[], Module]) -> Sequential:
+    """Return a Sequential of `layers`, at least one, with a new activation between each two."""
+    first, *others = layers
+    return Sequential(first, *(module for layer in others for module in (make_activation(), layer)))

@@ -5,7 +5,24 @@ import copy
 import numpy as np
 import pytest
 
-from nnkit import BatchNorm1d, Dropout, Flatten, Linear, Parameter, Sequential, Tanh, check_gradients
+from nnkit import (
+    SGD,
+    Adam,
+    BatchNorm1d,
+    Dropout,
+    Flatten,
+    GaussianNoise,
+    Linear,
+    MSELoss,
+    Parameter,
+    ReLU,
+    Sequential,
+    Tanh,
+    TiedLinear,
+    check_gradients,
+    fit,
+    predict,
+)
 
 
 def test_linear_is_x_times_weight_plus_bias(rng):
@@ -144,7 +161,18 @@ def test_linear_refuses_an_upstream_gradient_of_another_shape():
     assert not layer.weight.grad.any()
 
 
-@pytest.mark.parametrize("layer", [Linear(3, 2, rng=0), Flatten(), Dropout(rng=0), BatchNorm1d(3)], ids=repr)
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Linear(3, 2, rng=0),
+        TiedLinear(Linear(2, 3, rng=0)),
+        Flatten(),
+        Dropout(rng=0),
+        GaussianNoise(0.1, rng=0),
+        BatchNorm1d(3),
+    ],
+    ids=repr,
+)
 def test_layers_name_themselves_where_forward_is_missing_or_used_up(layer):
     match = rf"{type(layer).__name__}\.backward has nothing to work on"
     with pytest.raises(RuntimeError, match=match):
@@ -180,6 +208,124 @@ def test_flatten_refuses_an_upstream_gradient_of_another_shape():
     flatten(np.zeros((2, 3, 4)))
     with pytest.raises(ValueError, match=r"grad must have the shape of the output, \(2, 12\); got \(2, 3, 4\)"):
         flatten.backward(np.zeros((2, 3, 4)))
+
+
+# TiedLinear
+
+
+def tied_network(rng, activation=Tanh):
+    layer = Linear(4, 3, rng=rng)
+    return Sequential(layer, activation(), TiedLinear(layer))
+
+
+def test_tied_layer_is_x_times_the_transposed_weight_plus_its_own_bias(rng):
+    layer = Linear(4, 3, rng=rng, dtype=np.float64)
+    tied = TiedLinear(layer)
+    layer.bias.data[:], tied.bias.data[:] = 7, rng.normal(size=4)
+    x = rng.normal(size=(5, 3))
+    expected = [
+        [sum(row[j] * layer.weight.data[i, j] for j in range(3)) + tied.bias.data[i] for i in range(4)] for row in x
+    ]
+    np.testing.assert_allclose(tied(x), expected)
+
+
+def test_tied_layer_without_bias_has_nothing_of_its_own():
+    layer = Linear(4, 3, rng=0)
+    tied = TiedLinear(layer, bias=False)
+    assert tied.bias is None
+    assert tied.parameters() == [layer.weight]
+    assert not tied(np.zeros((1, 3))).any()
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("n", [1, 5])
+def test_tied_gradients_match_central_differences(n, bias, rng):
+    report = check_gradients(TiedLinear(Linear(4, 3, rng=rng), bias=bias), rng.normal(size=(n, 3)), rng=rng)
+    assert report, report
+    assert report.max_relative_error < 1e-6
+    report = check_gradients(tied_network(rng), rng.normal(size=(n, 4)), rng=rng)
+    assert report, report
+    assert [check.name for check in report.checks] == ["input", "0.weight", "0.bias", "2.bias"]
+
+
+def test_gradient_that_forgets_one_of_the_two_uses_is_caught(rng):
+    class Forgetful(TiedLinear):
+        def backward(self, grad):
+            kept = self.weight.grad.copy()
+            passed = super().backward(grad)
+            self.weight.grad[:] = kept
+            return passed
+
+    layer = Linear(4, 3, rng=rng)
+    report = check_gradients(Sequential(layer, Tanh(), Forgetful(layer)), rng.normal(size=(2, 4)), rng=rng)
+    assert [check.name for check in report.checks if not check.passed] == ["0.weight"]
+
+
+def test_gradients_of_a_tied_layer_add_up_until_they_are_zeroed(rng):
+    tied = TiedLinear(Linear(4, 3, rng=rng, dtype=np.float64))
+    x, grad = rng.normal(size=(5, 3)), rng.normal(size=(5, 4))
+    for n in (1, 2):
+        tied(x)
+        tied.backward(grad)
+        np.testing.assert_allclose(tied.weight.grad, n * grad.T @ x)
+        np.testing.assert_allclose(tied.bias.grad, n * grad.sum(axis=0))
+    tied.zero_grad()
+    tied(x)
+    tied.backward(grad)
+    np.testing.assert_allclose(tied.weight.grad, grad.T @ x)
+
+
+@pytest.mark.parametrize("kind", [SGD, Adam])
+def test_training_keeps_the_two_layers_tied(kind, rng):
+    model, X = tied_network(rng), rng.normal(size=(30, 4)).astype(np.float32)
+    first, _, tied = model
+    before = first.weight.data.copy()
+    optimizer = kind(model.parameters(), lr=0.05)
+    assert len(optimizer.params) == 3
+    history = fit(model, MSELoss(), optimizer, X, X, epochs=20, batch_size=10, rng=0)
+    assert history["loss"][-1] < 0.7 * history["loss"][0]
+    assert not np.array_equal(first.weight.data, before)
+    assert tied.weight is first.weight
+    np.testing.assert_array_equal(tied(np.eye(3)), first.weight.data.T + tied.bias.data)
+
+
+def test_tied_weight_is_saved_converted_and_copied_once(rng):
+    model = tied_network(rng)
+    assert list(model.state_dict()) == ["0.weight", "0.bias", "2.bias"]
+    other = tied_network(np.random.default_rng(9))
+    other.load_state_dict(model.state_dict())
+    x = rng.normal(size=(5, 4)).astype(np.float32)
+    np.testing.assert_array_equal(other(x), model(x))
+    for kept in (copy.deepcopy(model), model.astype(np.float64)):
+        assert kept[2].weight is kept[0].weight
+        np.testing.assert_allclose(kept(x), other(x), rtol=1e-5)
+    assert model[2](np.ones((1, 3))).dtype == np.float64
+    assert other[2].weight is not model[0].weight
+
+
+def test_tied_layer_computes_no_input_gradient_where_nobody_needs_it(rng):
+    tied = TiedLinear(Linear(4, 3, rng=rng))
+    tied.needs_input_grad = False
+    tied(np.ones((2, 3)))
+    assert tied.backward(np.ones((2, 4), dtype=np.float32)) is None
+    assert tied.weight.grad.any()
+    assert tied.bias.grad.any()
+
+
+def test_tied_layer_shows_its_widths():
+    assert repr(TiedLinear(Linear(4, 3, rng=0))) == "TiedLinear(3, 4)"
+    assert repr(TiedLinear(Linear(4, 3, rng=0), bias=False)) == "TiedLinear(3, 4, bias=False)"
+
+
+def test_tied_layer_checks_its_arguments():
+    with pytest.raises(TypeError, match=r"layer must be a Linear, whose weight is to be shared; got ReLU\(\)"):
+        TiedLinear(ReLU())
+    tied = TiedLinear(Linear(4, 3, rng=0))
+    with pytest.raises(ValueError, match=r"x must have shape \(n, 3\) to enter TiedLinear\(3, 4\); got \(2, 4\)"):
+        tied(np.zeros((2, 4)))
+    tied(np.zeros((2, 3)))
+    with pytest.raises(ValueError, match=r"grad must have the shape of the output, \(2, 4\); got \(2, 3\)"):
+        tied.backward(np.zeros((2, 3)))
 
 
 # Dropout
@@ -285,6 +431,166 @@ def test_dropout_checks_its_arguments():
             layer.backward(np.zeros((4, 1)))
     with pytest.raises(TypeError, match="x must hold real numbers; got dtype complex128"):
         layer(np.array([[1j]]))
+
+
+# GaussianNoise
+
+
+@pytest.mark.parametrize("std", [0.0, 0.2, 3.0])
+def test_noise_has_mean_zero_and_the_standard_deviation_asked_for(std):
+    x = np.full((200, 100), 5.0)
+    noise = GaussianNoise(std, rng=0)(x) - x
+    # 20,000 draws: mean and standard deviation lie within five of their own standard deviations.
+    assert abs(noise.mean()) <= 5 * std / np.sqrt(x.size)
+    assert abs(noise.std() - std) <= 5 * std / np.sqrt(2 * x.size) + 1e-15
+    assert abs((noise > 0).mean() - 0.5) <= 5 * 0.5 / np.sqrt(x.size) or std == 0
+
+
+def test_noise_is_what_the_generator_draws():
+    x = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
+    drawn = np.random.default_rng(3).standard_normal((3, 4), dtype=np.float32)
+    np.testing.assert_allclose(GaussianNoise(0.5, rng=3)(x), x + 0.5 * drawn, rtol=1e-6)
+    np.testing.assert_allclose(
+        GaussianNoise(0.5, np.random.default_rng(3), clip=(0, 1))(x), np.clip(x + 0.5 * drawn, 0, 1), rtol=1e-6
+    )
+
+
+def test_noise_is_drawn_anew_in_each_forward_and_the_same_from_the_same_seed():
+    x = np.ones((10, 10))
+    first, second = GaussianNoise(1, rng=0), GaussianNoise(1, rng=np.random.default_rng(0))
+    one, two = first(x), first(x)
+    assert not np.array_equal(one, two)
+    np.testing.assert_array_equal([one, two], [second(x), second(x)])
+    assert not np.array_equal(one, GaussianNoise(1, rng=1)(x))
+    assert not np.array_equal(GaussianNoise(1)(x), GaussianNoise(1)(x))
+
+
+def test_noise_is_the_same_in_every_dtype():
+    x = np.zeros((9, 9))
+    wide, narrow = GaussianNoise(0.3, rng=0)(x), GaussianNoise(0.3, rng=0)(x.astype(np.float32))
+    assert wide.dtype == np.float64
+    assert narrow.dtype == np.float32
+    np.testing.assert_array_equal(wide, narrow)
+
+
+@pytest.mark.parametrize("clip", [None, (0, 1)])
+def test_noise_in_evaluation_mode_is_the_identity_and_draws_nothing(clip, rng):
+    layer = GaussianNoise(0.5, rng=3, clip=clip).eval()
+    x, grad = rng.normal(size=(4, 3)), rng.normal(size=(4, 3))  # some of it outside the bounds
+    np.testing.assert_array_equal(layer(x), x)
+    np.testing.assert_array_equal(layer.backward(grad), grad)
+    assert layer.rng.bit_generator.state == np.random.default_rng(3).bit_generator.state
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("clip", [None, (-0.5, 0.5)])
+def test_noise_gradients_match_central_differences(clip, training, rng):
+    layer = GaussianNoise(0.3, rng=1, clip=clip).train(training)
+    assert check_gradients(layer, rng.normal(size=(6, 5)), rng=rng)
+    model = Sequential(layer, Linear(5, 4, rng=rng), GaussianNoise(0.1, rng=rng, clip=clip), Linear(4, 2, rng=rng))
+    report = check_gradients(model.train(training), rng.normal(size=(6, 5)), rng=rng)
+    assert report, report
+
+
+def test_no_gradient_passes_where_the_noisy_value_was_clipped(rng):
+    layer = GaussianNoise(0.3, rng=0, clip=(0, 1))
+    x, grad = rng.uniform(size=(20, 30)), rng.normal(size=(20, 30))
+    y = layer(x)
+    inside = (y > 0) & (y < 1)
+    assert 0.1 < inside.mean() < 0.9
+    np.testing.assert_array_equal(layer.backward(grad), np.where(inside, grad, 0))
+
+
+def test_wrong_gradient_of_clipped_noise_is_caught(rng):
+    class Unclipped(GaussianNoise):
+        def backward(self, grad):
+            self._take()
+            return grad
+
+    x = rng.uniform(size=(6, 5))
+    assert check_gradients(GaussianNoise(0.5, rng=0, clip=(0, 1)), x)
+    assert not check_gradients(Unclipped(0.5, rng=0, clip=(0, 1)), x)
+
+
+def test_noise_goes_back_through_the_mode_of_its_forward(rng):
+    layer = GaussianNoise(0.5, rng=0, clip=(0, 1))
+    x, grad = rng.uniform(size=(10, 10)), rng.normal(size=(10, 10))
+    layer(x)
+    assert not np.array_equal(layer.eval().backward(grad), grad)
+    layer(x)
+    np.testing.assert_array_equal(layer.train().backward(grad), grad)
+
+
+class Watched(Linear):
+    """Keeps what came in."""
+
+    def forward(self, x):
+        self.seen = [*getattr(self, "seen", []), x.copy()]
+        return super().forward(x)
+
+
+def test_noisy_inputs_and_clean_targets_are_trained_on_with_new_noise_each_epoch(rng):
+    X = rng.uniform(size=(6, 4)).astype(np.float32)
+    targets = []
+
+    class WatchedLoss(MSELoss):
+        def value(self, pred, target):
+            targets.append(target.copy())
+            return super().value(pred, target)
+
+    model = Sequential(GaussianNoise(0.2, rng=5, clip=(0, 1)), Watched(4, 4, rng=0))
+    optimizer = SGD(model.parameters(), lr=0.1)
+    fit(model, WatchedLoss(), optimizer, X, X, epochs=3, batch_size=6, rng=7)
+
+    order, noise = np.random.default_rng(7), np.random.default_rng(5)
+    for seen, target in zip(model[1].seen, targets, strict=True):
+        clean = X[order.permutation(6)]
+        np.testing.assert_array_equal(target, clean)
+        drawn = noise.standard_normal((6, 4), dtype=np.float32)
+        np.testing.assert_array_equal(seen, np.clip(clean + 0.2 * drawn, 0, 1))
+    assert len(targets) == 3
+
+
+def test_validation_sees_the_noise_that_it_is_given_and_no_other(rng):
+    X = rng.uniform(size=(8, 4)).astype(np.float32)
+    X_noisy = GaussianNoise(0.2, rng=1, clip=(0, 1))(X)
+    model = Sequential(GaussianNoise(0.2, rng=5, clip=(0, 1)), Linear(4, 4, rng=0))
+    optimizer = SGD(model.parameters(), lr=0.1)
+    history = fit(model, MSELoss(), optimizer, X, X, epochs=1, validation_data=(X_noisy, X), rng=7)
+    expected = MSELoss()(X_noisy @ model[1].weight.data + model[1].bias.data, X)
+    assert history["val_loss"][0] == pytest.approx(expected, rel=1e-6)
+    np.testing.assert_array_equal(predict(model, X), predict(model[1], X))
+
+
+def test_noise_leaves_the_global_random_state_alone():
+    np.random.seed(0)  # noqa: NPY002
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    GaussianNoise(0.1)(np.ones((3, 3)))
+    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+def test_noise_has_nothing_to_train_or_to_save():
+    assert GaussianNoise(0.1).parameters() == []
+    assert GaussianNoise(0.1).state_dict() == {}
+    assert repr(GaussianNoise(0.1)) == "GaussianNoise(0.1)"
+    assert repr(GaussianNoise(0.1, clip=(0, 1))) == "GaussianNoise(0.1, clip=(0.0, 1.0))"
+
+
+def test_noise_checks_its_arguments():
+    for bad in (-0.1, np.nan):
+        with pytest.raises(ValueError, match="std must be a finite number at least 0; got"):
+            GaussianNoise(bad)
+    with pytest.raises(ValueError, match=r"clip must be a pair of bounds; got \(0, 1, 2\)"):
+        GaussianNoise(0.1, clip=(0, 1, 2))
+    with pytest.raises(ValueError, match=r"clip\[1\] must be a finite number above 1.0; got 1"):
+        GaussianNoise(0.1, clip=(1, 1))
+    with pytest.raises(TypeError, match=r"clip\[0\] must be a number; got None"):
+        GaussianNoise(0.1, clip=(None, 1))
+    layer = GaussianNoise(0.1, rng=0)
+    for mode in (True, False):
+        layer.train(mode)(np.zeros((4, 3)))
+        with pytest.raises(ValueError, match=r"grad must have the shape of the output, \(4, 3\); got \(4, 1\)"):
+            layer.backward(np.zeros((4, 1)))
 
 
 # BatchNorm1d

@@ -19,6 +19,7 @@ from nnkit import (
     Sequential,
     Tanh,
 )
+from nnkit.module import interleaved
 
 
 class Doubled(Module):
@@ -530,6 +531,15 @@ def test_backward_without_a_return_is_an_error_and_not_a_layer_that_never_learns
     model(np.ones((1, 2)))
     with pytest.raises(TypeError, match=r"modules\[1\], Forgetful\(\), must return dL/dx from backward; got None"):
         model.backward(np.ones((1, 2)))
+
+
+def test_interleaved_puts_a_new_activation_between_each_two_layers():
+    layers = [Linear(2, 3, rng=0), Linear(3, 4, rng=1), Linear(4, 2, rng=2)]
+    model = interleaved(layers, Tanh)
+    assert [type(module) for module in model] == [Linear, Tanh, Linear, Tanh, Linear]
+    assert list(model[::2]) == layers
+    assert model[1] is not model[3]
+    assert list(interleaved(layers[:1], Tanh)) == layers[:1]
 
 
 # needs_input_grad

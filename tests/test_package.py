@@ -152,6 +152,7 @@ def test_version_is_a_release():
     "name",
     [
         "activations",
+        "autoencoder",
         "datasets",
         "gradcheck",
         "initializers",

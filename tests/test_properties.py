@@ -7,12 +7,14 @@ import pytest
 
 from nnkit import (
     SGD,
+    Autoencoder,
     BatchNorm1d,
     BCEWithLogitsLoss,
     CosineLR,
     CrossEntropyLoss,
     Dropout,
     Flatten,
+    GaussianNoise,
     LeakyReLU,
     Linear,
     MSELoss,
@@ -23,6 +25,7 @@ from nnkit import (
     Softmax,
     StepLR,
     Tanh,
+    TiedLinear,
     accuracy,
     check_gradients,
     clip_grad_norm,
@@ -117,6 +120,10 @@ def test_input_and_upstream_gradient_are_never_written_to(x, dtype):
         Dropout(0.5, rng=0),
         Dropout(0.5, rng=0).eval(),
         BatchNorm1d(4, dtype=dtype).eval(),
+        GaussianNoise(0.5, rng=0, clip=(0, 1)),
+        GaussianNoise(0.5, rng=0).eval(),
+        TiedLinear(Linear(3, 4, rng=0, dtype=dtype)),
+        Autoencoder.symmetric([4, 3, 2], rng=0, tied=True).astype(dtype),
     ]
     if len(x) > 1:
         modules += [BatchNorm1d(4, dtype=dtype), Sequential(Dropout(rng=0), BatchNorm1d(4, dtype=dtype), ReLU())]
@@ -132,7 +139,17 @@ def test_input_and_upstream_gradient_are_never_written_to(x, dtype):
 
 
 @pytest.mark.parametrize(
-    "module", [*(kind() for kind in ACTIVATIONS), Flatten(), Sequential(), Dropout(rng=0), Dropout().eval()], ids=repr
+    "module",
+    [
+        *(kind() for kind in ACTIVATIONS),
+        Flatten(),
+        Sequential(),
+        Dropout(rng=0),
+        Dropout().eval(),
+        GaussianNoise(1.0, rng=0, clip=(0, 1)),
+        GaussianNoise(1.0).eval(),
+    ],
+    ids=repr,
 )
 @settings
 @given(columns=sizes, dtype=dtypes)
@@ -173,10 +190,11 @@ def test_linear_without_bias_is_linear(x, z, a, b):
 @settings
 @given(x=matrices(columns=st.just(4), dtype=st.just(np.float64)))
 def test_samples_do_not_see_each_other(x):
-    model = Sequential(Linear(4, 3, rng=0, dtype=np.float64), Tanh(), Linear(3, 2, rng=1, dtype=np.float64), Softmax())
-    together = model(x)
-    for i in range(len(x)):
-        np.testing.assert_allclose(model(x[i : i + 1])[0], together[i], rtol=1e-12, atol=1e-15)
+    network = Sequential(Linear(4, 3, rng=0), Tanh(), Linear(3, 2, rng=1), Softmax())
+    for model in (network, Autoencoder.symmetric([4, 3, 2], rng=0), Autoencoder.symmetric([4, 2], rng=0, tied=True)):
+        together = model.astype(np.float64)(x)
+        for i in range(len(x)):
+            np.testing.assert_allclose(model(x[i : i + 1])[0], together[i], rtol=1e-12, atol=1e-13)
 
 
 @settings
@@ -278,6 +296,57 @@ def test_networks_with_both_pass_the_gradient_check_in_both_modes(n, width, p, t
     model = Sequential(Linear(3, width, rng=rng), norm, Tanh(), Dropout(p, rng=rng), Linear(width, 2, rng=rng))
     report = check_gradients(model.train(training), rng.normal(size=(n, 3)), rng=rng, max_entries=6, atol=1e-7)
     assert report, report
+
+
+# Noise and autoencoders
+
+
+@settings
+@given(
+    x=matrices(elements=extreme),
+    std=st.floats(0, 10),
+    bounds=st.tuples(st.floats(-5, 0), st.floats(0.5, 5)),
+    seed=st.integers(0, 99),
+)
+def test_clipped_noise_stays_inside_its_bounds_and_keeps_shape_and_dtype(x, std, bounds, seed):
+    layer = GaussianNoise(std, rng=seed, clip=bounds)
+    y = layer(x)
+    grad = layer.backward(upstream_for(y))
+    assert y.shape == grad.shape == x.shape
+    assert y.dtype == grad.dtype == x.dtype
+    low, high = np.array(bounds, dtype=x.dtype)
+    assert low <= y.min() <= y.max() <= high
+    unclipped = GaussianNoise(std, rng=seed)(x)
+    inside = (unclipped > low) & (unclipped < high)
+    np.testing.assert_array_equal(y[inside], unclipped[inside])
+    np.testing.assert_array_equal(grad[inside], upstream_for(y)[inside])
+    assert np.isin(grad, [0, *upstream_for(y).ravel()]).all()
+
+
+@settings
+@given(x=matrices(), seed=st.integers(0, 99))
+def test_noise_of_no_width_changes_nothing(x, seed):
+    np.testing.assert_array_equal(GaussianNoise(0.0, rng=seed)(x), x)
+
+
+@settings
+@given(
+    sizes=st.lists(st.integers(1, 5), min_size=2, max_size=4),
+    activation=st.sampled_from(["sigmoid", "tanh"]),
+    loss=st.sampled_from([None, MSELoss(), BCEWithLogitsLoss()]),
+    tied=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_symmetric_autoencoders_of_every_shape_pass_the_gradient_check(sizes, activation, loss, tied, seed):
+    rng = np.random.default_rng(seed)
+    model = Autoencoder.symmetric(sizes, activation, rng=rng, logits=True, tied=tied)
+    x = rng.uniform(size=(3, sizes[0]))
+    target = None if loss is None else x
+    report = check_gradients(model, x, loss, target, rng=rng, max_entries=6, atol=1e-7)
+    assert report, report
+    assert model.encode(x).shape == (3, sizes[-1])
+    assert model.reconstruct(x).shape == x.shape
+    assert 0 <= model.reconstruct(x).min() <= model.reconstruct(x).max() <= 1
 
 
 # Clipping and schedules

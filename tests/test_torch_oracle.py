@@ -7,6 +7,7 @@ from nnkit import (
     SGD,
     Adam,
     AdamW,
+    Autoencoder,
     BatchNorm1d,
     BCEWithLogitsLoss,
     CosineLR,
@@ -23,6 +24,7 @@ from nnkit import (
     Softmax,
     StepLR,
     Tanh,
+    TiedLinear,
     clip_grad_norm,
 )
 
@@ -241,6 +243,95 @@ def test_network_under_a_loss(seed):
     torch.nn.CrossEntropyLoss()(theirs(torch.tensor(x)), torch.tensor(classes)).backward()
     for (_, grad), parameter in zip(ours_in_torch_form(ours), theirs.parameters(), strict=True):
         check_equal(grad, parameter.grad)
+
+
+@seeds
+@pytest.mark.parametrize("bias", [True, False])
+def test_tied_linear(bias, seed):
+    rng = np.random.default_rng(seed)
+    layer = Linear(3, 4, rng=rng, dtype=np.float64)
+    ours = TiedLinear(layer, bias=bias)
+    theirs = torch.nn.Linear(4, 3, bias=bias, dtype=torch.float64)  # It keeps its weight as (out, in), as layer does.
+    with torch.no_grad():
+        theirs.weight.copy_(torch.tensor(layer.weight.data))
+        if bias:
+            ours.bias.data[:] = rng.normal(size=3)
+            theirs.bias.copy_(torch.tensor(ours.bias.data))
+    check_module(ours, theirs, rng.normal(size=(5, 4)), rng)
+    check_equal(layer.weight.grad, theirs.weight.grad)
+    if bias:
+        check_equal(ours.bias.grad, theirs.bias.grad)
+
+
+class TorchAutoencoder(torch.nn.Module):
+    """The symmetric autoencoder, written for PyTorch; tied, the decoder uses the encoder's weights the other way."""
+
+    def __init__(self, ours, tied):
+        super().__init__()
+        self.tied = tied
+        self.down = torch.nn.ModuleList(torch_linear(layer) for layer in ours.encoder[::2])
+        self.up_bias = torch.nn.ParameterList(torch.tensor(layer.bias.data) for layer in ours.decoder[::2])
+        if tied:
+            self.up_weight = [layer.weight for layer in reversed(self.down)]
+        else:
+            self.up_weight = torch.nn.ParameterList(torch.tensor(layer.weight.data) for layer in ours.decoder[::2])
+
+    def encode(self, x):
+        for i, layer in enumerate(self.down):
+            x = layer(torch.relu(x) if i else x)
+        return x
+
+    def forward(self, x):
+        x = self.encode(x)
+        for i, (weight, bias) in enumerate(zip(self.up_weight, self.up_bias, strict=True)):
+            x = (torch.relu(x) if i else x) @ weight + bias
+        return x
+
+    def gradients(self):
+        """Return the gradients under the names, and in the layout, of nnkit's parameters."""
+        found = {}
+        for i, layer in enumerate(self.down):
+            found |= {f"encoder.{2 * i}.weight": layer.weight.grad.T, f"encoder.{2 * i}.bias": layer.bias.grad}
+        for i, (weight, bias) in enumerate(zip(self.up_weight, self.up_bias, strict=True)):
+            found |= {f"decoder.{2 * i}.bias": bias.grad}
+            found |= {} if self.tied else {f"decoder.{2 * i}.weight": weight.grad}
+        return found
+
+
+@seeds
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("loss", ["mse", "bce"])
+def test_symmetric_autoencoder_under_both_losses(loss, tied, seed):
+    """Each gradient, and the weights after ten steps of SGD on batches of source B's size and network, made narrow."""
+    rng = np.random.default_rng(seed)
+    ours = Autoencoder.symmetric([20, 12, 8, 5, 3], init="xavier_normal", rng=rng, logits=loss == "bce", tied=tied)
+    ours.astype(np.float64)
+    for parameter in ours.parameters():
+        parameter.data += 0.1 * rng.normal(size=parameter.data.shape)  # So that no bias is zero.
+    theirs = TorchAutoencoder(ours, tied)
+    criterion, torch_criterion = {
+        "mse": (MSELoss(), torch.nn.MSELoss()),
+        "bce": (BCEWithLogitsLoss(), torch.nn.BCEWithLogitsLoss()),
+    }[loss]
+    optimizer, torch_optimizer = SGD(ours.parameters(), 0.1), torch.optim.SGD(theirs.parameters(), 0.1)
+    for _ in range(10):
+        x = rng.uniform(size=(16, 20))
+        optimizer.zero_grad()
+        torch_optimizer.zero_grad()
+        expected = torch_criterion(theirs(torch.tensor(x)), torch.tensor(x))
+        expected.backward()
+        assert criterion(ours(x), x) == pytest.approx(expected.item(), rel=1e-6)
+        ours.backward(criterion.backward())
+        gradients = theirs.gradients()
+        assert gradients.keys() == dict(ours.named_parameters()).keys()
+        for name, parameter in ours.named_parameters():
+            check_equal(parameter.grad, gradients[name])
+        optimizer.step()
+        torch_optimizer.step()
+    x = rng.uniform(size=(16, 20))
+    check_equal(ours.encode(x), theirs.encode(torch.tensor(x)))
+    output = theirs(torch.tensor(x))
+    check_equal(ours.reconstruct(x), torch.sigmoid(output) if loss == "bce" else output)
 
 
 OPTIMIZERS = {
