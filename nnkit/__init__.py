@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nnkit._version import __version__
 from nnkit.activations import LeakyReLU, ReLU, Sigmoid, Softmax, Tanh, sigmoid, softmax
 from nnkit.autoencoder import Autoencoder
+from nnkit.checkpoint import Checkpoint, SavedState, load_checkpoint, save_checkpoint
 from nnkit.datasets import Dataset, load_mnist, make_blobs, make_linear, make_moons, make_xor
 from nnkit.gradcheck import GradientCheck, GradientReport, check_gradients, numeric_gradient
 from nnkit.initializers import kaiming_normal, kaiming_uniform, xavier_normal, xavier_uniform, zeros
@@ -46,6 +47,7 @@ __all__ = [
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "Callback",
+    "Checkpoint",
     "CosineLR",
     "CrossEntropyLoss",
     "Dataset",
@@ -66,6 +68,7 @@ __all__ = [
     "Parameter",
     "RMSprop",
     "ReLU",
+    "SavedState",
     "Sequential",
     "Sigmoid",
     "Softmax",
@@ -83,6 +86,7 @@ __all__ = [
     "interquartile_mean",
     "kaiming_normal",
     "kaiming_uniform",
+    "load_checkpoint",
     "load_mnist",
     "make_blobs",
     "make_linear",
@@ -91,6 +95,7 @@ __all__ = [
     "numeric_gradient",
     "predict",
     "predicted_classes",
+    "save_checkpoint",
     "sigmoid",
     "softmax",
     "xavier_normal",

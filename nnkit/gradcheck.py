@@ -8,7 +8,7 @@ Chapter 4 derives the method and its best step.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -147,7 +147,7 @@ def check_gradients(
     module.needs_input_grad = True
     loss = copy.deepcopy(loss)
     x = np.array(finite_array("x", x, np.float64))
-    generators = [(generator, generator.bit_generator.state) for generator in _generators(module)]
+    generators = [(generator, generator.bit_generator.state) for _, generator in module.named_generators()]
 
     def forward() -> Array:
         for generator, state in generators:
@@ -232,8 +232,3 @@ def _compare(
         numeric=float(numeric[worst]),
         passed=bool((excess <= 1).all()),
     )
-
-
-def _generators(module: Module) -> Iterator[np.random.Generator]:
-    for _, part in module.named_modules():
-        yield from (value for value in vars(part).values() if isinstance(value, np.random.Generator))

@@ -164,6 +164,15 @@ class Module(ABC):
                     seen.add(id(array))
                     yield prefix + (f"{path}.{name}" if path else name), array
 
+    def named_generators(self) -> Iterator[tuple[str, np.random.Generator]]:
+        """Yield the dotted name and the generator of each layer that draws, a shared one only once."""
+        seen: set[int] = set()
+        for path, module in self.named_modules():
+            for name, value in vars(module).items():
+                if isinstance(value, np.random.Generator) and id(value) not in seen:
+                    seen.add(id(value))
+                    yield f"{path}.{name}" if path else name, value
+
     def parameters(self) -> list[Parameter]:
         """Return every `Parameter` of the tree, a shared one only once."""
         return [parameter for _, parameter in self.named_parameters()]

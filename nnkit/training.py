@@ -80,6 +80,8 @@ class TrainingState:
     optimizer: Optimizer
     history: History
     epoch: int = 0
+    scheduler: Scheduler | None = None
+    rng: np.random.Generator | None = None
 
 
 class Callback:
@@ -89,7 +91,7 @@ class Callback:
         """Run before the first epoch."""
 
     def on_epoch_end(self, state: TrainingState) -> bool | None:
-        """Run after each epoch, validation included; return True to stop training."""
+        """Run after each epoch, its validation and the scheduler's step; return True to stop training."""
 
     def on_train_end(self, state: TrainingState) -> None:
         """Run after the last epoch, also where training stopped early."""
@@ -203,7 +205,7 @@ def fit(
     y : array_like, shape (n, ...)
         The targets, as the loss wants them; for an autoencoder `X` itself, of which each batch is then gathered once.
     epochs : int
-        How many times to go through the data.
+        How many times to go through the data; where `Checkpoint` resumes a training, those already done count.
     batch_size : int, default 128
         Samples a step; one larger than n means the whole data at once.
     validation_data : (X, y), optional
@@ -212,9 +214,9 @@ def fit(
         Each is called as ``metric(pred, target)``; a function's own name serves where no other is given. On the
         training data it is averaged over the batches by their size, which is exact for means such as accuracy.
     callbacks : iterable of Callback, optional
-        For example `EarlyStopping`.
+        For example `EarlyStopping` and `Checkpoint`.
     scheduler : Scheduler, optional
-        Its ``step()`` is called at the end of each epoch, for example of `StepLR` or `CosineLR`.
+        Its ``step()`` is called after each epoch, before the callbacks; for example of `StepLR` or `CosineLR`.
     max_grad_norm : float, optional
         The largest norm of the whole gradient, above 0; `clip_grad_norm` scales a larger one down before each step.
     rng : numpy.random.Generator or int, optional
@@ -252,15 +254,16 @@ def fit(
     named_metrics = _named(metrics)
     callbacks = list(callbacks)
     rng = np.random.default_rng(rng)
-    state = TrainingState(model, optimizer, History())
-    history = state.history
-    bar = _progress_bar(epochs) if progress else None
+    history = History()
+    state = TrainingState(model, optimizer, history, scheduler=scheduler, rng=rng)
+    bar = None
     needed_input_grad = getattr(model, "needs_input_grad", True)
     model.needs_input_grad = False
     try:
         for callback in callbacks:
             callback.on_train_begin(state)
-        for state.epoch in range(1, epochs + 1):
+        bar = _progress_bar(epochs, done=len(history)) if progress else None
+        for state.epoch in range(len(history) + 1, epochs + 1):
             model.train()
             record = _train_epoch(model, loss, optimizer, X, y, batch_size, named_metrics, max_grad_norm, rng)
             model.eval()
@@ -287,13 +290,13 @@ def fit(
                     stacklevel=2,
                 )
                 break
+            if scheduler is not None:
+                scheduler.step()
             # Every callback sees every epoch, also where one of them has asked to stop.
             wishes = [callback.on_epoch_end(state) for callback in callbacks]
             if any(wishes):
                 history.stop_reason = history.stop_reason or f"a callback stopped it after epoch {state.epoch}"
                 break
-            if scheduler is not None:
-                scheduler.step()
         history.stop_reason = history.stop_reason or f"all {epochs} epochs done"
         for callback in callbacks:
             callback.on_train_end(state)
@@ -433,7 +436,7 @@ def _named(metrics: Metrics) -> dict[str, Metric]:
     return named
 
 
-def _progress_bar(epochs: int) -> Any:
+def _progress_bar(epochs: int, done: int) -> Any:
     from tqdm.auto import tqdm
 
-    return tqdm(total=epochs, unit="epoch", desc="training")
+    return tqdm(total=epochs, initial=done, unit="epoch", desc="training")

@@ -467,6 +467,14 @@ def test_optimizer_leaves_buffers_alone():
     assert not np.array_equal(model[1][0].weight.data, before["1.0.weight"])
 
 
+def test_named_generators_are_those_of_the_layers_each_once():
+    shared, own = np.random.default_rng(0), np.random.default_rng(1)
+    model = Sequential(Dropout(rng=shared), Sequential(Linear(2, 2, rng=own), Dropout(rng=own), Dropout(rng=shared)))
+    assert list(model.named_generators()) == [("0.rng", shared), ("1.1.rng", own)]
+    assert list(model[0].named_generators()) == [("rng", shared)]
+    assert list(small_network().named_generators()) == []
+
+
 # Sequential
 
 

@@ -153,6 +153,7 @@ def test_version_is_a_release():
     [
         "activations",
         "autoencoder",
+        "checkpoint",
         "datasets",
         "gradcheck",
         "initializers",

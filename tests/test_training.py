@@ -97,13 +97,17 @@ class Scripted(Callback):
 
 
 class Rates(Callback):
-    """Note the learning rate of every epoch."""
+    """Note the learning rate that every epoch was trained with."""
 
     def __init__(self):
         self.values = []
 
+    def on_train_begin(self, state):
+        self.next = state.optimizer.lr
+
     def on_epoch_end(self, state):
-        self.values.append(state.optimizer.lr)
+        self.values.append(self.next)
+        self.next = state.optimizer.lr
 
 
 @pytest.mark.parametrize(("n", "batch_size"), [(30, 8), (32, 8), (5, 100), (7, 1), (9, 9)])
@@ -521,7 +525,18 @@ def test_scheduler_steps_at_the_end_of_each_epoch():
     X, y = make_blobs(20, rng=0)
     fit(model, CrossEntropyLoss(), optimizer, X, y, epochs=3, callbacks=[rates], scheduler=Halving(optimizer), rng=0)
     assert rates.values == [0.8, 0.4, 0.2]
-    assert optimizer.lr == 0.1
+    assert optimizer.lr == rates.next == 0.1
+
+
+def test_scheduler_steps_also_after_the_epoch_in_which_a_callback_stops():
+    model = network()
+    optimizer = SGD(model.parameters(), 0.8)
+    schedule = StepLR(optimizer, 1, 0.5)
+    X, y = make_blobs(20, rng=0)
+    callbacks = [Spy([], stop_after=2)]
+    fit(model, CrossEntropyLoss(), optimizer, X, y, epochs=3, callbacks=callbacks, scheduler=schedule, rng=0)
+    assert schedule.epoch == 2
+    assert optimizer.lr == 0.2
 
 
 @pytest.mark.parametrize(
