@@ -34,10 +34,11 @@ from nnkit.training import (
 )
 
 if TYPE_CHECKING:
+    from nnkit.estimators import AutoencoderTransformer as AutoencoderTransformer
     from nnkit.estimators import MLPClassifier as MLPClassifier
 
 _LAZY_MODULES = ("estimators", "interact", "plots", "sweep")
-_LAZY_NAMES = {"MLPClassifier": "estimators"}
+_LAZY_NAMES = {"AutoencoderTransformer": "estimators", "MLPClassifier": "estimators"}
 
 __all__ = [
     "SGD",

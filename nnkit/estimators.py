@@ -1,40 +1,40 @@
 """Networks behind scikit-learn's contract, so that pipelines, `GridSearchCV` and `cross_val_score` can use them.
 
-An estimator only translates: its parameters become a `Sequential`, a loss and an optimizer, `fit` trains them, and
-labels go in and come back as the user wrote them.
+An estimator only translates: its parameters become a network, a loss and an optimizer, `fit` trains them, and labels
+go in and come back as the user wrote them.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
 
 try:
-    from sklearn.base import BaseEstimator, ClassifierMixin
+    from sklearn.base import ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
     from sklearn.model_selection import train_test_split
-    from sklearn.utils import check_random_state
     from sklearn.utils.multiclass import check_classification_targets
-    from sklearn.utils.validation import check_is_fitted, validate_data
+    from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 except ImportError as error:
     raise ImportError("nnkit.estimators needs scikit-learn 1.6 or newer: pip install 'nnkit[estimators]'") from error
 
 from nnkit._checks import Array, chosen, number, whole_number
+from nnkit._network_estimator import FLOATS, NetworkEstimator, generator
 from nnkit.activations import ACTIVATIONS, softmax
+from nnkit.autoencoder import Autoencoder
 from nnkit.initializers import Initializer
-from nnkit.layers import Linear
-from nnkit.losses import CrossEntropyLoss
+from nnkit.layers import GaussianNoise, Linear
+from nnkit.losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
 from nnkit.metrics import accuracy, predicted_classes
-from nnkit.module import Module, Sequential
-from nnkit.optimizers import OPTIMIZERS, Optimizer
-from nnkit.training import EarlyStopping, fit, predict
-
-_FLOATS = (np.float64, np.float32)
+from nnkit.module import Module, Sequential, interleaved
+from nnkit.optimizers import Optimizer
+from nnkit.training import EarlyStopping, predict
 
 
-class MLPClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class MLPClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
     """A multi-layer perceptron for classification: `Sequential` and `fit` as a scikit-learn estimator.
 
     A parameter has scikit-learn's name where it means what it means there (`hidden_layer_sizes`, `activation`,
@@ -172,37 +172,22 @@ class MLPClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         ValueError
             If a parameter or the data is out of range, or there is only one class.
         """
-        X, y = validate_data(self, X, y, dtype=_FLOATS)
+        X, y = validate_data(self, X, y, dtype=FLOATS)
         check_classification_targets(y)
         self.classes_, targets = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"y must hold at least two classes; got one class, {self.classes_[0]!r}")
 
-        rng = _generator(self.random_state)
+        rng = generator(self.random_state)
         model = self._network(X.shape[1], len(self.classes_), rng)
-        make_optimizer = chosen("optimizer", self.optimizer, OPTIMIZERS)
-        optimizer = make_optimizer(model.parameters(), lr=self.lr, weight_decay=self.weight_decay)
         validation_data, callbacks = None, []
         if self.early_stopping:
             callbacks = [EarlyStopping(patience=self.patience)]
             X, X_held_out, targets, targets_held_out = self._hold_out(X, targets, rng)
             validation_data = (X_held_out, targets_held_out)
-        self.history_ = fit(
-            model,
-            CrossEntropyLoss(),
-            optimizer,
-            X,
-            targets,
-            epochs=whole_number("max_epochs", self.max_epochs, least=1),
-            batch_size=self.batch_size,
-            validation_data=validation_data,
-            metrics=[accuracy],
-            callbacks=callbacks,
-            rng=rng,
-            progress=bool(self.verbose),
-        )
+        options = {"validation_data": validation_data, "metrics": [accuracy], "callbacks": callbacks}
+        self._train(model, CrossEntropyLoss(), X, targets, rng, **options)
         self.model_ = model.astype(np.float64)
-        self.n_iter_ = len(self.history_)
         return self
 
     def predict(self, X: Any) -> Array:
@@ -253,16 +238,9 @@ class MLPClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
 
     def _network(self, n_features: int, n_classes: int, rng: np.random.Generator) -> Sequential:
-        activation = chosen("activation", self.activation, ACTIVATIONS)
-        hidden: Any = self.hidden_layer_sizes
-        hidden = [hidden] if np.ndim(hidden) == 0 else list(hidden)
-        hidden = [whole_number(f"hidden_layer_sizes[{i}]", width, least=1) for i, width in enumerate(hidden)]
-        modules: list[Module] = []
-        width = n_features
-        for next_width in hidden:
-            modules += [Linear(width, next_width, init=self.init, rng=rng), activation()]
-            width = next_width
-        return Sequential(*modules, Linear(width, n_classes, init=self.init, rng=rng))
+        widths = [n_features, *self._hidden_widths(), n_classes]
+        layers = [Linear(a, b, init=self.init, rng=rng) for a, b in pairwise(widths)]
+        return interleaved(layers, chosen("activation", self.activation, ACTIVATIONS))
 
     def _hold_out(self, X: Array, targets: Array, rng: np.random.Generator) -> list[Array]:
         fraction = number("validation_fraction", self.validation_fraction, above=0, below=1)
@@ -281,12 +259,178 @@ class MLPClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
 
     def _logits(self, X: Any) -> Array:
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=_FLOATS, reset=False)
+        X = validate_data(self, X, dtype=FLOATS, reset=False)
         return predict(self.model_, X)
 
 
-def _generator(random_state: Any) -> np.random.Generator:
-    if random_state is None or isinstance(random_state, (int, np.integer, np.random.Generator)):
-        return np.random.default_rng(random_state)
-    # A RandomState gives the seed, and so goes on: the next fit draws another.
-    return np.random.default_rng(check_random_state(random_state).randint(2**32, size=4, dtype=np.uint32))
+class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEstimator):  # type: ignore[misc]
+    """An autoencoder as a scikit-learn transformer: `transform` encodes, `inverse_transform` decodes.
+
+    Parameters
+    ----------
+    n_components : int, default 32
+        The width of the code.
+    hidden_layer_sizes : sequence of int, or int, default (256, 128, 64)
+        The widths of the encoder's hidden layers; the decoder has them in opposite order. ``()`` makes the linear
+        autoencoder.
+    activation, init
+        As for `MLPClassifier`.
+    loss : {"mse", "bce"}, default "mse"
+        The squared error, or the binary cross-entropy of each feature, for data in [0, 1]; then the decoder ends in
+        logits, and what `inverse_transform` returns lies in [0, 1] as well.
+    noise : float, default 0
+        The standard deviation of the noise that `GaussianNoise` adds while training, for a denoising autoencoder.
+    clip : tuple of float, optional
+        The bounds to which the noisy inputs are clipped, such as ``(0, 1)``.
+    tied : bool, default False
+        Whether the decoder shares the weights of the encoder.
+    optimizer, lr, batch_size, max_epochs, weight_decay, random_state, verbose
+        As for `MLPClassifier`; there is no early stopping.
+
+    Attributes
+    ----------
+    n_features_in_, feature_names_in_, n_iter_
+        As of `MLPClassifier`.
+    model_ : Autoencoder
+        The trained network.
+    history_ : History
+        One number an epoch for each of ``loss``, on noisy inputs if there is noise, and ``seconds``.
+
+    Warns
+    -----
+    DivergenceWarning
+        If training stopped because it diverged; the codes are then worthless.
+
+    Notes
+    -----
+    As in `MLPClassifier`, training runs in float32 and the trained network works in float64. What comes out has the
+    dtype of what went in, float32 or float64.
+
+    With ``rng = numpy.random.default_rng(random_state)`` and an int, training is the same as that of
+    ``Autoencoder.symmetric(..., rng=rng)`` behind ``GaussianNoise(noise, rng, clip=clip)`` with that `rng` in `fit`.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.svm import SVC
+    >>> pipeline = make_pipeline(AutoencoderTransformer(32, loss="bce", random_state=0), SVC())
+    """
+
+    n_features_in_: int
+
+    def __init__(
+        self,
+        n_components: int = 32,
+        hidden_layer_sizes: Sequence[int] | int = (256, 128, 64),
+        activation: str | Callable[[], Module] = "relu",
+        *,
+        loss: str = "mse",
+        noise: float = 0.0,
+        clip: tuple[float, float] | None = None,
+        tied: bool = False,
+        optimizer: str | Callable[..., Optimizer] = "adam",
+        lr: float = 1e-3,
+        batch_size: int = 128,
+        max_epochs: int = 20,
+        weight_decay: float = 0.0,
+        init: str | Initializer = "kaiming_uniform",
+        random_state: int | np.random.RandomState | np.random.Generator | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.loss = loss
+        self.noise = noise
+        self.clip = clip
+        self.tied = tied
+        self.optimizer = optimizer
+        self.lr = lr
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.weight_decay = weight_decay
+        self.init = init
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Train a new autoencoder; whatever was learned before is forgotten.
+
+        Parameters
+        ----------
+        X : array_like or data frame, shape (n, n_features)
+            The samples, finite real numbers; in [0, 1] for ``loss="bce"``.
+        y : ignored
+            There for scikit-learn's pipelines.
+
+        Returns
+        -------
+        AutoencoderTransformer
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data is out of range.
+        """
+        X = validate_data(self, X, dtype=FLOATS)
+        if self.loss not in ("mse", "bce"):
+            raise ValueError(f"loss must be 'mse' or 'bce'; got {self.loss!r}")
+        logits = self.loss == "bce"
+        if logits and (X.min() < 0 or X.max() > 1):
+            raise ValueError(f"X must lie in [0, 1] for loss='bce'; got values from {X.min():g} to {X.max():g}")
+        n_components = whole_number("n_components", self.n_components, least=1)
+        rng = generator(self.random_state)
+        model = Autoencoder.symmetric(
+            [X.shape[1], *self._hidden_widths(), n_components],
+            self.activation,
+            init=self.init,
+            rng=rng,
+            logits=logits,
+            tied=self.tied,
+        )
+        noise = GaussianNoise(number("noise", self.noise, least=0), rng, clip=self.clip)
+        network = Sequential(noise, model) if noise.std else model
+        self._train(network, BCEWithLogitsLoss() if logits else MSELoss(), X, X, rng)
+        self.model_ = model.astype(np.float64)
+        self._n_features_out = n_components
+        return self
+
+    def transform(self, X: Any) -> Array:
+        """Return the code of each sample.
+
+        Parameters
+        ----------
+        X : array_like or data frame, shape (n, n_features)
+            The samples.
+
+        Returns
+        -------
+        ndarray, shape (n, n_components)
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=FLOATS, reset=False)
+        return self.model_.encode(X).astype(X.dtype, copy=False)
+
+    def inverse_transform(self, X: Any) -> Array:
+        """Return what the decoder makes of each code: of ``transform(X)``, the reconstruction of `X`.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, n_components)
+            The codes.
+
+        Returns
+        -------
+        ndarray, shape (n, n_features)
+        """
+        check_is_fitted(self)
+        X = check_array(X, dtype=FLOATS)
+        if X.shape[1] != self._n_features_out:
+            raise ValueError(f"X must hold codes of shape (n, {self._n_features_out}); got {X.shape}")
+        return self.model_.decode(X).astype(X.dtype, copy=False)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

@@ -1,4 +1,4 @@
-"""MLPClassifier: scikit-learn's contract, labels that come back, seeds, early stopping; and fit alone trains."""
+"""The contract of both estimators; MLPClassifier: labels that come back, seeds, early stopping, and fit's training."""
 
 import os
 import pickle
@@ -23,7 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from nnkit import MLPClassifier
+from nnkit import AutoencoderTransformer, MLPClassifier
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -54,19 +54,27 @@ def weights(classifier):
 # The contract
 
 
-@parametrize_with_checks([MLPClassifier(), MLPClassifier(early_stopping=True)])
+@parametrize_with_checks(
+    [
+        MLPClassifier(),
+        MLPClassifier(early_stopping=True),
+        AutoencoderTransformer(),
+        AutoencoderTransformer(3, (), noise=0.1, tied=True),
+    ]
+)
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
 
-def test_scikit_learn_leaves_none_of_its_checks_out():
+@pytest.mark.parametrize("name", ["MLPClassifier", "AutoencoderTransformer"])
+def test_scikit_learn_leaves_none_of_its_checks_out(name):
     # Some need pandas, and some need SciPy to have been told of array APIs before anything imports it.
     pytest.importorskip("pandas")
     code = (
         "import nnkit\n"
         "from sklearn.utils.estimator_checks import check_dataframe_column_names_consistency, check_estimator\n"
-        "check_dataframe_column_names_consistency('MLPClassifier', nnkit.MLPClassifier())\n"
-        "results = check_estimator(nnkit.MLPClassifier(), on_fail=None, on_skip=None)\n"
+        f"check_dataframe_column_names_consistency('{name}', nnkit.{name}())\n"
+        f"results = check_estimator(nnkit.{name}(), on_fail=None, on_skip=None)\n"
         "print(len(results), [(r['check_name'], r['status']) for r in results if r['status'] != 'passed'])"
     )
     environment = {**os.environ, "SCIPY_ARRAY_API": "1"}
@@ -358,7 +366,7 @@ def given_to_fit(monkeypatch):
         given.update(train=(X, y), held_out=options["validation_data"])
         return nn.fit(model, loss, optimizer, X, y, **options)
 
-    monkeypatch.setattr("nnkit.estimators.fit", spy)
+    monkeypatch.setattr("nnkit._network_estimator.fit", spy)
     return given
 
 
