@@ -41,7 +41,6 @@ STEPS["dropout"] = STEPS["cosine schedule"] | {"dropout": True}
 STEPS["30 epochs"] = STEPS["dropout"] | {"epochs": 30}
 STEPS["batch norm"] = STEPS["30 epochs"] | {"batch_norm": True}
 STEPS["all 60,000 digits"] = STEPS["batch norm"] | {"all_digits": True}
-STEPS["without batch norm"] = STEPS["all 60,000 digits"] | {"batch_norm": False}
 
 
 def train(

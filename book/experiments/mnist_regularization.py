@@ -13,7 +13,7 @@ from nnkit.sweep import Row, sweep
 
 STORE = _run.RESULTS / "mnist_regularization.jsonl"
 SEEDS = range(10)
-EPOCHS = {500: 240, 2000: 100, 10_000: 40, 60_000: 10}
+EPOCHS = {500: 160, 2000: 64, 10_000: 24, 60_000: 8}
 """For each number of training digits, how many epochs: long enough for the plain network to fit nearly all of them."""
 SETUP = {
     "network": "784-256-256-10, ReLU, kaiming_uniform",
@@ -23,16 +23,13 @@ SETUP = {
     "batch": 100,
     "epochs": {str(n): epochs for n, epochs in EPOCHS.items()},
     "digits": "the first n of an order that the seed draws, the same for every method",
-    "early stopping": "on the loss of the last tenth of the n digits, with a patience of a tenth of the epochs",
+    "early stopping": "on the loss of the last tenth of the n digits, with a patience of an eighth of the epochs",
     "step schedule": "a tenth of the learning rate after a third of the epochs, a hundredth after two thirds",
 }
 METHODS: dict[str, dict[str, Any]] = {
     "none": {},
-    "L2 0.0001": {"l2": 1e-4},
     "L2 0.001": {"l2": 1e-3},
-    "decoupled 0.1": {"decoupled": 0.1},
     "decoupled 1": {"decoupled": 1.0},
-    "dropout 0.2": {"dropout": 0.2},
     "dropout 0.5": {"dropout": 0.5},
     "batch norm": {"batch_norm": True},
     "early stopping": {"early_stopping": True},
@@ -40,7 +37,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "cosine schedule": {"schedule": "cosine"},
     "dropout 0.5, cosine": {"dropout": 0.5, "schedule": "cosine"},
 }
-POINTS = 10
+POINTS = 8
 """How many times a run measures the test digits."""
 
 
@@ -68,7 +65,7 @@ def train(n: int, method: str, seed: int) -> dict[str, Any]:
     if "early_stopping" in options:
         n_fit = n - n // 10
         validation_data = X[n_fit:], y[n_fit:]
-        callbacks.append(nn.EarlyStopping(patience=epochs // 10))
+        callbacks.append(nn.EarlyStopping(patience=epochs // 8))
     history = nn.fit(
         model,
         nn.CrossEntropyLoss(),
