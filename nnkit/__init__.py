@@ -18,7 +18,14 @@ from nnkit.gradcheck import GradientCheck, GradientReport, check_gradients, nume
 from nnkit.initializers import kaiming_normal, kaiming_uniform, xavier_normal, xavier_uniform, zeros
 from nnkit.layers import BatchNorm1d, Dropout, Flatten, GaussianNoise, Linear, TiedLinear
 from nnkit.losses import BCEWithLogitsLoss, CrossEntropyLoss, Loss, MSELoss
-from nnkit.metrics import accuracy, confusion_matrix, interquartile_mean, predicted_classes
+from nnkit.metrics import (
+    accuracy,
+    calibration_bins,
+    calibration_error,
+    confusion_matrix,
+    interquartile_mean,
+    predicted_classes,
+)
 from nnkit.module import Module, Parameter, Sequential
 from nnkit.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop, clip_grad_norm
 from nnkit.schedulers import CosineLR, StepLR
@@ -79,6 +86,8 @@ __all__ = [
     "TrainingState",
     "__version__",
     "accuracy",
+    "calibration_bins",
+    "calibration_error",
     "check_gradients",
     "clip_grad_norm",
     "confusion_matrix",

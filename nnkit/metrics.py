@@ -87,6 +87,63 @@ def confusion_matrix(pred: Any, target: Any, n_classes: int | None = None, *, th
     return np.bincount(target * n_classes + predicted, minlength=n_classes**2).reshape(n_classes, n_classes)
 
 
+def calibration_bins(confidence: Any, correct: Any, *, n_bins: int = 15) -> tuple[Array, Array, Array]:
+    """Sort answers by their confidence into bins of equal width, and add up each bin.
+
+    The sums of several runs can be added. Divided by the first, the other two are the axes of a reliability diagram.
+
+    Parameters
+    ----------
+    confidence : array_like, shape (n,)
+        The probability that was given to each answer, from 0 to 1.
+    correct : array_like of bool, shape (n,)
+        Whether the answer was right.
+    n_bins : int, default 15
+        How many bins; each holds its upper end, and the first holds 0 as well.
+
+    Returns
+    -------
+    count : ndarray of int64, shape (n_bins,)
+        The number of answers in each bin.
+    confidence_sum : ndarray of float64, shape (n_bins,)
+        The sum of their confidences.
+    n_correct : ndarray of int64, shape (n_bins,)
+        The number of those that were right.
+    """
+    confidence, correct = finite_array("confidence", confidence, np.float64), np.asarray(correct)
+    if confidence.ndim != 1 or len(confidence) == 0:
+        raise ValueError(f"confidence must have shape (n,) with n at least 1; got {confidence.shape}")
+    if confidence.min() < 0 or confidence.max() > 1:
+        raise ValueError(
+            "confidence must hold probabilities, from 0 to 1; "
+            f"got values from {confidence.min():g} to {confidence.max():g}"
+        )
+    same_shape("correct", correct, confidence.shape, "confidence")
+    if correct.dtype != bool:
+        raise TypeError(f"correct must hold truth values; got dtype {correct.dtype}")
+    n_bins = whole_number("n_bins", n_bins, least=1)
+    bin_of = np.digitize(confidence, np.linspace(0, 1, n_bins + 1)[1:-1], right=True)
+    return (
+        np.bincount(bin_of, minlength=n_bins),
+        np.bincount(bin_of, weights=confidence, minlength=n_bins),
+        np.bincount(bin_of[correct], minlength=n_bins),
+    )
+
+
+def calibration_error(confidence: Any, correct: Any, *, n_bins: int = 15) -> float:
+    """Return the expected calibration error: how far confidence and share of right answers are apart, over the bins.
+
+    Each bin's distance counts by the share of answers in it (Guo et al. 2017).
+
+    Parameters
+    ----------
+    confidence, correct, n_bins
+        As for `calibration_bins`.
+    """
+    count, confidence_sum, n_correct = calibration_bins(confidence, correct, n_bins=n_bins)
+    return float(np.abs(n_correct - confidence_sum).sum() / count.sum())
+
+
 def interquartile_mean(values: Any, axis: int = 0) -> Array:
     """Return the mean of the middle half of `values` along `axis`: as steady as the median, and smoother.
 

@@ -16,6 +16,7 @@ from book.experiments import (
     _mnist,
     _run,
     mnist_best,
+    mnist_classifier,
     mnist_grid,
     mnist_regularization,
     mnist_sweeps,
@@ -102,6 +103,33 @@ def test_classifier_reads_what_the_chapter_says():
         confusion = np.array(row["confusion"])
         assert confusion.sum() == 10_000
         assert np.isclose(np.trace(confusion) / 10_000, row["test_accuracy"][-1])
+        assert len(set(row["misread"])) == 10_000 - np.trace(confusion)
+
+
+def test_calibration_of_the_classifier_agrees_with_its_curves_and_its_confusions():
+    for row in load_result("mnist_classifier")["rows"]:
+        trained, scaled = row["calibration"]["as trained"], row["calibration"]["scaled"]
+        for bins in (trained, scaled):
+            # Dividing all logits by one number changes no answer.
+            assert sum(bins["n_correct"]) == np.trace(row["confusion"])
+            assert sum(bins["count"]) == 10_000
+            gaps = np.subtract(bins["n_correct"], bins["confidence_sum"])
+            assert np.isclose(np.abs(gaps).sum() / 10_000, bins["calibration_error"], atol=1e-5)
+        assert trained["loss"] == row["test_loss"][-1]
+        assert trained["calibration_error"] == row["test_calibration_error"][-1]
+        assert np.isclose(sum(trained["confidence_sum"]) / 10_000, row["test_mean_confidence"][-1], atol=1e-5)
+        # Above 1 the temperature makes a network less sure, below it surer.
+        assert (row["temperature"] > 1) == (sum(scaled["confidence_sum"]) < sum(trained["confidence_sum"]))
+
+
+def test_temperature_is_where_the_loss_is_lowest():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(300, 4))
+    y = np.array([rng.choice(4, p=p) for p in nn.softmax(logits)])
+    best = mnist_classifier.best_temperature(3 * logits, y)
+    losses = [nn.CrossEntropyLoss()(3 * logits / t, y) for t in (best, 0.98 * best, 1.02 * best)]
+    assert min(losses) == losses[0]
+    assert 2 < best < 4.5  # The labels were drawn with the probabilities of a third of these logits.
 
 
 def test_record_writes_rows_and_provenance(tmp_path, monkeypatch):

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from nnkit import accuracy, confusion_matrix, interquartile_mean, predicted_classes
+from nnkit import (
+    accuracy,
+    calibration_bins,
+    calibration_error,
+    confusion_matrix,
+    interquartile_mean,
+    predicted_classes,
+)
 
 # predicted_classes
 
@@ -103,6 +110,61 @@ def test_classes_outside_the_matrix_are_refused():
         confusion_matrix([0, -1], [1, 1])
     with pytest.raises(ValueError, match="n_classes must be at least 1; got 0"):
         confusion_matrix([0], [0], n_classes=0)
+
+
+# calibration_bins and calibration_error
+
+
+# Four bins: up to 0.25 nothing, up to 0.5 two answers, up to 0.75 one, up to 1 three.
+CONFIDENCE = [0.9, 0.5, 0.3, 0.75, 1.0, 0.8]
+CORRECT = [True, True, False, False, True, False]
+
+
+def test_calibration_of_six_answers_by_hand():
+    count, confidence_sum, n_correct = calibration_bins(CONFIDENCE, CORRECT, n_bins=4)
+    np.testing.assert_array_equal(count, [0, 2, 1, 3])
+    np.testing.assert_allclose(confidence_sum, [0, 0.8, 0.75, 2.7])
+    np.testing.assert_array_equal(n_correct, [0, 1, 0, 2])
+    # The bins lie 0.1, 0.75 and 0.7 / 3 apart, and hold 2, 1 and 3 of the 6.
+    assert calibration_error(CONFIDENCE, CORRECT, n_bins=4) == pytest.approx((0.2 + 0.75 + 0.7) / 6)
+
+
+def test_a_bin_holds_its_upper_end_and_the_first_holds_zero():
+    count, _, _ = calibration_bins([0.0, 0.25, 0.5, 0.75, 1.0], np.ones(5, dtype=bool), n_bins=4)
+    np.testing.assert_array_equal(count, [2, 1, 1, 1])
+
+
+def test_there_are_fifteen_bins_unless_asked_otherwise():
+    assert [len(sums) for sums in calibration_bins(CONFIDENCE, CORRECT)] == [15, 15, 15]
+    assert calibration_error(CONFIDENCE, CORRECT) == calibration_error(CONFIDENCE, CORRECT, n_bins=15)
+
+
+@pytest.mark.parametrize(("correct", "expected"), [(True, 0.0), (False, 1.0)])
+def test_calibration_error_of_answers_that_are_all_sure(correct, expected):
+    assert calibration_error(np.ones(7), np.full(7, correct)) == expected
+
+
+def test_calibration_error_of_honest_answers_goes_to_zero(rng):
+    confidence = rng.uniform(0.5, 1, 200_000)
+    assert calibration_error(confidence, rng.random(200_000) < confidence) < 0.01
+    assert type(calibration_error(confidence, rng.random(200_000) < confidence)) is float
+
+
+def test_calibration_refuses_what_is_no_probability_and_no_truth_value():
+    for bad in ([0.5, 1.5], [-0.25, 0.5]):
+        with pytest.raises(ValueError, match="confidence must hold probabilities, from 0 to 1; got values from"):
+            calibration_error(bad, [True, False])
+    with pytest.raises(ValueError, match=r"confidence must be finite .* the first at index \(1,\)"):
+        calibration_error([0.5, np.nan], [True, False])
+    with pytest.raises(TypeError, match="correct must hold truth values; got dtype int64"):
+        calibration_error([0.5, 0.6], np.array([7, 1]))
+    with pytest.raises(ValueError, match=r"correct must have the shape of confidence, \(2,\); got \(3,\)"):
+        calibration_error([0.5, 0.6], [True, False, True])
+    with pytest.raises(ValueError, match="n_bins must be at least 1; got 0"):
+        calibration_error([0.5], [True], n_bins=0)
+    for shape in ((0,), (2, 3)):
+        with pytest.raises(ValueError, match=r"confidence must have shape \(n,\) with n at least 1; got \("):
+            calibration_error(np.zeros(shape), np.zeros(shape, dtype=bool))
 
 
 # interquartile_mean

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 import nnkit as nn
+from nnkit.training import Metrics
 
 N_VALIDATION = 5000
 """How many of the training digits, the last ones, are for validation."""
@@ -16,15 +17,14 @@ N_VALIDATION = 5000
 class OnTestDigits(nn.Callback):
     """Measure the test digits after each epoch, or every few epochs; nothing is chosen by it."""
 
-    def __init__(self, data: nn.Dataset, every: int = 1) -> None:
-        self.data = data
-        self.every = every
+    def __init__(self, data: nn.Dataset, every: int = 1, metrics: Metrics = (nn.accuracy,)) -> None:
+        self.data, self.every, self.metrics = data, every, metrics
         self.records: list[dict[str, float]] = []
 
     def on_epoch_end(self, state: nn.TrainingState) -> None:
         if state.epoch % self.every == 0:
             X, y = self.data.X_test, self.data.y_test
-            self.records.append(nn.evaluate(state.model, nn.CrossEntropyLoss(), X, y, metrics=[nn.accuracy]))
+            self.records.append(nn.evaluate(state.model, nn.CrossEntropyLoss(), X, y, metrics=self.metrics))
 
 
 def network(
