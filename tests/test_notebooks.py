@@ -98,6 +98,7 @@ def test_there_are_chapters():
         "05-xor",
         "06-mnist-classifier",
         "07-hyperparameter-sweeps",
+        "08-regularization",
     ]
 
 
