@@ -77,8 +77,8 @@ experiments: env ## repeat the full-scale runs behind the results (or one: make 
 	  $(BIN)/python -m book.experiments.$$name; done
 	@echo "The results are in book/results. Run 'make notebooks' to bring the chapters up to date."
 
-bench: env ## measure nnkit beside PyTorch, scikit-learn and the bare matrix products
-	$(BIN)/python -m benchmarks
+bench: env ## measure nnkit beside PyTorch, scikit-learn and the bare matrix products (or some: make bench ONLY="fig5 fig7")
+	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
 
 clean: ## remove the site and the environment
 	rm -rf _build $(VENV)

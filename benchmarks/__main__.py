@@ -1,98 +1,157 @@
-"""Time one epoch of the MNIST classifier, each contestant in turn, and print the ratios.
+"""Time the training of the networks of figures 5 to 9, each contestant in turn, and print the ratios.
 
-Usage: ``python -m benchmarks [--repeats 7] [--quick]``. One thread each. Seconds depend on the machine and on what
-else it does; the ratios of medians of interleaved repetitions hardly do. Exit status 1 if a bound is missed.
+Seconds depend on the machine and on what else it does; the ratios of interleaved repetitions hardly do. A complete run
+also writes results.json and the tables of the README. Exit status 1 if a bound is clearly missed.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
+import datetime
+import json
+import os
+import platform
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import nnkit as nn
-from benchmarks import contestants
-from book.experiments._run import processor
+from benchmarks import cases, contestants, report, shares, verdicts
+from benchmarks.cases import Case
+from book.experiments import _run
+from book.experiments.mnist_sweeps import BASE
+from nnkit._checks import Array
+
+WARM_UP_BATCHES = 20
+PROFILED = (128, 8)
+"""The batch sizes for which the time of a step is divided up."""
 
 
-@dataclass(frozen=True)
-class Case:
-    """One table: what is trained, and how many times nnkit's time each contestant must take at the least."""
+@contextmanager
+def limited(threads: int) -> Iterator[dict[str, int]]:
+    """Let every library compute on so many threads, and yield what each of them then says.
 
-    batch_size: int
-    n_samples: int
-    epochs: int
-    bounds: dict[str, float]
+    Raises
+    ------
+    RuntimeError
+        If one of them says another number.
+    """
+    import sklearn.neural_network  # noqa: F401 (what is loaded later would not be limited)
+
+    found = {}
+    if contestants.has_torch():
+        import torch
+
+        torch.set_num_threads(threads)
+        found["PyTorch"] = torch.get_num_threads()
+    with threadpool_limits(threads):
+        found |= {Path(pool["filepath"]).name: pool["num_threads"] for pool in threadpool_info()}
+        if set(found.values()) != {threads}:
+            raise RuntimeError(f"every library must compute on {threads} threads; got {found}")
+        yield found
 
 
-CASES = (
-    Case(128, 60_000, 5, {"PyTorch eager": 2.3, "PyTorch lean": 2.3, "scikit-learn": 1.8, "bare products": 1 / 1.7}),
-    Case(8, 12_000, 1, {"PyTorch eager": 2.3, "PyTorch lean": 2.3}),
-)
-"""For the bare products, the bound is the least share of nnkit's time that they may take."""
-
-
-def compare(batch_size: int, n_samples: int, epochs: int, repeats: int, data: nn.Dataset) -> dict[str, list[float]]:
-    """Return the seconds an epoch of each contestant, measured in turn so that all meet the same weather."""
-    X, y = data.X_train[:n_samples], data.y_train[:n_samples]
-    timers: dict[str, Callable[[], float]] = {
-        name: timer for name, make in contestants.ALL.items() if (timer := make(X, y, batch_size, epochs)) is not None
+def measure(case: Case, X: Array, y: Array, repeats: int) -> dict[str, Any]:
+    """Return a row: the seconds of each contestant, measured in turn so that all meet the same weather."""
+    n_samples, epochs = case.samples_and_epochs
+    X, y = X[:n_samples], y[:n_samples]
+    n_warm = WARM_UP_BATCHES * case.cell["batch_size"]
+    runs: dict[str, list[contestants.Run]] = {}
+    trainers, not_available = {}, {}
+    for name, make in contestants.ALL.items():
+        try:
+            trainers[name] = make(case.cell)
+        except contestants.UnavailableError as error:
+            not_available[name] = str(error)
+        else:
+            trainers[name](X[:n_warm], y[:n_warm], 1)  # Caches and allocators.
+    for _ in range(repeats):
+        for name, train in trainers.items():
+            runs.setdefault(name, []).append(train(X, y, epochs))
+    trained = {name: taken[-1] for name, taken in runs.items() if name != contestants.FLOOR}
+    return {
+        "figures": case.figures,
+        **case.cell,
+        "threads": case.threads,
+        "n_samples": len(X),
+        "epochs": epochs,
+        "seconds": {name: [float(f"{run.seconds:.5g}") for run in taken] for name, taken in runs.items()},
+        "loss": {name: float(f"{run.loss:.4g}") for name, run in trained.items()},
+        "n_parameters": {name: run.n_parameters for name, run in trained.items()},
+        "not_available": not_available,
     }
-    seconds: dict[str, list[float]] = {name: [] for name in timers}
-    for repeat in range(repeats + 1):
-        for name, timer in timers.items():
-            elapsed = timer() / epochs
-            if repeat > 0:  # The first round warms up caches and allocators.
-                seconds[name].append(elapsed)
-    return seconds
 
 
-def report(case: Case, n_samples: int, seconds: dict[str, list[float]]) -> bool:
-    """Print one table; return whether every bound holds."""
-    own, bounds = statistics.median(seconds["nnkit fit"]), case.bounds
-    calls = "one epoch a call" if case.epochs == 1 else f"{case.epochs} epochs a call"
-    print(f"\n784-64-32-10, ReLU, Adam, batch {case.batch_size}, {n_samples:,} samples, {calls}")
-    print(f"{'':<16}{'seconds an epoch':>28}{'times nnkit':>14}   bound")
-    kept = True
-    for name, values in seconds.items():
-        median = statistics.median(values)
-        ratio = median / own
-        verdict = ""
-        if name in bounds:
-            held = ratio >= bounds[name]
-            kept &= held
-            stated = f"at least {bounds[name]:.1f}"
-            if name == "bare products":
-                stated = f"nnkit at most {1 / bounds[name]:.1f} times ({1 / ratio:.2f})"
-            verdict = f"{stated}: {'kept' if held else 'MISSED'}"
-        spread = f"{median:.3f} ({min(values):.3f} to {max(values):.3f})"
-        print(f"{name:<16}{spread:>28}{ratio:>14.2f}   {verdict}")
-    return kept
+def divided(X: Array, y: Array, repeats: int) -> list[dict[str, Any]]:
+    """Return the shares of the parts of a step, for the network of figure 5 on one thread."""
+    rows = []
+    for batch_size in PROFILED:
+        case = Case(BASE | {"batch_size": batch_size}, 1)
+        n_samples, epochs = case.samples_and_epochs
+        with limited(1):
+            found = shares.shares(case.cell, X[:n_samples], y[:n_samples], epochs, repeats)
+        rows.append({"batch_size": batch_size, "shares": {part: round(share, 4) for part, share in found.items()}})
+    return rows
 
 
-def main() -> int:
+def write(results: dict[str, Any]) -> None:
+    """Write the results, one row a line, and the README's tables from them; each file appears whole or not at all."""
+    head = json.dumps({"provenance": results["provenance"], "profile": results["profile"]}, indent=2)[:-2]
+    lines = ",\n".join("    " + json.dumps(row) for row in results["rows"])
+    _run.write_whole(report.RESULTS, f'{head},\n  "rows": [\n{lines}\n  ]\n}}\n')
+    report.write_readme()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark that the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--repeats", type=int, default=7, help="counted rounds (default 7)")
+    parser.add_argument("--only", nargs="+", default=[], metavar="FIGURE", help=f"some of {', '.join(cases.CELLS)}")
+    parser.add_argument("--repeats", type=int, default=6, help="counted rounds (default 6)")
     parser.add_argument("--quick", action="store_true", help="a tenth of the data: to see that it runs")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
+    started, load = time.perf_counter(), os.getloadavg()[0]
     data = nn.load_mnist()
-    print(f"{processor()}; {contestants.versions()}")
-    if not contestants.has_torch():
-        print("PyTorch is not installed, so its column is missing: pip install torch")
-    kept = True
-    for case in CASES:
-        n_samples = case.n_samples // 10 if options.quick else case.n_samples
-        with threadpool_limits(1):
-            seconds = compare(case.batch_size, n_samples, case.epochs, options.repeats, data)
-        kept &= report(case, n_samples, seconds)
-    print("\nEvery bound is kept." if kept else "\nA bound is missed.")
+    provenance = {
+        "command": " ".join(["python -m benchmarks", *(sys.argv[1:] if arguments is None else arguments)]),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "nnkit": nn.__version__,
+        "commit": _run.commit("../benchmarks/*.py"),
+        "versions": {"python": platform.python_version(), **contestants.versions()},
+        "data": {"name": data.name, "sha256": _run.data_hash(data)},
+        "repeats": options.repeats,
+        "processor": _run.processor(),
+        "cores": os.cpu_count(),
+    }
+    print(f"{provenance['processor']}, {provenance['cores']} cores; {report.joined(provenance['versions'])}")
+    if load > 0.5:
+        print(f"The load average is {load:.1f} before the run begins: other work will blur the times.")
+    n_samples = len(data.X_train) // 10 if options.quick else len(data.X_train)
+    X, y = data.X_train[:n_samples], data.y_train[:n_samples]
+    rows: list[dict[str, Any]] = []
+    for case in cases.chosen(options.only):
+        with limited(case.threads) as found:
+            if not rows or rows[-1]["threads"] != case.threads:
+                print(f"\nThreads: {report.joined(found)}")
+            rows.append(measure(case, X, y, options.repeats))
+        print(report.table(rows[-1]), flush=True)
+    print("\n" + "\n".join(report.conclusion(rows)))
+    absent = {name for row in rows for name in row["not_available"]} - {"PyTorch compiled"}
+    if options.only or options.quick or absent:
+        print(f"\n{report.RESULTS.name} stays as it is: only a complete run, PyTorch included, replaces it.")
+    else:
+        results = {"provenance": provenance, "profile": divided(X, y, options.repeats), "rows": rows}
+        provenance["seconds"] = round(time.perf_counter() - started, 1)
+        provenance["load_average"] = [round(load, 2), round(os.getloadavg()[0], 2)]
+        write(results)
+        print("\n" + "\n".join(report.shares_table(results)))
+        print(f"\n{report.RESULTS.name} and the tables of README.md are new, after {provenance['seconds']:.0f} s.")
     print("What is timed, and where the time goes: benchmarks/README.md")
-    return 0 if kept or options.quick else 1
+    return 1 if verdicts.failed(rows) and not options.quick else 0
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The same training, written for each library as its own users would write it.
 
-Each function returns a timer: called, it trains from a fresh start and returns the seconds that it took. None means
-that the library is not installed.
+Each function takes a cell of `mnist_sweeps` (activation, hidden widths, batch size, optimizer, learning rate) and
+returns a trainer: called with data and a number of epochs, that trains from a fresh start and says how long it took.
 """
 
 from __future__ import annotations
@@ -9,18 +9,37 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import itertools
+import math
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 import nnkit as nn
+from book.experiments._mnist import network
+from book.experiments.mnist_sweeps import optimizer_for
 from nnkit._checks import Array
 
-Timer = Callable[[], float]
-WIDTHS = (784, 64, 32, 10)
+
+@dataclass(frozen=True)
+class Run:
+    """What one training took and what came out: seconds, the last epoch's mean loss, how many numbers were trained."""
+
+    seconds: float
+    loss: float
+    n_parameters: int
+
+
+Cell = dict[str, Any]
+Trainer = Callable[[Array, Array, int], Run]
+OWN, FLOOR = "nnkit fit", "bare products"
+
+
+class UnavailableError(Exception):
+    """A contestant cannot run here; the message says why."""
 
 
 def has_torch() -> bool:
@@ -28,112 +47,183 @@ def has_torch() -> bool:
     return importlib.util.find_spec("torch") is not None
 
 
-def versions() -> str:
+def versions() -> dict[str, str]:
     """Return the versions of the contestants."""
     packages = ["numpy", "scikit-learn", *(["torch"] if has_torch() else [])]
-    return ", ".join(f"{package} {importlib.metadata.version(package)}" for package in packages)
+    return {package: importlib.metadata.version(package) for package in packages}
 
 
-def nnkit_fit(X: Array, y: Array, batch_size: int, epochs: int) -> Timer:
+def nnkit_fit(cell: Cell) -> Trainer:
     """Time `nnkit.fit`, checks of its arguments included."""
 
-    def timer() -> float:
+    def train(X: Array, y: Array, epochs: int) -> Run:
         rng = np.random.default_rng(0)
-        model = nn.Sequential(
-            nn.Linear(784, 64, rng=rng), nn.ReLU(), nn.Linear(64, 32, rng=rng), nn.ReLU(), nn.Linear(32, 10, rng=rng)
-        )
-        optimizer = nn.Adam(model.parameters(), lr=1e-3)
+        model = network(cell["hidden"], rng, activation=cell["activation"])
+        optimizer = optimizer_for(cell["optimizer"], model, cell["lr"])
+        loss = nn.CrossEntropyLoss()
         started = time.perf_counter()
-        nn.fit(model, nn.CrossEntropyLoss(), optimizer, X, y, epochs=epochs, batch_size=batch_size, rng=rng)
-        return time.perf_counter() - started
+        history = nn.fit(model, loss, optimizer, X, y, epochs=epochs, batch_size=cell["batch_size"], rng=rng)
+        seconds = time.perf_counter() - started
+        return Run(seconds, float(history["loss"][-1]), sum(parameter.data.size for parameter in model.parameters()))
 
-    return timer
-
-
-def pytorch_lean(X: Array, y: Array, batch_size: int, epochs: int) -> Timer | None:
-    """Time the leanest eager loop that we know: batches by index tensors, without a DataLoader."""
-    if not has_torch():
-        return None
-    import torch
-
-    inputs, targets = torch.from_numpy(X), torch.from_numpy(y)
-
-    def batches() -> Iterator[tuple[Any, Any]]:
-        order = torch.randperm(len(inputs))
-        for start in range(0, len(inputs), batch_size):
-            batch = order[start : start + batch_size]
-            yield inputs[batch], targets[batch]
-
-    return _pytorch_timer(batches, epochs)
+    return train
 
 
-def pytorch_eager(X: Array, y: Array, batch_size: int, epochs: int) -> Timer | None:
+def pytorch_eager(cell: Cell) -> Trainer:
     """Time the loop that PyTorch's own tutorials write, over a DataLoader, as most users do."""
-    if not has_torch():
-        return None
-    import torch
+    _need_torch()
     from torch.utils.data import DataLoader, TensorDataset
 
-    loader = DataLoader(TensorDataset(torch.from_numpy(X), torch.from_numpy(y)), batch_size, shuffle=True)
-    return _pytorch_timer(lambda: iter(loader), epochs)
+    return _pytorch(cell, lambda X, y: DataLoader(TensorDataset(X, y), cell["batch_size"], shuffle=True))
 
 
-def _pytorch_timer(batches: Callable[[], Iterator[tuple[Any, Any]]], epochs: int) -> Timer:
+def pytorch_lean(cell: Cell) -> Trainer:
+    """Time the same without the DataLoader: batches by index tensors."""
+    _need_torch()
+    return _pytorch(cell, _by_index(cell["batch_size"]))
+
+
+def pytorch_fused(cell: Cell) -> Trainer:
+    """Time the lean loop with the optimizer's step in one kernel: the leanest eager loop that we know."""
+    _need_torch()
+    return _pytorch(cell, _by_index(cell["batch_size"]), fused=True)
+
+
+def pytorch_compiled(cell: Cell) -> Trainer:
+    """Time the fused loop with `torch.compile` around network and loss, without the time that compiling takes."""
+    _need_torch()
+    return _pytorch(cell, _by_index(cell["batch_size"]), fused=True, compiled=True)
+
+
+def _need_torch() -> None:
+    if not has_torch():
+        raise UnavailableError("PyTorch is not installed: pip install torch")
+
+
+def _by_index(batch_size: int) -> Callable[[Any, Any], Any]:
     import torch
 
-    torch.set_num_threads(1)
+    class Batches:
+        def __init__(self, X: Any, y: Any) -> None:
+            self.X, self.y = X, y
 
-    def timer() -> float:
+        def __iter__(self) -> Iterator[tuple[Any, Any]]:
+            order = torch.randperm(len(self.X))
+            for start in range(0, len(self.X), batch_size):
+                batch = order[start : start + batch_size]
+                yield self.X[batch], self.y[batch]
+
+    return Batches
+
+
+def _pytorch(
+    cell: Cell, loader: Callable[[Any, Any], Any], *, fused: bool | None = None, compiled: bool = False
+) -> Trainer:
+    import torch
+
+    widths = [784, *cell["hidden"], 10]
+    layers: list[torch.nn.Module] = []
+    for n_in, n_out in itertools.pairwise(widths):
+        layers += [torch.nn.Linear(n_in, n_out), getattr(torch.nn, cell["activation"])()]
+    model = torch.nn.Sequential(*layers[:-1])
+    # nnkit's start, transposed: PyTorch's own is so small that the losses would tell of it for epochs.
+    own = network(cell["hidden"], np.random.default_rng(0), activation=cell["activation"])
+    start = {name: torch.from_numpy(array.T.copy()) for name, array in own.state_dict().items()}
+    loss_function = torch.nn.CrossEntropyLoss()
+
+    def optimizer_over_model() -> Any:
+        if cell["optimizer"] == "Adam":
+            return torch.optim.Adam(model.parameters(), lr=cell["lr"], fused=fused)
+        momentum = 0.9 if cell["optimizer"] == "SGD with momentum 0.9" else 0
+        return torch.optim.SGD(model.parameters(), lr=cell["lr"], momentum=momentum, fused=fused)
+
+    def loss_of(inputs: Any, targets: Any) -> Any:
+        return loss_function(model(inputs), targets)
+
+    if compiled:
+        loss_of = _compiled(loss_of, cell["batch_size"])
+
+    def train(X: Array, y: Array, epochs: int) -> Run:
         torch.manual_seed(0)
-        layers: list[torch.nn.Module] = []
-        for n_in, n_out in itertools.pairwise(WIDTHS):
-            layers += [torch.nn.Linear(n_in, n_out), torch.nn.ReLU()]
-        model = torch.nn.Sequential(*layers[:-1])
-        optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-        loss_function = torch.nn.CrossEntropyLoss()
+        model.load_state_dict(start)
+        optimizer = optimizer_over_model()
+        batches = loader(torch.from_numpy(X), torch.from_numpy(y))
         started = time.perf_counter()
         for _ in range(epochs):
             total, n = 0.0, 0
-            for inputs, targets in batches():
+            for inputs, targets in batches:
                 optimizer.zero_grad()
-                loss = loss_function(model(inputs), targets)
+                loss = loss_of(inputs, targets)
                 loss.backward()
                 optimizer.step()
                 # As fit does, and scikit-learn: the epoch's mean loss.
                 total, n = total + loss.item() * len(inputs), n + len(inputs)
-            assert 0 < total / n < 3  # ln 10 is 2.3: it has learned something.
-        return time.perf_counter() - started
+        seconds = time.perf_counter() - started
+        return Run(seconds, total / n, sum(parameter.numel() for parameter in model.parameters()))
 
-    return timer
+    return train
 
 
-def sklearn_mlp(X: Array, y: Array, batch_size: int, epochs: int) -> Timer:
-    """Time `MLPClassifier.fit` with the same network and optimizer."""
+def _compiled(loss_of: Callable[[Any, Any], Any], batch_size: int) -> Callable[[Any, Any], Any]:
+    """Return the function compiled for one shape and the present number of threads."""
+    import torch
+
+    try:
+        import torch._inductor.config
+
+        # In this process: a pool of compilers would compute beside the others.
+        torch._inductor.config.compile_threads = 1
+        # Each case starts anew, since after some eight shapes PyTorch would give up and run eagerly without a word.
+        torch._dynamo.reset()
+        compiled = torch.compile(loss_of)
+        compiled(torch.zeros(batch_size, 784), torch.zeros(batch_size, dtype=torch.int64)).backward()
+    except Exception as error:  # A missing compiler, but also whatever else is not supported here.
+        reason = str(error).strip().splitlines()
+        raise UnavailableError(f"torch.compile: {reason[0] if reason else type(error).__name__}") from error
+    return compiled
+
+
+def sklearn_mlp(cell: Cell) -> Trainer:
+    """Time `MLPClassifier.fit` with the same network and optimizer, in float32 because the data is."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
 
-    def timer() -> float:
-        classifier = MLPClassifier(WIDTHS[1:-1], batch_size=batch_size, max_iter=epochs, alpha=0, random_state=0)
+    def train(X: Array, y: Array, epochs: int) -> Run:
+        classifier = MLPClassifier(
+            cell["hidden"],
+            activation={"ReLU": "relu", "Sigmoid": "logistic", "Tanh": "tanh"}[cell["activation"]],
+            solver="adam" if cell["optimizer"] == "Adam" else "sgd",
+            momentum=0.9 if cell["optimizer"] == "SGD with momentum 0.9" else 0,
+            nesterovs_momentum=False,
+            learning_rate_init=cell["lr"],
+            batch_size=cell["batch_size"],
+            alpha=0,
+            max_iter=epochs,
+            n_iter_no_change=epochs,  # It never stops before.
+            random_state=0,
+        )
         started = time.perf_counter()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             classifier.fit(X, y)
-        return time.perf_counter() - started
+        seconds = time.perf_counter() - started
+        n_parameters = sum(array.size for array in classifier.coefs_ + classifier.intercepts_)
+        return Run(seconds, float(classifier.loss_curve_[-1]), n_parameters)
 
-    return timer
+    return train
 
 
-def bare_products(X: Array, y: Array, batch_size: int, epochs: int) -> Timer:
+def bare_products(cell: Cell) -> Trainer:
     """Time nothing but the eight matrix products of each training step: the floor for any program on this BLAS.
 
     Each batch is a stretch of the data itself, unshuffled and uncopied, since no program can train without reading it.
     """
     rng = np.random.default_rng(0)
-    weights = [rng.standard_normal(shape).astype(np.float32) for shape in itertools.pairwise(WIDTHS)]
-    outputs = [rng.standard_normal((batch_size, width)).astype(np.float32) for width in WIDTHS[1:]]
+    batch_size, widths = cell["batch_size"], [784, *cell["hidden"], 10]
+    W1, W2, W3 = [rng.standard_normal(shape).astype(np.float32) for shape in itertools.pairwise(widths)]
+    Z1, Z2, Z3 = [rng.standard_normal((batch_size, width)).astype(np.float32) for width in widths[1:]]
 
-    def timer() -> float:
-        (W1, W2, W3), (Z1, Z2, Z3) = weights, outputs
+    def train(X: Array, y: Array, epochs: int) -> Run:
         started = time.perf_counter()
         for _ in range(epochs):
             for start in range(0, len(X) - len(X) % batch_size, batch_size):
@@ -141,15 +231,17 @@ def bare_products(X: Array, y: Array, batch_size: int, epochs: int) -> Timer:
                 # Forward; then the gradients of the weights, and of the inputs of all layers but the first.
                 x @ W1, Z1 @ W2, Z2 @ W3
                 Z2.T @ Z3, Z3 @ W3.T, Z1.T @ Z2, Z2 @ W2.T, x.T @ Z1
-        return time.perf_counter() - started
+        return Run(time.perf_counter() - started, math.nan, 0)
 
-    return timer
+    return train
 
 
-ALL: dict[str, Callable[[Array, Array, int, int], Timer | None]] = {
-    "nnkit fit": nnkit_fit,
+ALL: dict[str, Callable[[Cell], Trainer]] = {
+    OWN: nnkit_fit,
     "PyTorch eager": pytorch_eager,
     "PyTorch lean": pytorch_lean,
+    "PyTorch fused": pytorch_fused,
+    "PyTorch compiled": pytorch_compiled,
     "scikit-learn": sklearn_mlp,
-    "bare products": bare_products,
+    FLOOR: bare_products,
 }

@@ -12,7 +12,7 @@ def sigmoid(x: Array) -> Array:
     r"""Return :math:`\sigma(x) = 1 / (1 + e^{-x})`, exact to rounding and without overflow for any `x`."""
     x = float_array("x", x)
     decay = np.exp(-np.abs(x))  # At most 1, whatever the sign of x.
-    return np.where(x >= 0, 1, decay) / (1 + decay)
+    return np.maximum(decay, x >= 0) / (1 + decay)  # 1 above where x is not negative, decay elsewhere.
 
 
 def softmax(x: Array) -> Array:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -67,17 +66,3 @@ def test_requirements_are_pinned():
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     for line in lines:
         assert not line or line.startswith("#") or re.fullmatch(r"[\w.-]+==[\w.]+", line), line
-
-
-def test_the_benchmark_runs():
-    import nnkit
-
-    try:
-        nnkit.load_mnist()
-    except OSError as error:
-        pytest.skip(f"the benchmark trains on MNIST, which is not here: {str(error)[:80]} ...")
-    command = [sys.executable, "-m", "benchmarks", "--quick", "--repeats", "1"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "nnkit fit" in done.stdout
-    assert "bare products" in done.stdout

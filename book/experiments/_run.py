@@ -108,8 +108,8 @@ def ran() -> dict[str, str]:
     }
 
 
-def commit() -> str:
-    """Return the commit that ran, marked where files that count had been changed since.
+def commit(*also: str) -> str:
+    """Return the commit that ran, marked where files that count, and those in `also`, had been changed since.
 
     A copy without its history, as in a container, is told its commit in ``NNKIT_COMMIT``.
     """
@@ -118,5 +118,5 @@ def commit() -> str:
         return subprocess.run(["git", *words], cwd=RESULTS.parent, capture_output=True, text=True).stdout.strip()
 
     head = git("rev-parse", "--short=12", "HEAD") or os.environ.get("NNKIT_COMMIT")
-    changed = git("status", "--porcelain", "--", "../nnkit", "experiments")
+    changed = git("status", "--porcelain", "--", "../nnkit", "experiments", *also)
     return (head or "unknown") + (" with changes" if head and changed else "")

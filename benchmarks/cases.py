@@ -1,0 +1,66 @@
+"""What is trained: the networks of figures 5 to 9, on one thread, and those of figure 7 on two threads as well."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from book.experiments.mnist_sweeps import BASE, FIGURES
+
+CELLS: dict[str, list[dict[str, Any]]] = {"fig5": [BASE], **FIGURES}
+
+SAMPLES_AND_EPOCHS = {
+    8: (9984, 1),
+    16: (19_968, 1),
+    32: (29_952, 1),
+    64: (29_952, 2),
+    128: (29_952, 3),
+    256: (29_952, 3),
+}
+"""How much one call trains, by batch size: the same for all contestants, and a whole number of batches of every size.
+
+Small batches need fewer digits to time the cost of a step. For large ones the data is larger than most caches, so that
+rows are gathered from memory as in a whole epoch, and more epochs make up for the checks before the first step.
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One table: a cell of a figure, trained on so many threads."""
+
+    cell: dict[str, Any]
+    threads: int
+
+    @property
+    def figures(self) -> list[str]:
+        """The figures that show this cell."""
+        return [figure for figure, cells in CELLS.items() if self.cell in cells]
+
+    @property
+    def samples_and_epochs(self) -> tuple[int, int]:
+        """How much one call trains."""
+        return SAMPLES_AND_EPOCHS[self.cell["batch_size"]]
+
+
+def chosen(figures: Collection[str] = ()) -> list[Case]:
+    """Return the cases of these figures, or of all; a cell that several figures share is there once."""
+    unknown = sorted(set(figures) - set(CELLS))
+    if unknown:
+        raise ValueError(f"only must name figures among {', '.join(CELLS)}; got {', '.join(unknown)}")
+    cells: list[dict[str, Any]] = []
+    for figure in figures or CELLS:
+        cells += [cell for cell in CELLS[figure] if cell not in cells]
+    two = [cell for cell in CELLS["fig7"] if cell in cells]
+    return [Case(cell, 1) for cell in cells] + [Case(cell, 2) for cell in two]
+
+
+def title(row: dict[str, Any]) -> str:
+    """Return the words for a case: its network, optimizer, batch size and threads."""
+    threads = "1 thread" if row["threads"] == 1 else f"{row['threads']} threads"
+    return f"{network_name(row)}, batch {row['batch_size']}, {threads}"
+
+
+def network_name(row: dict[str, Any]) -> str:
+    """Return the words for a network and its optimizer."""
+    return f"784-{'-'.join(map(str, row['hidden']))}-10, {row['activation']}, {row['optimizer']}"

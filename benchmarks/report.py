@@ -1,0 +1,168 @@
+"""What is printed, and what the README shows: both made from the same rows.
+
+``python -m benchmarks.report`` writes the README's tables anew from ``results.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import verdicts
+from benchmarks.cases import network_name, title
+from benchmarks.contestants import ALL, FLOOR, OWN
+from benchmarks.verdicts import Row, Verdict
+from book.experiments._run import write_whole
+from book.experiments.mnist_sweeps import BASE
+from nnkit._checks import Array
+
+RESULTS = Path(__file__).with_name("results.json")
+README = Path(__file__).with_name("README.md")
+
+
+def microseconds_a_step(row: Row, contestant: str) -> Array:
+    """Return the time of a training step, round by round."""
+    return np.array(row["seconds"][contestant]) / steps(row) * 1e6
+
+
+def steps(row: Row) -> int:
+    """Return how many steps one call makes."""
+    return row["epochs"] * -(-row["n_samples"] // row["batch_size"])
+
+
+def joined(pairs: Mapping[str, Any]) -> str:
+    """Return names and values on one line."""
+    return ", ".join(f"{name} {value}" for name, value in pairs.items())
+
+
+def table(row: Row) -> str:
+    """Return the measurements of one case as text."""
+    epochs = "one epoch" if row["epochs"] == 1 else f"{row['epochs']} epochs"
+    lines = [
+        f"\n{title(row)}: {epochs} of {row['n_samples']:,} digits a call ({', '.join(row['figures'])})",
+        f"{'':<18}{'µs a step (range)':>24}{'ratio (quartiles)':>24}   bound; goal",
+    ]
+    found = {"bound": verdicts.bounds(row), "goal": verdicts.goals(row)}
+    for name in row["seconds"]:
+        times = microseconds_a_step(row, name)
+        spread = f"{np.median(times):.0f} ({times.min():.0f} to {times.max():.0f})"
+        compared = "" if name == OWN else str(verdicts.ratio(row, name))
+        said = [f"{_limit(v)} {kind_of(kind, v)}" for kind, all_ in found.items() for v in all_ if v.contestant == name]
+        lines.append(f"{name:<18}{spread:>24}{compared:>24}   {'; '.join(said)}".rstrip())
+    lines += [f"{name:<18}{reason}" for name, reason in row["not_available"].items()]
+    return "\n".join(lines)
+
+
+def kind_of(kind: str, found: Verdict) -> str:
+    """Return the word for a verdict: a bound is kept or missed, a goal reached or missed."""
+    return str(found) if kind == "bound" else str(found).replace("kept", "reached")
+
+
+def _limit(found: Verdict) -> str:
+    return f"at {'most' if found.contestant == FLOOR else 'least'} {found.limit:g}"
+
+
+def conclusion(rows: list[Row]) -> list[str]:
+    """Return a line for each bound, the number of goals reached, and a line for each goal that is missed."""
+    bounds = [(row, found) for row in rows for found in verdicts.bounds(row)]
+    goals = [(row, found) for row in rows for found in verdicts.goals(row)]
+    missed = [(row, found) for row, found in goals if not found.holds]
+    lines = [f"Bounds kept: {sum(found.holds for _, found in bounds)} of {len(bounds)}."]
+    lines += ["", *[_line("bound", row, found) for row, found in bounds]] if bounds else []
+    lines += ["", f"Goals reached: {len(goals) - len(missed)} of {len(goals)}.{' Missed:' if missed else ''}"]
+    lines += ["", *[_line("goal", row, found) for row, found in missed]] if missed else []
+    return lines
+
+
+def _line(kind: str, row: Row, found: Verdict) -> str:
+    said = f"{found.contestant} takes {found.ratio} times nnkit's time"
+    if found.contestant == FLOOR:
+        said = f"nnkit takes {found.ratio} times the time of the bare products"
+    return f"- {title(row)}: {said}, {_limit(found)}: {kind_of(kind, found)}"
+
+
+def summary_table(results: dict[str, Any]) -> list[str]:
+    """Return all cases as one Markdown table: nnkit's step, and the median ratio of every contestant."""
+    rows = results["rows"]
+    names = [name for name in ALL if name != OWN]
+    lines = [
+        f"| Network | Batch | Threads | nnkit, µs a step | {' | '.join(names)} |",
+        f"|---|--:|--:|--:|{'--:|' * len(names)}",
+    ]
+    for row in rows:
+        compared = [f"{verdicts.ratio(row, name).median:.2f}" if name in row["seconds"] else "-" for name in names]
+        step = f"{np.median(microseconds_a_step(row, OWN)):.0f}"
+        cells = [network_name(row), str(row["batch_size"]), str(row["threads"]), step, *compared]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def shares_table(results: dict[str, Any]) -> list[str]:
+    """Return where the time of a step goes as a Markdown table, and how much of it the bare products would take."""
+    profiles = results["profile"]
+    heads = [f"batch {profile['batch_size']}" for profile in profiles]
+    lines = [f"| Part of a step | {' | '.join(heads)} |", f"|---|{'--:|' * len(heads)}"]
+    for part in profiles[0]["shares"]:
+        found = [f"{profile['shares'][part]:.0%}" for profile in profiles]
+        lines.append(f"| {part} | {' | '.join(found)} |")
+    floors = [f"{1 / verdicts.ratio(_base_row(results, p['batch_size']), FLOOR).median:.0%}" for p in profiles]
+    return [*lines, f"| *the bare products alone would take* | {' | '.join(floors)} |"]
+
+
+def _base_row(results: dict[str, Any], batch_size: int) -> Row:
+    wanted = BASE | {"batch_size": batch_size, "threads": 1}
+    return next(row for row in results["rows"] if all(row[name] == value for name, value in wanted.items()))
+
+
+def origin(results: dict[str, Any]) -> list[str]:
+    """Return where the numbers come from."""
+    made = results["provenance"]
+    before, after = made["load_average"]
+    return [
+        f"Measured on {made['date']} at commit {made['commit']} by `{made['command']}`, in {made['repeats']} rounds "
+        f"and {made['seconds'] / 60:.0f} minutes. {made['processor']}, {made['cores']} cores; "
+        f"{joined(made['versions'])}. "
+        f"The machine's load average was {before:g} before the run, and {after:g} after it.",
+    ]
+
+
+def generated(results: dict[str, Any]) -> dict[str, str]:
+    """Return the parts of the README that are made from the results, by the name of their marker."""
+    parts = {
+        "origin": origin(results),
+        "conclusion": conclusion(results["rows"]),
+        "table": summary_table(results),
+        "shares": shares_table(results),
+    }
+    return {name: "\n".join(lines).strip() for name, lines in parts.items()}
+
+
+def renewed(readme: str, results: dict[str, Any]) -> str:
+    """Return the README's text with every marked part made anew.
+
+    Raises
+    ------
+    ValueError
+        If a marker is missing or stands there twice.
+    """
+    for name, text in generated(results).items():
+        block = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", re.S)
+        readme, n = block.subn(lambda found, text=text: f"{found[1]}\n{text}\n\n{found[2]}", readme)
+        if n != 1:
+            raise ValueError(f"README.md must hold the markers of {name!r} once; got {n}")
+    return readme
+
+
+def write_readme() -> None:
+    """Write the README's tables anew from the results."""
+    results = json.loads(RESULTS.read_text(encoding="utf-8"))
+    write_whole(README, renewed(README.read_text(encoding="utf-8"), results))
+
+
+if __name__ == "__main__":
+    write_readme()

@@ -1,0 +1,336 @@
+"""The benchmark: its contestants train the same network, its verdicts are right, and its README shows its results."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+import nnkit as nn
+from benchmarks import __main__ as bench
+from benchmarks import cases, contestants, report, shares, verdicts
+from benchmarks.contestants import FLOOR, OWN
+from book.experiments.mnist_sweeps import BASE, FIGURES
+
+TORCH = ["PyTorch eager", "PyTorch lean", "PyTorch fused"]
+SMALL = BASE | {"hidden": [32, 16], "batch_size": 32, "lr": 0.003}
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Ten classes by a noisy linear rule over a few pixels, so that every training comes near the same loss."""
+    rng = np.random.default_rng(0)
+    X = np.zeros((2000, 784), np.float32)
+    X[:, :20] = rng.standard_normal((2000, 20))
+    y = (X[:, :20] @ rng.standard_normal((20, 10)) + 1.5 * rng.gumbel(size=(2000, 10))).argmax(axis=1)
+    return nn.Dataset(X, y, X, y, name="made up")
+
+
+def trained(name, cell, data, epochs=6):
+    if name in TORCH:
+        pytest.importorskip("torch")
+    return contestants.ALL[name](cell)(data.X_train, data.y_train, epochs)
+
+
+@pytest.mark.parametrize("name", [*TORCH, "scikit-learn"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"activation": "Sigmoid", "lr": 0.01},
+        {"activation": "Tanh", "optimizer": "SGD", "lr": 0.1},
+        {"optimizer": "SGD with momentum 0.9", "lr": 0.02},
+        {"hidden": [48, 48], "batch_size": 64},
+    ],
+    ids=str,
+)
+def test_contestants_train_the_same_network_to_about_the_same_loss(name, change, data):
+    cell = SMALL | change
+    own, other = trained(OWN, cell, data), trained(name, cell, data)
+    assert other.n_parameters == own.n_parameters
+    # The order of the samples differs, and scikit-learn's start too.
+    assert abs(other.loss / own.loss - 1) < (0.08 if name == "scikit-learn" else 0.03)
+    assert own.loss < 1.4  # Guessing gives ln 10.
+    assert other.seconds > 0
+
+
+@pytest.mark.parametrize("name", [OWN, *TORCH, "scikit-learn"])
+def test_momentum_and_the_learning_rate_reach_every_contestant(name, data):
+    slow = SMALL | {"optimizer": "SGD", "lr": 0.005}
+    loss = trained(name, slow, data).loss
+    assert trained(name, slow | {"optimizer": "SGD with momentum 0.9"}, data).loss < loss - 0.1
+    assert trained(name, slow | {"lr": 0.02}, data).loss < loss - 0.1
+
+
+@pytest.mark.parametrize("name", [OWN, *TORCH, "scikit-learn"])
+def test_each_call_starts_anew(name, data):
+    if name in TORCH:
+        pytest.importorskip("torch")
+    train = contestants.ALL[name](SMALL)
+    assert train(data.X_train, data.y_train, 2).loss == train(data.X_train, data.y_train, 2).loss
+
+
+def test_the_floor_multiplies_the_matrices_of_the_same_network(data, monkeypatch):
+    flops = []
+
+    class Counted(np.ndarray):
+        def __matmul__(self, other):
+            flops.append(self.shape[0] * self.shape[1] * other.shape[1])
+            return np.asarray(self) @ np.asarray(other)
+
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: _CountedDraws(Counted))
+    train = contestants.bare_products(SMALL)
+    train(data.X_train.view(Counted), data.y_train, 1)
+    n_steps = 2000 // 32
+    forward = 32 * (784 * 32 + 32 * 16 + 16 * 10)
+    assert sum(flops) == n_steps * (3 * forward - 32 * 784 * 32)
+
+
+class _CountedDraws:
+    def __init__(self, kind):
+        self.kind = kind
+
+    def standard_normal(self, shape):
+        return np.ones(shape).view(self.kind)
+
+
+def test_compiled_trains_like_the_fused_loop(data, monkeypatch):
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch, "compile", lambda function: function)
+    assert trained("PyTorch compiled", SMALL, data).loss == trained("PyTorch fused", SMALL, data).loss
+
+
+def test_compiled_says_why_it_is_not_available(monkeypatch):
+    torch = pytest.importorskip("torch")
+
+    def compile(function):
+        raise RuntimeError("No working C++ compiler found\nand more")
+
+    monkeypatch.setattr(torch, "compile", compile)
+    with pytest.raises(contestants.UnavailableError, match=r"No working C\+\+ compiler found$"):
+        contestants.pytorch_compiled(SMALL)
+
+
+def test_without_pytorch_its_rows_say_so(monkeypatch):
+    monkeypatch.setattr(contestants, "has_torch", lambda: False)
+    for name in [*TORCH, "PyTorch compiled"]:
+        with pytest.raises(contestants.UnavailableError, match="pip install torch"):
+            contestants.ALL[name](SMALL)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Cases
+
+
+def test_cases_are_the_cells_of_the_figures_once_each():
+    chosen = cases.chosen()
+    published = [cell for cells in FIGURES.values() for cell in cells]
+    assert all(case.cell in published for case in chosen)
+    assert all(cases.Case(cell, 1) in chosen for cell in published)
+    assert [case.cell["batch_size"] for case in chosen if case.threads == 2] == [8, 16, 32, 64, 128, 256]
+    assert all(chosen.count(case) == 1 for case in chosen)
+    assert cases.Case(BASE, 1).figures == ["fig5", "fig6", "fig7", "fig9"]
+
+
+def test_a_subset_is_named_by_its_figures():
+    assert cases.chosen(["fig5"]) == [cases.Case(BASE, 1), cases.Case(BASE, 2)]
+    assert len(cases.chosen(["fig8", "fig5"])) == 6
+    with pytest.raises(ValueError, match="got fig4"):
+        cases.chosen(["fig5", "fig4"])
+
+
+def test_every_call_makes_whole_batches():
+    for batch_size, (n_samples, _) in cases.SAMPLES_AND_EPOCHS.items():
+        assert n_samples % batch_size == 0
+        assert n_samples <= 60_000
+
+
+def test_every_library_says_the_number_of_threads():
+    with bench.limited(1) as found:
+        assert found
+        assert set(found.values()) == {1}
+
+
+def test_a_library_that_keeps_its_threads_stops_the_run(monkeypatch):
+    pool = {"filepath": "lib/stubborn.so", "num_threads": 3}
+    monkeypatch.setattr(bench, "threadpool_info", lambda: [pool])
+    with pytest.raises(RuntimeError, match=r"1 threads; got .*stubborn.so': 3"), bench.limited(1):
+        pass
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Verdicts
+
+
+def row(own, other, name="scikit-learn", **change):
+    """Return a row of planted seconds; every batch size makes 10 steps."""
+    cell = BASE | {"threads": 1} | change
+    seconds = {OWN: own, name: other}
+    return {
+        **cell,
+        "figures": ["fig5"],
+        "n_samples": 10 * cell["batch_size"],
+        "epochs": 1,
+        "seconds": seconds,
+        "not_available": {},
+    }
+
+
+def test_ratios_are_taken_round_by_round():
+    # The second round met other work, which slowed both: the ratio does not see it.
+    found = verdicts.ratio(row([1, 10, 1], [2, 20, 2]), "scikit-learn")
+    assert (found.low, found.median, found.high) == (2, 2, 2)
+    assert str(found) == "2.00 (2.00 to 2.00)"
+
+
+def test_the_ratio_to_the_floor_is_nnkits_time_over_its():
+    assert verdicts.ratio(row([3, 3], [2, 2], FLOOR), FLOOR).median == 1.5
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        ([1.9] * 5, "kept"),
+        ([1.8] * 5, "kept"),
+        ([1.7, 1.7, 1.9, 2.0, 2.0], "kept, within the spread"),
+        ([1.6, 1.6, 1.7, 1.9, 1.9], "MISSED, within the spread"),
+        ([1.6, 1.6, 1.7, 1.7, 9.0], "MISSED"),
+        ([0.1, 1.9, 1.9, 1.9, 2.0], "kept"),
+    ],
+)
+def test_verdict_on_a_ratio_that_must_be_large(seconds, words):
+    assert str(verdicts.verdict(row([1] * 5, seconds), "scikit-learn", 1.8)) == words
+
+
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [
+        ([1.6] * 5, "kept"),
+        ([1.6, 1.6, 1.65, 1.8, 1.8], "kept, within the spread"),
+        ([1.6, 1.6, 1.75, 1.8, 1.8], "MISSED, within the spread"),
+        ([1.8] * 5, "MISSED"),
+    ],
+)
+def test_verdict_on_the_floor_that_must_be_near(own, words):
+    assert str(verdicts.verdict(row(own, [1] * 5, FLOOR), FLOOR, 1.7)) == words
+
+
+def test_bounds_are_for_the_network_of_figure_five_and_goals_for_all():
+    assert [found.limit for found in verdicts.bounds(row([1], [3]))] == [1.8]
+    assert [found.limit for found in verdicts.goals(row([1], [3]))] == [2.0]
+    for change in ({"threads": 2}, {"hidden": [16, 16]}, {"activation": "Tanh"}):
+        assert verdicts.bounds(row([1], [3], **change)) == []
+        assert len(verdicts.goals(row([1], [3], **change))) == 1
+    assert [found.limit for found in verdicts.bounds(row([1], [3], "PyTorch lean", batch_size=8))] == [2.3]
+    assert [found.limit for found in verdicts.goals(row([1], [3], "PyTorch lean", batch_size=8))] == [3.0]
+    assert verdicts.goals(row([1], [3], batch_size=64)) == []
+
+
+def test_only_a_bound_that_is_clearly_missed_fails():
+    doubtful = [1.6, 1.6, 1.7, 1.9, 1.9]
+    assert not verdicts.failed([row([1] * 5, [1.9] * 5), row([1] * 5, doubtful)])  # The goal of 2 is missed.
+    assert verdicts.failed([row([1] * 5, [1.9] * 5), row([1] * 5, [1.7] * 5)])
+    assert not verdicts.failed([row([1] * 5, [1.7] * 5, threads=2)])
+
+
+def test_conclusion_lists_every_bound_and_every_goal_that_is_missed():
+    rows = [row([1] * 5, [1.9] * 5), row([1] * 5, [2.5] * 5, hidden=[16, 16]), row([1.6] * 5, [1] * 5, FLOOR)]
+    text = "\n".join(report.conclusion(rows))
+    assert "Bounds kept: 2 of 2." in text
+    assert "Goals reached: 1 of 3. Missed:" in text
+    network = "- 784-64-32-10, ReLU, Adam, batch 128, 1 thread: "
+    assert network + "scikit-learn takes 1.90 (1.90 to 1.90) times nnkit's time, at least 1.8: kept" in text
+    assert network + "scikit-learn takes 1.90 (1.90 to 1.90) times nnkit's time, at least 2: MISSED" in text
+    assert network + "nnkit takes 1.60 (1.60 to 1.60) times the time of the bare products, at most 1.5: MISSED" in text
+    assert "784-16-16-10" not in text
+
+
+def test_table_shows_times_a_step_and_what_is_not_available():
+    measured = row([0.004, 0.005, 0.006], [0.01] * 3) | {"not_available": {"PyTorch compiled": "torch.compile: none"}}
+    lines = report.table(measured).splitlines()
+    assert re.fullmatch(r"nnkit fit +500 \(400 to 600\)", lines[3])
+    assert re.fullmatch(r"scikit-learn .* at least 1.8 kept; at least 2 reached(, within the spread)?", lines[4])
+    assert re.fullmatch(r"PyTorch compiled +torch.compile: none", lines[5])
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Shares
+
+
+def test_profile_trains_as_fit_does_and_divides_all_of_its_time(data, monkeypatch):
+    histories = []
+    fit = nn.fit
+
+    def recorded(*args, **kwargs):
+        histories.append(fit(*args, **kwargs))
+        return histories[-1]
+
+    monkeypatch.setattr(nn, "fit", recorded)
+    spent = shares.profile(SMALL, data.X_train, data.y_train, 2)
+    assert set(spent) == set(shares.PARTS)
+    assert min(spent.values()) > 0
+    assert sum(spent.values()) == pytest.approx(histories[0]["seconds"].sum())
+    assert contestants.nnkit_fit(SMALL)(data.X_train, data.y_train, 2).loss == histories[0]["loss"][-1]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The run, its file and the README
+
+
+@pytest.fixture
+def small_run(data, tmp_path, monkeypatch):
+    """Let the benchmark find little to do, and files of its own."""
+    (tmp_path / "README.md").write_text(report.README.read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "results.json").write_text("old", encoding="utf-8")
+    monkeypatch.setattr(report, "RESULTS", tmp_path / "results.json")
+    monkeypatch.setattr(report, "README", tmp_path / "README.md")
+    monkeypatch.setattr(cases, "SAMPLES_AND_EPOCHS", {8: (64, 1), 128: (512, 2)})
+    monkeypatch.setattr(cases, "CELLS", {"fig5": [BASE], "fig7": [BASE | {"batch_size": 8}, BASE]})
+    few = {name: contestants.ALL[name] for name in (OWN, "scikit-learn", FLOOR)}
+    monkeypatch.setattr(contestants, "ALL", few)
+    monkeypatch.setattr(nn, "load_mnist", lambda: data)
+    # Whether tiny trainings are fast is nobody's business.
+    monkeypatch.setattr(verdicts, "failed", lambda rows: False)
+    return tmp_path
+
+
+def test_a_complete_run_writes_results_and_readme(small_run, capsys):
+    assert bench.main(["--repeats", "2"]) == 0
+    results = json.loads((small_run / "results.json").read_text(encoding="utf-8"))
+    assert [(r["batch_size"], r["threads"]) for r in results["rows"]] == [(128, 1), (8, 1), (8, 2), (128, 2)]
+    assert all(len(times) == 2 for r in results["rows"] for times in r["seconds"].values())
+    readme = (small_run / "README.md").read_text(encoding="utf-8")
+    assert readme == report.renewed(readme, results)
+    assert "in 2 rounds" in readme
+    assert sorted(path.name for path in small_run.iterdir()) == ["README.md", "results.json"]
+    printed = capsys.readouterr().out
+    assert printed.count("Threads: ") == 2
+    assert "scikit-learn" in printed
+
+
+@pytest.mark.parametrize("options", [["--only", "fig5"], ["--quick"]])
+def test_a_partial_run_writes_nothing(options, small_run):
+    assert bench.main(["--repeats", "1", *options]) == 0
+    assert (small_run / "results.json").read_text(encoding="utf-8") == "old"
+
+
+def test_a_run_without_pytorch_writes_nothing(small_run, monkeypatch, capsys):
+    monkeypatch.setattr(contestants, "has_torch", lambda: False)
+    monkeypatch.setitem(contestants.ALL, "PyTorch lean", contestants.pytorch_lean)
+    assert bench.main(["--repeats", "1"]) == 0
+    assert (small_run / "results.json").read_text(encoding="utf-8") == "old"
+    assert "PyTorch is not installed" in capsys.readouterr().out
+
+
+def test_a_bound_that_is_clearly_missed_is_the_exit_status(small_run, monkeypatch):
+    monkeypatch.setattr(verdicts, "failed", lambda rows: True)
+    assert bench.main(["--repeats", "1", "--only", "fig5"]) == 1
+
+
+def test_readme_types_no_measured_number():
+    text = report.README.read_text(encoding="utf-8")
+    typed = re.sub(r"<!-- (\w+) -->.*?<!-- end of \1 -->", "", text, flags=re.S)
+    measured = r"\d\s*(%|µs|ms\b|s\b|seconds|minutes|times)|\b(half|third|quarter|fifth|eighth|tenth|microseconds?)\b"
+    assert not re.findall(measured, typed)
