@@ -329,8 +329,44 @@ def test_a_bound_that_is_clearly_missed_is_the_exit_status(small_run, monkeypatc
     assert bench.main(["--repeats", "1", "--only", "fig5"]) == 1
 
 
+def test_readme_shows_the_results():
+    results = json.loads(report.RESULTS.read_text(encoding="utf-8"))
+    readme = report.README.read_text(encoding="utf-8")
+    assert readme == report.renewed(readme, results), "python -m benchmarks.report writes it anew"
+
+
 def test_readme_types_no_measured_number():
     text = report.README.read_text(encoding="utf-8")
     typed = re.sub(r"<!-- (\w+) -->.*?<!-- end of \1 -->", "", text, flags=re.S)
     measured = r"\d\s*(%|µs|ms\b|s\b|seconds|minutes|times)|\b(half|third|quarter|fifth|eighth|tenth|microseconds?)\b"
     assert not re.findall(measured, typed)
+
+
+def test_a_readme_without_its_markers_is_an_error():
+    results = json.loads(report.RESULTS.read_text(encoding="utf-8"))
+    readme = report.README.read_text(encoding="utf-8").replace("<!-- table -->", "")
+    with pytest.raises(ValueError, match="the markers of 'table' once; got 0"):
+        report.renewed(readme, results)
+
+
+def test_results_are_complete_and_say_where_they_come_from():
+    results = json.loads(report.RESULTS.read_text(encoding="utf-8"))
+    provenance = results["provenance"]
+    assert "changes" not in provenance["commit"]
+    assert provenance["data"]["name"] == "mnist"
+    assert provenance["repeats"] >= 5
+    assert {"python", "numpy", "scikit-learn", "torch"} <= set(provenance["versions"])
+    measured = [({name: found[name] for name in BASE}, found["threads"]) for found in results["rows"]]
+    assert measured == [(case.cell, case.threads) for case in cases.chosen()]
+    amounts: dict[int, tuple[int, int]] = {}
+    for found in results["rows"]:
+        assert set(found["seconds"]) | set(found["not_available"]) == set(contestants.ALL)
+        assert {len(times) for times in found["seconds"].values()} == {provenance["repeats"]}
+        assert (found["n_samples"], found["epochs"]) == amounts.setdefault(
+            found["batch_size"], (found["n_samples"], found["epochs"])
+        )
+        assert len(set(found["n_parameters"].values())) == 1
+        losses = np.array(list(found["loss"].values()))
+        assert np.abs(np.log(losses / np.median(losses))).max() < 0.25
+    for profile in results["profile"]:
+        assert sum(profile["shares"].values()) == pytest.approx(1, abs=0.01)
