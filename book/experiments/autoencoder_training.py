@@ -32,7 +32,7 @@ PUBLISHED: dict[str, Any] = {
     "cosine": False,
     "epochs": 800,
 }
-BETTER = PUBLISHED | {"init": "kaiming_uniform", "optimizer": "Adam", "lr": 0.002, "cosine": True, "epochs": 80}
+BETTER = PUBLISHED | {"init": "kaiming_normal", "optimizer": "Adam", "lr": 0.002, "cosine": True, "epochs": 80}
 LONGER = BETTER | {"epochs": 240}
 CELLS = {"published": PUBLISHED, "a tenth of the epochs": BETTER, "better in the end": LONGER}
 SEEDS = range(3)
