@@ -1,0 +1,147 @@
+"""Source A, figures 14 and 15: autoencoders that remove noise, beside filters and classifiers used to it; 5 seeds.
+
+Every method is measured on the same spoiled test digits: by how far what it returns is from the clean pictures, and by
+how many of them the classifier of figure 5, trained on clean digits, then reads.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.decomposition import PCA
+
+import nnkit as nn
+from book.experiments import _run
+from book.experiments._autoencoder import errors_of, keep_weights
+from book.experiments._corruption import CORRUPTIONS, FILTERS, Corruption, filtered
+from book.experiments._mnist import N_VALIDATION, network
+from nnkit._checks import Array
+from nnkit.sweep import Row, sweep
+
+STORE = _run.RESULTS / "denoising.jsonl"
+SEEDS = range(5)
+SIZES = [784, 256, 128, 64, 32]
+SETUP = {
+    "autoencoder": f"{'-'.join(map(str, SIZES))} and back, ReLU, kaiming_normal, BCE with logits",
+    "autoencoder_training": "Adam, lr 0.002, cosine to 0 over 20 epochs, batch 256",
+    "classifier": "784-64-32-10, ReLU, kaiming_uniform, Adam, lr 0.001, 20 epochs, batch 128",
+    "validation": f"the last {N_VALIDATION} training digits; a filter's setting is chosen on the last 1,000 of them",
+}
+
+LEVELS: dict[str, list[float]] = {
+    "Gaussian": [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0],
+    "salt and pepper": [0, 0.1, 0.2, 0.3, 0.4, 0.5],
+    "masking": [0, 0.15, 0.3, 0.45, 0.6, 0.75, 0.9],
+}
+"""What the test digits are spoiled by, and how much."""
+
+AUTOENCODERS: dict[str, tuple[str, float, float] | None] = {
+    "autoencoder, no noise": None,
+    "autoencoder, sigma 0.2": ("Gaussian", 0.2, 0.2),
+    "autoencoder, sigma 0 to 1": ("Gaussian", 0.0, 1.0),
+    "autoencoder, salt and pepper": ("salt and pepper", 0.0, 0.5),
+    "autoencoder, masking": ("masking", 0.0, 0.9),
+}
+"""The corruption that each autoencoder is trained on, and the bounds between which each digit's level is drawn."""
+
+CLASSIFIERS: dict[str, tuple[str, float, float]] = {
+    "classifier, sigma 0.2": ("Gaussian", 0.2, 0.2),
+    "classifier, sigma 0 to 1": ("Gaussian", 0.0, 1.0),
+}
+"""Classifiers that are trained on spoiled digits themselves, and need no denoising."""
+
+METHODS = ["nothing", *FILTERS, *AUTOENCODERS, *CLASSIFIERS]
+
+
+def train(method: str, seed: int) -> dict[str, Any]:
+    """Train what the method needs; return its error and the classifier's accuracy at all levels of all corruptions."""
+    data = nn.load_mnist()
+    result: dict[str, Any] = {}
+    if method in CLASSIFIERS:
+        classifier = trained_classifier(data, seed, CLASSIFIERS[method])
+    else:
+        classifier = trained_classifier(data, seed)
+    if method in AUTOENCODERS:
+        model = trained_autoencoder(data, seed, AUTOENCODERS[method])
+        if seed == 0 and method == "autoencoder, sigma 0.2":
+            keep_weights("denoiser", model, method=method, seed=seed)
+    pca = PCA(svd_solver="covariance_eigh").fit(data.X_train[:-N_VALIDATION]) if method == "PCA" else None
+    for kind, levels in LEVELS.items():
+        mse, accuracy, settings = [], [], []
+        for i, level in enumerate(levels):
+            spoiled = spoil(data.X_test, kind, level, [seed, 1, i])
+            if method in FILTERS:
+                held_out = data.X_train[-1000:]
+                settings.append(best_setting(method, held_out, spoil(held_out, kind, level, [seed, 2, i]), pca))
+                mended = filtered(method, spoiled, settings[-1], pca)
+            else:
+                mended = model.reconstruct(spoiled) if method in AUTOENCODERS else spoiled
+            mse.append(float(f"{errors_of(mended, data.X_test).mean():.5g}"))
+            accuracy.append(round(nn.accuracy(nn.predict(classifier, mended), data.y_test), 4))
+        result[kind] = {"mse": mse, "accuracy": accuracy} | ({"settings": settings} if settings else {})
+    return result | _run.ran()
+
+
+def spoil(X: Array, kind: str, level: float, seed: list[int]) -> Array:
+    """Return the pictures at this level of corruption, the same for every method."""
+    return CORRUPTIONS[kind](X, level, np.random.default_rng(seed))
+
+
+def best_setting(method: str, X: Array, spoiled: Array, pca: PCA) -> float:
+    """Return the filter's setting that brings validation digits nearest to the clean ones."""
+    return min(FILTERS[method], key=lambda setting: errors_of(filtered(method, spoiled, setting, pca), X).mean())
+
+
+def trained_classifier(data: nn.Dataset, seed: int, noise: tuple[str, float, float] | None = None) -> nn.Module:
+    """Return the classifier of figure 5 after 20 epochs, on clean digits or on spoiled ones."""
+    rng = np.random.default_rng(seed)
+    model = network([64, 32], rng)
+    X, y = data.X_train[:-N_VALIDATION], data.y_train[:-N_VALIDATION]
+    in_training = nn.Sequential(Corruption(*noise, rng), model) if noise else model
+    nn.fit(
+        in_training,
+        nn.CrossEntropyLoss(),
+        nn.Adam(model.parameters(), lr=0.001),
+        X,
+        y,
+        epochs=20,
+        batch_size=128,
+        rng=rng,
+    )
+    return model
+
+
+def trained_autoencoder(data: nn.Dataset, seed: int, noise: tuple[str, float, float] | None) -> nn.Autoencoder:
+    """Return the autoencoder after 20 epochs in which it saw spoiled digits and was to give the clean ones."""
+    rng = np.random.default_rng(seed)
+    model = nn.Autoencoder.symmetric(SIZES, init="kaiming_normal", rng=rng, logits=True)
+    optimizer = nn.Adam(model.parameters(), lr=0.002)
+    X = data.X_train[:-N_VALIDATION]
+    in_training = nn.Sequential(Corruption(*noise, rng), model) if noise else model
+    nn.fit(
+        in_training,
+        nn.BCEWithLogitsLoss(),
+        optimizer,
+        X,
+        X,
+        epochs=20,
+        batch_size=256,
+        scheduler=nn.CosineLR(optimizer, 20),
+        rng=rng,
+    )
+    return model
+
+
+def run() -> list[Row]:
+    """Measure every method under every seed, the first seed first."""
+    data = nn.load_mnist()
+    setup = SETUP | {"data": data.name, "data_sha256": _run.data_hash(data)}
+    rows: list[Row] = []
+    for seed in SEEDS:
+        rows = sweep(train, {"method": METHODS}, [seed], store=STORE, setup=setup)
+    return rows
+
+
+if __name__ == "__main__":
+    run()
