@@ -36,17 +36,15 @@ PUBLISHED: dict[str, Any] = {
 # here and as its losses are printed, a rate of 0.5 has in the first epoch the loss that the source reports.
 CALIBRATED = PUBLISHED | {"lr": 0.5}
 BETTER = PUBLISHED | {"init": "kaiming_normal", "optimizer": "Adam", "lr": 0.002, "cosine": True, "epochs": 80}
-LONGER = BETTER | {"epochs": 240}
 CELLS = {
     "published": PUBLISHED,
     "published, lr 0.5": CALIBRATED,
     "a tenth of the epochs": BETTER,
-    "better in the end": LONGER,
 }
-KEPT = {"autoencoder_published": CALIBRATED, "autoencoder": LONGER}
+KEPT = {"autoencoder_published": CALIBRATED, "autoencoder": BETTER}
 """The runs of seed 0 whose weights the chapters use."""
 
-SEEDS = range(3)
+SEEDS = {"published": range(1), "published, lr 0.5": range(1), "a tenth of the epochs": range(3)}
 
 HISTOGRAM = np.linspace(0, 0.05, 101)
 """Edges of the bins of the digits' errors; the last bin holds what is larger too."""
@@ -118,13 +116,10 @@ def table_8(model: nn.Autoencoder, X: np.ndarray, index: np.ndarray, y: np.ndarr
 
 
 def run() -> list[Row]:
-    """Train every cell under every seed, the first seed first."""
+    """Train every cell under its seeds, the short runs last."""
     data = nn.load_mnist()
     setup = SETUP | {"data": data.name, "data_sha256": _run.data_hash(data)}
-    rows: list[Row] = []
-    for seed in SEEDS:
-        rows = sweep(train, list(CELLS.values()), [seed], store=STORE, setup=setup)
-    return rows
+    return [row for name, cell in CELLS.items() for row in sweep(train, [cell], SEEDS[name], store=STORE, setup=setup)]
 
 
 if __name__ == "__main__":
