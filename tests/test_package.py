@@ -17,6 +17,7 @@ NEEDS = {
     "estimators": ["sklearn"],
     "neighbors": ["sklearn"],
     "plots": ["matplotlib"],
+    "svm": ["sklearn"],
     "interact": ["matplotlib", "ipywidgets"],
     "sweep": ["joblib", "threadpoolctl", "tqdm"],
 }
