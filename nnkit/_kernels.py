@@ -84,9 +84,9 @@ def blocks(n: int, row_bytes: int) -> Iterator[slice]:
 def gram(kernel: Kernel, X: Array, max_bytes: float) -> Array | CachedRows:
     """Return the kernel of all pairs of points: the matrix if it fits, or rows that are computed when they are used.
 
-    The matrix fits if `max_bytes` hold it and a third more, for the parts of it that `SMO.shrink` copies.
+    The matrix fits if `max_bytes` hold it and an eighth more, for the parts of it that `SMO.shrink` copies.
     """
-    fits = 4 / 3 * len(X) ** 2 * X.itemsize <= max_bytes
+    fits = 9 / 8 * len(X) ** 2 * X.itemsize <= max_bytes
     return kernel_matrix(kernel, X) if fits else CachedRows(kernel, X, max_bytes)
 
 

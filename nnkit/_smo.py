@@ -123,7 +123,7 @@ class SMO:
         bring it back, so `solve` then goes on with all.
         """
         playing = np.flatnonzero((self.up > self.low.min()) | (self.low < self.up.max()))
-        if not 0 < len(playing) <= len(self.coef) / 2:
+        if not 0 < len(playing) <= len(self.coef) / 3:
             return
         K = self.K.part(playing) if isinstance(self.K, CachedRows) else self.K[np.ix_(playing, playing)]
         part = SMO(K, self.y[playing], (self.highest - self.lowest)[playing])

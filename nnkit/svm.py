@@ -90,8 +90,9 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn
 
     Notes
     -----
-    The kernel is computed and kept in the dtype of `X`: in float32 it takes half the memory and less than half the
-    time, and has the precision of LIBSVM's. Coefficients and slopes are float64 whatever `X` has.
+    Of float32 data, the kernel is computed and kept in float32 as long as the roundings of n terms, each up to `C`
+    times the largest kernel, are lost in `tol`. That takes half the memory and half the time. Otherwise, and of other
+    data, it is float64, where LIBSVM's is always rounded to float32. Coefficients and slopes are always float64.
 
     All problems of "ovr" share one kernel matrix. For "ovo" every pair has a small one of its own.
 
@@ -165,6 +166,7 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn
         max_iter = self._max_iter(len(X))
         C = number("C", self.C, above=0) * self._class_weights(y)[targets]
         self.kernel_ = self._kernel(X)
+        X = self._precise(X, float(C.max()), tol)
 
         coefs, problems = [], []
         for samples, signs, K in self._problems(X, targets):
@@ -255,11 +257,22 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn
         else:
             raise ValueError(f"gamma must be 'scale', 'auto' or a number; got {self.gamma!r}")
         degree = whole_number("degree", self.degree, least=1)
-        kernel = Kernel(self.kernel, gamma, degree, number("coef0", self.coef0))
-        with np.errstate(over="ignore", invalid="ignore"):
-            if not np.isfinite([squared_lengths(X), kernel.diagonal(X)]).all():
-                raise ValueError(f"X must be scaled: its {self.kernel} kernel is not finite as {X.dtype}")
-        return kernel
+        return Kernel(self.kernel, gamma, degree, number("coef0", self.coef0))
+
+    def _precise(self, X: Array, C: float, tol: float) -> Array:
+        """Return `X` in float64, or in float32 if it came so and the rounding of its kernel is lost in `tol`."""
+
+        def largest(X: Array) -> float:
+            with np.errstate(over="ignore", invalid="ignore"):
+                sizes = self.kernel_.diagonal(X).max(), squared_lengths(X).max()
+            return float(sizes[0] if np.isfinite(sizes).all() else np.inf)
+
+        # What the roundings of n terms, each up to C times the kernel, come to in a slope.
+        if X.dtype == np.float32 and C * largest(X) * len(X) ** 0.5 * np.finfo(X.dtype).eps > tol:
+            X = X.astype(np.float64)
+        if largest(X) == np.inf:
+            raise ValueError(f"X must be scaled: its {self.kernel} kernel is not finite as {X.dtype}")
+        return X
 
     def _problems(self, X: Array, targets: Array) -> Iterator[tuple[Array, Array, Any]]:
         """Yield the samples, the signs and the kernel matrix of each binary problem."""
