@@ -91,7 +91,7 @@ def gram(kernel: Kernel, X: Array, max_bytes: float) -> Array | CachedRows:
 
 
 def kernel_matrix(kernel: Kernel, X: Array) -> Array:
-    """Return the kernel of all pairs of points, shape (n, n): one triangle is computed and mirrored, block by block."""
+    """Return the kernel of all pairs of points, shape (n, n): the blocks above the diagonal, mirrored."""
     n = len(X)
     X = kernel.moved(X, X.mean(axis=0))
     lengths = squared_lengths(X)

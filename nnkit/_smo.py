@@ -51,7 +51,7 @@ class SMO:
     et al., "Improvements to Platt's SMO algorithm for SVM classifier design" (2001): `up`, `low` and the gap. Fan, Chen
     and Lin, "Working set selection using second order information for training support vector machines" (2005): the
     pair. Chang and Lin, "LIBSVM: a library for support vector machines" (2011): the least curvature, the bias, and
-    shrinking, after Joachims, "Making large-scale SVM learning practical" (1999).
+    shrinking, after Joachims, "Making large-scale SVM learning practical" (1998).
     """
 
     def __init__(self, K: Array | CachedRows, y: Array, C: float | Array) -> None:

