@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import verdicts
+from benchmarks import knn, verdicts
 from benchmarks.cases import network_name, title
 from benchmarks.contestants import ALL, FLOOR, OWN
 from benchmarks.verdicts import Row, Verdict
@@ -131,6 +131,12 @@ def origin(results: dict[str, Any]) -> list[str]:
     ]
 
 
+def knn_part(results: dict[str, Any]) -> list[str]:
+    """Return where the numbers on neighbours come from, their bounds and their table."""
+    rows = results["rows"]
+    return [*origin(results), "", *knn.conclusion(rows), "", *knn.table(rows)]
+
+
 def generated(results: dict[str, Any]) -> dict[str, str]:
     """Return the parts of the README that are made from the results, by the name of their marker."""
     parts = {
@@ -138,6 +144,7 @@ def generated(results: dict[str, Any]) -> dict[str, str]:
         "conclusion": conclusion(results["rows"]),
         "table": summary_table(results),
         "shares": shares_table(results),
+        "knn": knn_part(results["knn"]),
     }
     return {name: "\n".join(lines).strip() for name, lines in parts.items()}
 

@@ -19,12 +19,17 @@ from nnkit.initializers import kaiming_normal, kaiming_uniform, xavier_normal, x
 from nnkit.layers import BatchNorm1d, Dropout, Flatten, GaussianNoise, Linear, TiedLinear
 from nnkit.losses import BCEWithLogitsLoss, CrossEntropyLoss, Loss, MSELoss
 from nnkit.metrics import (
+    ClassCounts,
     accuracy,
     calibration_bins,
     calibration_error,
+    class_counts,
     confusion_matrix,
+    f1_score,
     interquartile_mean,
+    precision,
     predicted_classes,
+    recall,
 )
 from nnkit.module import Module, Parameter, Sequential
 from nnkit.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop, clip_grad_norm
@@ -61,6 +66,7 @@ __all__ = [
     "BatchNorm1d",
     "Callback",
     "Checkpoint",
+    "ClassCounts",
     "CosineLR",
     "CrossEntropyLoss",
     "Dataset",
@@ -94,9 +100,11 @@ __all__ = [
     "calibration_bins",
     "calibration_error",
     "check_gradients",
+    "class_counts",
     "clip_grad_norm",
     "confusion_matrix",
     "evaluate",
+    "f1_score",
     "fit",
     "interquartile_mean",
     "kaiming_normal",
@@ -108,8 +116,10 @@ __all__ = [
     "make_moons",
     "make_xor",
     "numeric_gradient",
+    "precision",
     "predict",
     "predicted_classes",
+    "recall",
     "save_checkpoint",
     "sigmoid",
     "softmax",

@@ -10,7 +10,7 @@ import pytest
 
 import nnkit as nn
 from benchmarks import __main__ as bench
-from benchmarks import cases, contestants, report, shares, verdicts
+from benchmarks import cases, contestants, knn, report, shares, verdicts
 from benchmarks.contestants import FLOOR, OWN
 from book.experiments.mnist_sweeps import BASE, FIGURES
 
@@ -288,6 +288,8 @@ def small_run(data, tmp_path, monkeypatch):
     monkeypatch.setattr(report, "README", tmp_path / "README.md")
     monkeypatch.setattr(cases, "SAMPLES_AND_EPOCHS", {8: (64, 1), 128: (512, 2)})
     monkeypatch.setattr(cases, "CELLS", {"fig5": [BASE], "fig7": [BASE | {"batch_size": 8}, BASE]})
+    monkeypatch.setattr(knn, "CASES", {case: (50, names) for case, (_, names) in knn.CASES.items()})
+    monkeypatch.setattr(knn, "failed", lambda rows: False)
     few = {name: contestants.ALL[name] for name in (OWN, "scikit-learn", FLOOR)}
     monkeypatch.setattr(contestants, "ALL", few)
     monkeypatch.setattr(nn, "load_mnist", lambda: data)
