@@ -331,6 +331,75 @@ def test_a_bound_that_is_clearly_missed_is_the_exit_status(small_run, monkeypatc
     assert bench.main(["--repeats", "1", "--only", "fig5"]) == 1
 
 
+# ---------------------------------------------------------------------------------------------------------------------
+# The nearest neighbours
+
+
+def neighbours(case, own, other, name=knn.BRUTE):
+    """Return a row of planted seconds."""
+    named = {"case": case, "n_neighbors": 5, "n_samples": 100, "n_queries": 10}
+    seconds = {knn.OWN: own, name: other}
+    return {**named, "seconds": seconds, "accuracy": dict.fromkeys(seconds, 0.5), "unlike_nnkit": {knn.OWN: 0, name: 1}}
+
+
+def test_each_case_of_the_neighbours_has_its_bound_and_the_tree_none():
+    pixels, code = (neighbours(case, [1.0] * 5, [1.2] * 5) for case in knn.CASES)
+    assert [str(found) for found in knn.bounds(pixels)] == ["MISSED"]
+    assert [str(found) for found in knn.bounds(code)] == ["kept"]
+    assert knn.failed([code, pixels])
+    assert not knn.failed([code, neighbours("784 pixels", [1.0] * 5, [1.1, 1.1, 1.2, 1.4, 1.4])])
+    assert knn.conclusion([code]) == [
+        "- 4-D code, 100 samples, 10 queries, k 5, 1 thread: "
+        "scikit-learn brute takes 1.20 (1.20 to 1.20) times nnkit's time, at least 1: kept"
+    ]
+    assert all(knn.TREE not in limits for limits in knn.BOUNDS.values())
+    assert knn.TREE in knn.CASES["4-D code"][1]
+
+
+def test_all_contestants_find_the_same_neighbours(data, monkeypatch):
+    monkeypatch.setattr(knn, "CASES", {case: (200, names) for case, (_, names) in knn.CASES.items()})
+    pixels, code = knn.measure(data, repeats=2)
+    assert (pixels["n_features"], code["n_features"]) == (784, 4)
+    for found in (pixels, code):
+        assert (found["n_samples"], found["n_queries"]) == (2000, 200)
+        assert all(len(times) == 2 and min(times) > 0 for times in found["seconds"].values())
+    assert code["unlike_nnkit"][knn.BRUTE] == code["unlike_nnkit"][knn.TREE]
+    assert set(knn.contestants()) == {knn.OWN, knn.BRUTE, knn.TREE}
+    predicted = [
+        make().set_params(n_neighbors=1).fit(data.X_train, data.y_train) for make in knn.contestants().values()
+    ]
+    for classifier in predicted:
+        np.testing.assert_array_equal(classifier.predict(data.X_train[:50]), data.y_train[:50])
+
+
+def test_a_run_of_the_neighbours_alone_writes_their_part_and_leaves_the_rest(small_run, capsys):
+    old = {"provenance": {"date": "then"}, "profile": [], "knn": {}, "rows": [{"figures": ["fig5"]}]}
+    report.RESULTS.write_text(json.dumps(old), encoding="utf-8")
+    written = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "write_readme", lambda: written.append(True))
+        assert bench.main(["--repeats", "1", "--only", "knn"]) == 0
+    results = json.loads(report.RESULTS.read_text(encoding="utf-8"))
+    assert {name: results[name] for name in ("provenance", "profile", "rows")} == {n: old[n] for n in old if n != "knn"}
+    assert [found["case"] for found in results["knn"]["rows"]] == list(knn.CASES)
+    assert results["knn"]["provenance"]["repeats"] == 1
+    assert written == [True]
+    assert "Threads" not in capsys.readouterr().out
+
+
+def test_results_of_the_neighbours_are_complete():
+    results = json.loads(report.RESULTS.read_text(encoding="utf-8"))["knn"]
+    assert "changes" not in results["provenance"]["commit"]
+    assert results["provenance"]["data"]["name"] == "mnist"
+    assert results["provenance"]["repeats"] >= 5
+    for found, (case, (n_queries, names)) in zip(results["rows"], knn.CASES.items(), strict=True):
+        assert (found["case"], found["n_samples"], found["n_queries"]) == (case, 60_000, n_queries)
+        assert tuple(found["seconds"]) == names
+        assert {len(times) for times in found["seconds"].values()} == {results["provenance"]["repeats"]}
+        assert max(found["accuracy"].values()) - min(found["accuracy"].values()) < 0.005
+    assert results["rows"][0]["unlike_nnkit"][knn.BRUTE] < 20
+
+
 def test_readme_shows_the_results():
     results = json.loads(report.RESULTS.read_text(encoding="utf-8"))
     readme = report.README.read_text(encoding="utf-8")

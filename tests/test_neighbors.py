@@ -170,6 +170,21 @@ def test_float32_alone_would_name_others(monkeypatch, rng):
         check_neighbours(X, X[:50], 5)
 
 
+@pytest.mark.parametrize("name", ["noise", "a large offset", "one sample far away", "heavy tails", "sorted"])
+def test_few_samples_reach_the_final(name, monkeypatch, rng):
+    X, counts = HARD[name](rng), []
+    squared_distances = KNeighborsClassifier._squared_distances
+
+    def counted(self, Q, query, index):
+        counts.append(len(query) / len(Q))
+        return squared_distances(self, Q, query, index)
+
+    monkeypatch.setattr(KNeighborsClassifier, "_squared_distances", counted)
+    fitted(X, 5).kneighbors(X)
+    # Those below the bound that five groups give, not all that lie within the rounding errors of large numbers.
+    assert np.median(counts) < 9
+
+
 @pytest.mark.parametrize(("dtype", "query_dtype"), [*itertools.product([np.int64, np.float32, np.float64], repeat=2)])
 def test_dtypes_may_differ(dtype, query_dtype, rng):
     X, queries = rng.integers(-50, 50, (100, 3)).astype(dtype), rng.integers(-50, 50, (40, 3)).astype(query_dtype)
