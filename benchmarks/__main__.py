@@ -1,8 +1,8 @@
-"""Time the networks of figures 5 to 9 and the nearest neighbours, each contestant in turn, and print the ratios.
+"""Time the networks of figures 5 to 9, the neighbours and the SVMs, each contestant in turn, and print the ratios.
 
 Seconds depend on the machine and on what else it does; the ratios of interleaved repetitions hardly do. A complete run
-also writes results.json and the tables of the README, and one of the neighbours alone writes their part. Exit status 1
-if a bound is clearly missed.
+also writes results.json and the tables of the README, and one of the neighbours or SVMs alone writes their part. Exit
+status 1 if a bound is clearly missed.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from typing import Any
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import nnkit as nn
-from benchmarks import cases, contestants, knn, report, shares, verdicts
+from benchmarks import cases, contestants, report, shares, verdicts
 from benchmarks.cases import Case
+from benchmarks.report import PARTS
 from book.experiments import _run
 from book.experiments.mnist_sweeps import BASE
 from nnkit._checks import Array
@@ -43,7 +44,8 @@ def limited(threads: int) -> Iterator[dict[str, int]]:
         If one of them says another number.
     """
     import sklearn.neighbors
-    import sklearn.neural_network  # noqa: F401 (what is loaded later would not be limited)
+    import sklearn.neural_network
+    import sklearn.svm  # noqa: F401 (what is loaded later would not be limited)
 
     found = {}
     if contestants.has_torch():
@@ -113,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark that the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "--only", nargs="+", default=[], metavar="FIGURE", help=f"some of {', '.join(cases.CELLS)}, knn"
+        "--only", nargs="+", default=[], metavar="FIGURE", help=f"some of {', '.join([*cases.CELLS, *PARTS])}"
     )
     parser.add_argument("--repeats", type=int, default=6, help="counted rounds (default 6)")
     parser.add_argument("--quick", action="store_true", help="a tenth of the data: to see that it runs")
@@ -136,8 +138,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"The load average is {load:.1f} before the run begins: other work will blur the times.")
     n_samples = len(data.X_train) // 10 if options.quick else len(data.X_train)
     X, y = data.X_train[:n_samples], data.y_train[:n_samples]
-    names = options.only or [*cases.CELLS, "knn"]
-    figures = [name for name in names if name != "knn"]
+    names = options.only or [*cases.CELLS, *PARTS]
+    figures = [name for name in names if name not in PARTS]
     rows: list[dict[str, Any]] = []
     for case in cases.chosen(figures) if figures else []:
         with limited(case.threads) as found:
@@ -154,23 +156,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         results = {"provenance": provenance, "profile": divided(X, y, options.repeats)}
         provenance |= _ended(started, load)
         print("\n" + "\n".join(report.shares_table(results | {"rows": rows})))
-    neighbours: list[dict[str, Any]] = []
-    if "knn" in names:
+    failed = verdicts.failed(rows)
+    for name in [name for name in PARTS if name in names]:
         started = time.perf_counter()
         with limited(1):
-            neighbours = knn.measure(data, options.repeats, 10 if options.quick else 1)
-        print("\n" + "\n".join([*knn.table(neighbours), "", *knn.conclusion(neighbours)]))
-        results["knn"] = {"provenance": provenance | _ended(started, load), "rows": neighbours}
+            measured = PARTS[name].measure(data, options.repeats, 10 if options.quick else 1)
+        print("\n" + "\n".join([*PARTS[name].table(measured), "", *PARTS[name].conclusion(measured)]), flush=True)
+        results[name] = {"provenance": provenance | _ended(started, load), "rows": measured}
+        failed |= PARTS[name].failed(measured)
     if complete:
         write(results | {"rows": rows})
         print(f"\n{report.RESULTS.name} and the tables of README.md are new, after {provenance['seconds']:.0f} s.")
-    elif names == ["knn"] and not options.quick:
+    elif not (figures or options.quick):
         write(json.loads(report.RESULTS.read_text(encoding="utf-8")) | results)
-        print(f"\nThe part of the neighbours in {report.RESULTS.name} and README.md is new.")
+        print(f"\n{' and '.join(results)} in {report.RESULTS.name} and README.md: new. The rest is as it was.")
     else:
         print(f"\n{report.RESULTS.name} stays as it is: only a complete run, PyTorch included, replaces it.")
     print("What is timed, and where the time goes: benchmarks/README.md")
-    return 1 if (verdicts.failed(rows) or knn.failed(neighbours)) and not options.quick else 0
+    return 1 if failed and not options.quick else 0
 
 
 def _ended(started: float, load: float) -> dict[str, Any]:

@@ -49,13 +49,16 @@ if TYPE_CHECKING:
     from nnkit.estimators import AutoencoderTransformer as AutoencoderTransformer
     from nnkit.estimators import MLPClassifier as MLPClassifier
     from nnkit.neighbors import KNeighborsClassifier as KNeighborsClassifier
+    from nnkit.svm import SVC as SVC
 
-_LAZY_MODULES = ("estimators", "interact", "neighbors", "plots", "sweep")
+_LAZY_MODULES = ("estimators", "interact", "neighbors", "plots", "svm", "sweep")
 _LAZY_NAMES = {
     "AutoencoderTransformer": "estimators",
     "KNeighborsClassifier": "neighbors",
     "MLPClassifier": "estimators",
+    "SVC": "svm",
 }
+
 
 __all__ = [
     "SGD",

@@ -199,7 +199,7 @@ class KNeighborsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         if self.weights == "distance":
             # 1 / distance in units of the nearest one, which also says what to do where that is zero.
             nearest = distances[:, :1]
-            np.divide(nearest, distances, out=weights, where=distances > nearest)
+            np.divide(nearest, distances, out=weights, where=distances > 0)
         rows, n_classes, voted = np.arange(len(indices)), len(self.classes_), self._targets[indices]
         places = rows[:, None] * n_classes + voted
         votes = np.bincount(places.ravel(), weights.ravel(), minlength=len(rows) * n_classes)

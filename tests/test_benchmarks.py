@@ -10,7 +10,7 @@ import pytest
 
 import nnkit as nn
 from benchmarks import __main__ as bench
-from benchmarks import cases, contestants, knn, report, shares, verdicts
+from benchmarks import cases, contestants, knn, report, shares, svm, verdicts
 from benchmarks.contestants import FLOOR, OWN
 from book.experiments.mnist_sweeps import BASE, FIGURES
 
@@ -290,6 +290,9 @@ def small_run(data, tmp_path, monkeypatch):
     monkeypatch.setattr(cases, "CELLS", {"fig5": [BASE], "fig7": [BASE | {"batch_size": 8}, BASE]})
     monkeypatch.setattr(knn, "CASES", {case: (50, names) for case, (_, names) in knn.CASES.items()})
     monkeypatch.setattr(knn, "failed", lambda rows: False)
+    monkeypatch.setattr(svm, "N_SAMPLES", 200)
+    monkeypatch.setattr(svm, "N_QUERIES", 50)
+    monkeypatch.setattr(svm, "failed", lambda rows: False)
     few = {name: contestants.ALL[name] for name in (OWN, "scikit-learn", FLOOR)}
     monkeypatch.setattr(contestants, "ALL", few)
     monkeypatch.setattr(nn, "load_mnist", lambda: data)
@@ -398,6 +401,76 @@ def test_results_of_the_neighbours_are_complete():
         assert {len(times) for times in found["seconds"].values()} == {results["provenance"]["repeats"]}
         assert max(found["accuracy"].values()) - min(found["accuracy"].values()) < 0.005
     assert results["rows"][0]["unlike_nnkit"][knn.BRUTE] < 20
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The support vector machines
+
+
+def machines(case, strategy, phase, own, other):
+    """Return a row of planted seconds."""
+    named = {"case": case, "strategy": strategy, "phase": phase, "C": 10.0, "n_samples": 100, "n_queries": 50}
+    seconds = {svm.OWN: own, svm.PEER: other}
+    return {**named, "seconds": seconds, "accuracy": dict.fromkeys(seconds, 0.5), "unlike_nnkit": {svm.PEER: 1}}
+
+
+def test_machines_have_their_bounds_and_one_vs_one_on_the_code_none():
+    def said(*names, other):
+        return [str(found) for found in svm.bounds(machines(*names, [1.0] * 5, [other] * 5))]
+
+    assert said("784 pixels", "ovr", "fit", other=4.9) == ["MISSED"]
+    assert said("784 pixels", "ovr", "fit", other=5.1) == ["kept"]
+    assert said("784 pixels", "ovo", "fit", other=1.3) == ["kept"]
+    assert said("784 pixels", "ovo", "predict", other=7.9) == ["MISSED"]
+    assert said("32-D code", "ovr", "fit", other=0.99) == ["MISSED"]
+    assert said("32-D code", "ovr", "predict", other=2.1) == ["kept"]
+    assert said("32-D code", "ovo", "fit", other=0.1) == []
+    slow = machines("784 pixels", "ovr", "fit", [1.0] * 5, [2.0] * 5)
+    assert svm.failed([slow])
+    assert not svm.failed([machines("784 pixels", "ovr", "fit", [1.0] * 5, [4, 4, 4.5, 6, 6])])
+    assert svm.conclusion([slow]) == [
+        "- 784 pixels, one-vs-rest, fit 100 samples, RBF, C 10, 1 thread: "
+        "scikit-learn takes 2.00 (2.00 to 2.00) times nnkit's time, at least 5: MISSED"
+    ]
+
+
+def test_both_machines_solve_the_same_problem(data, monkeypatch):
+    monkeypatch.setattr(svm, "N_SAMPLES", 500)
+    monkeypatch.setattr(svm, "N_QUERIES", 300)
+    rows = svm.measure(data, repeats=2)
+    names = [(found["case"], found["strategy"], found["phase"]) for found in rows]
+    assert names == [(c, s, p) for c in svm.CASES for s in svm.STRATEGIES for p in svm.PHASES]
+    assert {found["n_features"] for found in rows} == {784, 32}
+    for found in rows:
+        assert all(len(times) == 2 and min(times) > 0 for times in found["seconds"].values())
+        assert found["unlike_nnkit"][svm.PEER] <= 3
+        assert found["accuracy"][svm.OWN] > 0.2
+    own, peer = (make() for make in svm.contestants("ovr").values())
+    assert own.C == peer.estimator.C == svm.C
+
+
+def test_a_run_of_the_machines_alone_writes_their_part_and_leaves_the_rest(small_run, monkeypatch):
+    old = {"provenance": {"date": "then"}, "profile": [], "knn": {"rows": []}, "rows": [{"figures": ["fig5"]}]}
+    report.RESULTS.write_text(json.dumps(old), encoding="utf-8")
+    monkeypatch.setattr(report, "write_readme", lambda: None)
+    assert bench.main(["--repeats", "1", "--only", "svm"]) == 0
+    results = json.loads(report.RESULTS.read_text(encoding="utf-8"))
+    assert len(results["svm"]["rows"]) == 8
+    assert {name: results[name] for name in old} == old
+
+
+def test_results_of_the_machines_are_complete():
+    results = json.loads(report.RESULTS.read_text(encoding="utf-8"))["svm"]
+    assert "changes" not in results["provenance"]["commit"]
+    assert results["provenance"]["data"]["name"] == "mnist"
+    assert results["provenance"]["repeats"] >= 5
+    assert len(results["rows"]) == 8
+    for found in results["rows"]:
+        assert (found["n_samples"], found["n_queries"], found["C"]) == (5000, 10_000, 10)
+        assert {len(times) for times in found["seconds"].values()} == {results["provenance"]["repeats"]}
+        assert abs(found["accuracy"][svm.OWN] - found["accuracy"][svm.PEER]) < 0.002
+        # A draw among duels is decided by their values here, and by the first label in scikit-learn.
+        assert found["unlike_nnkit"][svm.PEER] < (20 if found["strategy"] == "ovr" else 200)
 
 
 def test_readme_shows_the_results():

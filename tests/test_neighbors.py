@@ -139,7 +139,7 @@ HARD = {
     "one sample far away": lambda rng: np.vstack([rng.normal(size=(299, 4)), np.full((1, 4), 1e9)]),
     "features of different sizes": lambda rng: rng.normal(size=(300, 4)) * [1e6, 1, 1e-6, 0],
     "numbers whose squares underflow": lambda rng: 1e-25 * rng.normal(size=(300, 4)),
-    "numbers whose squares nearly underflow": lambda rng: 10.0 ** rng.uniform(-24, -18, (300, 1)) * np.eye(300)[:, :4],
+    "numbers whose squares are coarse in float32": lambda rng: 1e-22 * rng.normal(size=(300, 4)),
     "large numbers": lambda rng: 1e17 * rng.normal(size=(300, 4)),
     "sorted": lambda rng: np.sort(rng.normal(size=(300, 1)), axis=0) * [1.0, 2.0],
     "heavy tails": lambda rng: rng.standard_cauchy((300, 3)),

@@ -18,6 +18,7 @@ NEEDS = {
     "neighbors": ["sklearn"],
     "plots": ["matplotlib"],
     "interact": ["matplotlib", "ipywidgets"],
+    "svm": ["sklearn"],
     "sweep": ["joblib", "threadpoolctl", "tqdm"],
 }
 

@@ -81,9 +81,9 @@ def between_digits(codes: Array, y: Array) -> dict[str, Any]:
     return {"centroid_distances": [rounded(row) for row in distances], "spread": rounded(spread)}
 
 
-# Three networks with the code of the source, one with each of the other sizes, and once what has no seed.
+# Three networks of each size, and once what has no seed.
 CELLS: list[tuple[dict[str, Any], range]] = [
-    *(({"method": "autoencoder", "latent": latent}, range(3 if latent == 4 else 1)) for latent in LATENT),
+    *(({"method": "autoencoder", "latent": latent}, range(3)) for latent in LATENT),
     *(({"method": "PCA", "latent": latent}, range(1)) for latent in LATENT),
     ({"method": "pixels", "latent": 784}, range(1)),
 ]
