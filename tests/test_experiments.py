@@ -26,6 +26,7 @@ from book.experiments import (
     mnist_grid,
     mnist_regularization,
     mnist_sweeps,
+    nearest_neighbours,
     xor_activations,
     xor_quadrants,
     xor_seeds,
@@ -70,6 +71,7 @@ SWEPT = {
         (cells_of(mnist_sweeps.FIGURES), mnist_sweeps.SEEDS),
         (cells_of(mnist_sweeps.FAIR), mnist_sweeps.FAIR_SEEDS),
     ],
+    "nearest_neighbours": [(product(nearest_neighbours.GRID), nearest_neighbours.SEEDS)],
 }
 RECORDED = [name for name in NAMES if name not in SWEPT]
 
