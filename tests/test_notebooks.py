@@ -100,6 +100,7 @@ def test_there_are_chapters():
         "07-hyperparameter-sweeps",
         "08-regularization",
         "13-nearest-neighbours",
+        "12-denoising",
     ]
 
 
