@@ -33,7 +33,7 @@ GAINS = {
     6: "the loop reads handwriting",
     7: "which differences are real",
     8: "what closes the gap to new digits",
-    12: "noise taken out again",
+    12: "what noise leaves to be read",
     13: "similar digits vote",
 }
 PLANNED = ("Autoencoders", "Support vector machines", "The frameworks")
