@@ -17,17 +17,19 @@ from book.experiments._pictures import as_text, first_of_each
 from book.experiments.latent_codes import trained
 from book.experiments.latent_maps import kept_network
 from nnkit._checks import Array
+from nnkit.sweep import Row, sweep
 
+STORE = _run.RESULTS / "latent_walks.jsonl"
 N_PAIRS = 600
 POSITIONS = (0, 0.25, 0.5, 0.75, 1)
 SHOWN = ((4, 9), (3, 8), (0, 7))
 """The walks whose pictures are kept, between the first test digits of these classes."""
 
 CELLS = [
-    *(("autoencoder", latent, seed) for latent in (4, 32) for seed in range(3)),
-    ("PCA", 4, 0),
-    ("PCA", 32, 0),
-    ("pixels", 784, 0),
+    ([{"method": "autoencoder", "latent": 4}], range(1)),
+    ([{"method": "PCA", "latent": 4}, {"method": "PCA", "latent": 32}, {"method": "pixels", "latent": 784}], range(1)),
+    ([{"method": "autoencoder", "latent": 4}], range(1, 3)),
+    ([{"method": "autoencoder", "latent": 32}], range(1)),
 ]
 SETUP = {
     "autoencoder": "the network of latent_codes; that of 4 numbers and seed 0 by its kept weights",
@@ -82,14 +84,17 @@ def coder(method: str, latent: int, seed: int, X: Array) -> tuple[Any, Any]:
     return np.array, np.array
 
 
-def measure(method: str, latent: int, seed: int, data: nn.Dataset, judge: Judge) -> dict[str, Any]:
+def train(method: str, latent: int, seed: int) -> dict[str, Any]:
     """Make the codes; return what can be told from them, and what the judge says of the pictures between digits."""
+    data = nn.load_mnist()
+    judge = Judge(data)
     X, y = data.X_train[:-N_VALIDATION], data.y_test
     encode, decode = coder(method, latent, seed, X)
     codes, test_codes = encode(data.X_train), encode(data.X_test)
     centroids = np.array([codes[data.y_train == digit].mean(axis=0) for digit in range(10)])
     mixes = ((centroids[:, None] + centroids[None]) / 2).reshape(100, -1)
-    first, second = (test_codes[index] for index in pairs_of(y))
+    pairs = pairs_of(y)
+    first, second = (test_codes[index] for index in pairs)
     # Of the six nearest test digits, one is the digit itself.
     _, nearest = nn.KNeighborsClassifier(6).fit(test_codes, y).kneighbors(test_codes)
     others = np.array([row[row != i][:5] for i, row in enumerate(nearest)])
@@ -115,10 +120,14 @@ def measure(method: str, latent: int, seed: int, data: nn.Dataset, judge: Judge)
         ten = test_codes[first_of_each(y)]
         t = np.linspace(0, 1, 9)[:, None]
         row["shown"] = as_text(np.concatenate([decode((1 - t) * ten[a] + t * ten[b]) for a, b in SHOWN]))
-    if (latent, seed) == (4, 0):
+    if (method, latent, seed) == ("autoencoder", 4, 0):
+        # What a page needs to walk by the kept weights.
         row |= {"centroids": [rounded(code) for code in centroids], "ten_codes": [rounded(code) for code in ten]}
         row |= {"mean": rounded(test_codes.mean(axis=0)), "std": rounded(test_codes.std(axis=0))}
-    return row
+    if method == "pixels":
+        # What the digits are, so that the committed maps can be coloured where MNIST is not at hand.
+        row |= {"labels": labels_as_text(y), "pairs": ["".join(map(str, y[side])) for side in pairs]}
+    return row | _run.ran()
 
 
 def labels_as_text(y: Array) -> str:
@@ -131,20 +140,12 @@ def labels_from_text(text: str) -> Array:
     return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype=np.uint8).astype(np.int64)
 
 
-def run() -> list[dict[str, Any]]:
-    """Measure every code, one after the other."""
+def run() -> list[Row]:
+    """Measure every code."""
     data = nn.load_mnist()
-    judge = Judge(data)
-    pairs = np.stack([data.y_test[index] for index in pairs_of(data.y_test)])
-    rows = []
-    for method, latent, seed in CELLS:
-        row = {"seed": seed, "method": method, "latent": latent} | measure(method, latent, seed, data, judge)
-        if method == "pixels":
-            # What the digits are, so that the committed maps can be coloured where MNIST is not at hand.
-            row |= {"labels": labels_as_text(data.y_test), "pairs": ["".join(map(str, side)) for side in pairs]}
-        rows.append(row)
-    return rows
+    setup = SETUP | {"data": data.name, "data_sha256": _run.data_hash(data)}
+    return [row for cells, seeds in CELLS for row in sweep(train, cells, seeds, store=STORE, setup=setup)]
 
 
 if __name__ == "__main__":
-    _run.record("latent_walks", run, setup=SETUP, data=nn.load_mnist())
+    run()
