@@ -15,6 +15,7 @@ import nnkit as nn
 from book.experiments import (
     _mnist,
     _run,
+    latent_pca,
     latent_walks,
     mnist_best,
     mnist_classifier,
@@ -47,6 +48,7 @@ def product(grid):
 
 # Of each experiment whose result is the store of a sweep: the cells and their seeds.
 SWEPT = {
+    "latent_pca": latent_pca.CELLS,
     "latent_walks": latent_walks.CELLS,
     "mnist_best": [(list(mnist_best.STEPS.values()), mnist_best.SEEDS)],
     "mnist_grid": [(product(mnist_grid.GRID), mnist_grid.SEEDS)],

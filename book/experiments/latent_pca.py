@@ -10,38 +10,33 @@ from sklearn.neighbors import NearestNeighbors
 
 import nnkit as nn
 from book.experiments import _run
-from book.experiments._autoencoder import WEIGHTS, pooled, split_indices
+from book.experiments._autoencoder import pooled, split_indices
 from book.experiments._mnist import rounded
-from book.experiments.autoencoder_training import SIZES
 from book.experiments.latent_maps import points_as_text
-from book.experiments.latent_walks import labels_as_text, voted
+from book.experiments.latent_walks import kept_source_b, labels_as_text, voted
 from nnkit._checks import Array
+from nnkit.sweep import Row, sweep
 
-SPACES = ("autoencoder_published", "autoencoder", "PCA 32", "pixels")
+STORE = _run.RESULTS / "latent_pca.jsonl"
+CELLS = [
+    ([{"space": "autoencoder"}, {"space": "autoencoder_published"}], range(1)),
+    ([{"space": "pixels"}], range(1)),
+]
 K = 10
+N_TEST = 5000
 N_SHOWN = 2500
 SETUP = {
-    "autoencoder_published, autoencoder": "the kept weights of autoencoder_training, seed 0",
-    "PCA 32": "the first 32 components of the pixels of the training digits",
+    "autoencoder, autoencoder_published": "the kept weights of autoencoder_training, seed 0",
     "plane": "the first two components of the codes of the training digits",
-    "neighbours": f"the {K} nearest other test digits",
-    "digits": "the 14,000 test digits of source B's split",
+    "neighbours": f"the {K} nearest of the other digits",
+    "digits": f"the first {N_TEST} test digits of source B's split",
 }
-
-
-def coder(name: str, X: Array) -> Any:
-    """Return the function from pictures to codes."""
-    if name.startswith("autoencoder"):
-        model = nn.Autoencoder.symmetric(SIZES, rng=0, logits=True).astype(np.float16)
-        nn.load_checkpoint(WEIGHTS / f"{name}.npz").restore(model)
-        return model.astype(np.float32).encode
-    return PCA(32, svd_solver="covariance_eigh").fit(X).transform if name == "PCA 32" else np.array
 
 
 def neighbour_table(points: Array, y: Array) -> tuple[Array, float]:
     """Return who lives beside whom, and how often the neighbours' vote is right.
 
-    The table has a row for each digit: the shares of the ten digits among the neighbours of its samples.
+    The table has a row for each digit: the shares of the ten digits among its samples' neighbours.
     """
     _, nearest = NearestNeighbors(n_neighbors=K).fit(points).kneighbors()
     labels = y[nearest]
@@ -50,35 +45,35 @@ def neighbour_table(points: Array, y: Array) -> tuple[Array, float]:
     return table, float((voted(labels)[0] == y).mean())
 
 
-def run() -> list[dict[str, Any]]:
+def train(space: str, seed: int) -> dict[str, Any]:
+    """Find the plane of one space; return what it keeps of the variance and of the neighbours."""
+    X, y = pooled(nn.load_mnist())
+    for_training, _, for_test = split_indices(len(X))
+    encode = np.array if space == "pixels" else kept_source_b(space).encode
+    test_codes, y_test = encode(X[for_test[:N_TEST]]), y[for_test[:N_TEST]]
+    pca = PCA(svd_solver="covariance_eigh").fit(encode(X[for_training]))
+    points = pca.transform(test_codes)[:, :2].astype(np.float32)
+    in_plane, right_in_plane = neighbour_table(points, y_test)
+    in_code, right_in_code = neighbour_table(test_codes, y_test)
+    return {
+        "explained": rounded(pca.explained_variance_ratio_[:32]),
+        # A row for each digit: the shares of the ten digits among the neighbours of its samples.
+        "in_plane": [rounded(row) for row in in_plane],
+        "in_code": [rounded(row) for row in in_code],
+        "right_in_plane": round(right_in_plane, 4),
+        "right_in_code": round(right_in_code, 4),
+        "points": points_as_text(points[:N_SHOWN]),
+        "labels": labels_as_text(y_test[:N_SHOWN]),
+        **_run.ran(),
+    }
+
+
+def run() -> list[Row]:
     """Measure every space."""
     data = nn.load_mnist()
-    X, y = pooled(data)
-    for_training, _, for_test = split_indices(len(X))
-    y_test = y[for_test]
-    rows = []
-    for name in SPACES:
-        encode = coder(name, X[for_training])
-        codes, test_codes = encode(X[for_training]), encode(X[for_test])
-        pca = PCA(svd_solver="covariance_eigh").fit(codes)
-        points = pca.transform(test_codes)[:, :2].astype(np.float32)
-        in_plane, right_in_plane = neighbour_table(points, y_test)
-        in_code, right_in_code = neighbour_table(test_codes, y_test)
-        rows.append(
-            {
-                "seed": 0,
-                "space": name,
-                "explained": rounded(pca.explained_variance_ratio_[:32]),
-                "in_plane": [rounded(row) for row in in_plane],
-                "in_code": [rounded(row) for row in in_code],
-                "right_in_plane": round(right_in_plane, 4),
-                "right_in_code": round(right_in_code, 4),
-                "points": points_as_text(points[:N_SHOWN]),
-                "labels": labels_as_text(y_test[:N_SHOWN]),
-            }
-        )
-    return rows
+    setup = SETUP | {"data": data.name, "data_sha256": _run.data_hash(data)}
+    return [row for cells, seeds in CELLS for row in sweep(train, cells, seeds, store=STORE, setup=setup)]
 
 
 if __name__ == "__main__":
-    _run.record("latent_pca", run, setup=SETUP, data=nn.load_mnist())
+    run()
