@@ -18,10 +18,7 @@ from nnkit._checks import Array
 from nnkit.sweep import Row, sweep
 
 STORE = _run.RESULTS / "latent_pca.jsonl"
-CELLS = [
-    ([{"space": "autoencoder"}, {"space": "autoencoder_published"}], range(1)),
-    ([{"space": "pixels"}], range(1)),
-]
+CELLS = [([{"space": "autoencoder"}, {"space": "pixels"}], range(1))]
 K = 10
 N_TEST = 5000
 N_SHOWN = 2500
