@@ -10,10 +10,11 @@ from sklearn.neighbors import NearestNeighbors
 
 import nnkit as nn
 from book.experiments import _run
-from book.experiments._autoencoder import pooled, split_indices
+from book.experiments._autoencoder import WEIGHTS, pooled, split_indices
 from book.experiments._mnist import rounded
+from book.experiments.autoencoder_training import SIZES
 from book.experiments.latent_maps import points_as_text
-from book.experiments.latent_walks import kept_source_b, labels_as_text, voted
+from book.experiments.latent_walks import labels_as_text, voted
 from nnkit._checks import Array
 from nnkit.sweep import Row, sweep
 
@@ -28,6 +29,13 @@ SETUP = {
     "neighbours": f"the {K} nearest of the other digits",
     "digits": f"the first {N_TEST} test digits of source B's split",
 }
+
+
+def kept_network(name: str) -> nn.Autoencoder:
+    """Return a network of source B's shape whose weights are kept."""
+    model = nn.Autoencoder.symmetric(SIZES, rng=0, logits=True).astype(np.float16)
+    nn.load_checkpoint(WEIGHTS / f"{name}.npz").restore(model)
+    return model.astype(np.float32)
 
 
 def neighbour_table(points: Array, y: Array) -> tuple[Array, float]:
@@ -46,7 +54,7 @@ def train(space: str, seed: int) -> dict[str, Any]:
     """Find the plane of one space; return what it keeps of the variance and of the neighbours."""
     X, y = pooled(nn.load_mnist())
     for_training, _, for_test = split_indices(len(X))
-    encode = np.array if space == "pixels" else kept_source_b(space).encode
+    encode = np.array if space == "pixels" else kept_network(space).encode
     test_codes, y_test = encode(X[for_test[:N_TEST]]), y[for_test[:N_TEST]]
     pca = PCA(svd_solver="covariance_eigh").fit(encode(X[for_training]))
     points = pca.transform(test_codes)[:, :2].astype(np.float32)

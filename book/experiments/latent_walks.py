@@ -11,10 +11,9 @@ from sklearn.decomposition import PCA
 
 import nnkit as nn
 from book.experiments import _run
-from book.experiments._autoencoder import WEIGHTS, errors_of
+from book.experiments._autoencoder import errors_of
 from book.experiments._mnist import N_VALIDATION, rounded
 from book.experiments._pictures import as_text, first_of_each
-from book.experiments.autoencoder_training import SIZES
 from book.experiments.latent_codes import trained
 from book.experiments.latent_maps import kept_network
 from nnkit._checks import Array
@@ -27,10 +26,15 @@ SHOWN = ((4, 9), (3, 8), (0, 7))
 """The walks whose pictures are kept, between the first test digits of these classes."""
 
 CELLS = [
-    ([{"method": "autoencoder", "latent": 4}], range(1)),
-    ([{"method": "PCA", "latent": 4}, {"method": "PCA", "latent": 32}, {"method": "pixels", "latent": 784}], range(1)),
-    ([{"method": "autoencoder", "latent": 4}], range(1, 3)),
-    ([{"method": "autoencoder of source B", "latent": 32}], range(1)),
+    (
+        [
+            {"method": "autoencoder", "latent": 4},
+            {"method": "PCA", "latent": 4},
+            {"method": "PCA", "latent": 32},
+            {"method": "pixels", "latent": 784},
+        ],
+        range(1),
+    )
 ]
 SETUP = {
     "autoencoder": "the network of latent_codes; that of 4 numbers and seed 0 by its kept weights",
@@ -79,20 +83,10 @@ def coder(method: str, latent: int, seed: int, X: Array) -> tuple[Any, Any]:
     if method == "autoencoder":
         model = kept_network() if (latent, seed) == (4, 0) else trained(X, latent, seed)
         return model.encode, model.decode
-    if method == "autoencoder of source B":
-        model = kept_source_b()
-        return model.encode, model.decode
     if method == "PCA":
         pca = PCA(latent, svd_solver="covariance_eigh").fit(X)
         return pca.transform, pca.inverse_transform
     return np.array, np.array
-
-
-def kept_source_b(name: str = "autoencoder") -> nn.Autoencoder:
-    """Return a network of source B's shape whose weights are kept."""
-    model = nn.Autoencoder.symmetric(SIZES, rng=0, logits=True).astype(np.float16)
-    nn.load_checkpoint(WEIGHTS / f"{name}.npz").restore(model)
-    return model.astype(np.float32)
 
 
 def train(method: str, latent: int, seed: int) -> dict[str, Any]:
@@ -110,7 +104,6 @@ def train(method: str, latent: int, seed: int) -> dict[str, Any]:
     _, nearest = nn.KNeighborsClassifier(6).fit(test_codes, y).kneighbors(test_codes)
     others = np.array([row[row != i][:5] for i, row in enumerate(nearest)])
     row: dict[str, Any] = {
-        # Source B drew its digits from all 70,000, so for its network neither of the two is of new digits.
         "train_mse": float(f"{errors_of(decode(codes[: len(X)]), X).mean():.6g}"),
         "test_mse": float(f"{errors_of(decode(test_codes), data.X_test).mean():.6g}"),
         "leave_one_out": round(float((voted(y[others])[0] == y).mean()), 4),
