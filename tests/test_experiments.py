@@ -15,6 +15,8 @@ import nnkit as nn
 from book.experiments import (
     _mnist,
     _run,
+    latent_codes,
+    latent_maps,
     latent_pca,
     latent_walks,
     mnist_best,
@@ -48,6 +50,8 @@ def product(grid):
 
 # Of each experiment whose result is the store of a sweep: the cells and their seeds.
 SWEPT = {
+    "latent_codes": [([cell], seeds) for cell, seeds in latent_codes.CELLS],
+    "latent_maps": [([cell], seeds) for cell, seeds in latent_maps.CELLS],
     "latent_pca": latent_pca.CELLS,
     "latent_walks": latent_walks.CELLS,
     "mnist_best": [(list(mnist_best.STEPS.values()), mnist_best.SEEDS)],
