@@ -21,6 +21,10 @@ from book.experiments import (
     autoencoder_grid,
     autoencoder_training,
     denoising,
+    latent_codes,
+    latent_maps,
+    latent_pca,
+    latent_walks,
     mnist_best,
     mnist_classifier,
     mnist_grid,
@@ -59,6 +63,10 @@ SWEPT = {
         ([cell], autoencoder_training.SEEDS[name]) for name, cell in autoencoder_training.CELLS.items()
     ],
     "denoising": [(product({"method": denoising.METHODS}), denoising.SEEDS)],
+    "latent_codes": [([cell], seeds) for cell, seeds in latent_codes.CELLS],
+    "latent_maps": [([cell], seeds) for cell, seeds in latent_maps.CELLS],
+    "latent_pca": latent_pca.CELLS,
+    "latent_walks": latent_walks.CELLS,
     "mnist_best": [(list(mnist_best.STEPS.values()), mnist_best.SEEDS)],
     "mnist_grid": [(product(mnist_grid.GRID), mnist_grid.SEEDS)],
     "mnist_regularization": [

@@ -22,7 +22,7 @@ NEEDS = {
     7: (6,),
     8: (4, 6),
     12: (6,),
-    13: (2,),
+    13: (2, 11),
 }
 GAINS = {
     1: "the training loop",
@@ -33,6 +33,7 @@ GAINS = {
     6: "the loop reads handwriting",
     7: "which differences are real",
     8: "what closes the gap to new digits",
+    11: "what a code says, tested",
     12: "what noise leaves to be read",
     13: "similar digits vote",
 }

@@ -23,11 +23,16 @@ SETUP = {"codes": "of the test digits, by the weights latent_4", "init": "random
 CELLS = [({"perplexity": 30}, range(3)), ({"perplexity": 5}, range(1)), ({"perplexity": 200}, range(1))]
 
 
-def codes_of(X: Array) -> Array:
-    """Return the 4-D codes of pictures by the network whose weights are kept."""
+def kept_network() -> nn.Autoencoder:
+    """Return the network with a code of 4 numbers whose weights are kept."""
     model = network(4, 5, "MSE", np.random.default_rng(0)).astype(np.float16)
     nn.load_checkpoint(WEIGHTS / "latent_4.npz").restore(model)
-    return model.astype(np.float32).encode(X)
+    return model.astype(np.float32)
+
+
+def codes_of(X: Array) -> Array:
+    """Return the 4-D codes of pictures by that network."""
+    return kept_network().encode(X)
 
 
 def points_as_text(points: Array) -> str:

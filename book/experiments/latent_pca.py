@@ -1,0 +1,84 @@
+"""Source B, figure 8: the first two components of its 32-D code, beside those of the pixels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.neighbors import NearestNeighbors
+
+import nnkit as nn
+from book.experiments import _run
+from book.experiments._autoencoder import WEIGHTS, pooled, split_indices
+from book.experiments._mnist import rounded
+from book.experiments.autoencoder_training import SIZES
+from book.experiments.latent_maps import points_as_text
+from book.experiments.latent_walks import labels_as_text, voted
+from nnkit._checks import Array
+from nnkit.sweep import Row, sweep
+
+STORE = _run.RESULTS / "latent_pca.jsonl"
+CELLS = [([{"space": "autoencoder"}, {"space": "pixels"}], range(1))]
+K = 10
+N_TEST = 5000
+N_SHOWN = 2500
+SETUP = {
+    "autoencoder, autoencoder_published": "the kept weights of autoencoder_training, seed 0",
+    "plane": "the first two components of the codes of the training digits",
+    "neighbours": f"the {K} nearest of the other digits",
+    "digits": f"the first {N_TEST} test digits of source B's split",
+}
+
+
+def kept_network(name: str) -> nn.Autoencoder:
+    """Return a network of source B's shape whose weights are kept."""
+    model = nn.Autoencoder.symmetric(SIZES, rng=0, logits=True).astype(np.float16)
+    nn.load_checkpoint(WEIGHTS / f"{name}.npz").restore(model)
+    return model.astype(np.float32)
+
+
+def neighbour_table(points: Array, y: Array) -> tuple[Array, float]:
+    """Return who lives beside whom, and how often the neighbours' vote is right.
+
+    The table has a row for each digit: the shares of the ten digits among its samples' neighbours.
+    """
+    _, nearest = NearestNeighbors(n_neighbors=K).fit(points).kneighbors()
+    labels = y[nearest]
+    counts = (labels[:, :, None] == np.arange(10)).sum(axis=1)
+    table = np.array([counts[y == digit].mean(axis=0) / K for digit in range(10)])
+    return table, float((voted(labels)[0] == y).mean())
+
+
+def train(space: str, seed: int) -> dict[str, Any]:
+    """Find the plane of one space; return what it keeps of the variance and of the neighbours."""
+    X, y = pooled(nn.load_mnist())
+    for_training, _, for_test = split_indices(len(X))
+    encode = np.array if space == "pixels" else kept_network(space).encode
+    test_codes, y_test = encode(X[for_test[:N_TEST]]), y[for_test[:N_TEST]]
+    pca = PCA(svd_solver="covariance_eigh").fit(encode(X[for_training]))
+    points = pca.transform(test_codes)[:, :2].astype(np.float32)
+    in_plane, right_in_plane = neighbour_table(points, y_test)
+    in_code, right_in_code = neighbour_table(test_codes, y_test)
+    return {
+        "explained": rounded(pca.explained_variance_ratio_[:32]),
+        # A row for each digit: the shares of the ten digits among the neighbours of its samples.
+        "in_plane": [rounded(row) for row in in_plane],
+        "in_code": [rounded(row) for row in in_code],
+        "right_in_plane": round(right_in_plane, 4),
+        "right_in_code": round(right_in_code, 4),
+        "points": points_as_text(points[:N_SHOWN]),
+        "labels": labels_as_text(y_test[:N_SHOWN]),
+        **_run.ran(),
+    }
+
+
+def run() -> list[Row]:
+    """Measure every space."""
+    data = nn.load_mnist()
+    setup = SETUP | {"data": data.name, "data_sha256": _run.data_hash(data)}
+    return [row for cells, seeds in CELLS for row in sweep(train, cells, seeds, store=STORE, setup=setup)]
+
+
+if __name__ == "__main__":
+    run()
