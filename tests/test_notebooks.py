@@ -99,6 +99,7 @@ def test_there_are_chapters():
         "06-mnist-classifier",
         "07-hyperparameter-sweeps",
         "08-regularization",
+        "09-autoencoder",
         "11-latent-space",
         "12-denoising",
         "13-nearest-neighbours",

@@ -21,7 +21,9 @@ NEEDS = {
     6: (2, 5),
     7: (6,),
     8: (4, 6),
-    12: (6,),
+    9: (3, 6),
+    11: (9,),
+    12: (6, 9),
     13: (2, 11),
 }
 GAINS = {
@@ -33,6 +35,7 @@ GAINS = {
     6: "the loop reads handwriting",
     7: "which differences are real",
     8: "what closes the gap to new digits",
+    9: "a digit in 32 numbers, without labels",
     11: "what a code says, tested",
     12: "what noise leaves to be read",
     13: "similar digits vote",
