@@ -272,10 +272,18 @@ def test_max_iter_ends_it_and_the_warning_says_how_far_it_was():
 def test_max_iter_counts_the_steps_with_few_samples_too(monkeypatch):
     monkeypatch.setattr(_smo, "FEW", 20)
     monkeypatch.setattr(_smo, "SHRINK_EVERY", 10)
-    X, y = two_classes(300, 2, 0.5, 0)
+    sizes = []
+    move = SMO.move
+    monkeypatch.setattr(SMO, "move", lambda self, i, j: (sizes.append(len(self.coef)), move(self, i, j)))
+    X, y = two_classes(300, 2, 2, 0)
     for max_iter in (1, 45, 130):
+        sizes.clear()
         with pytest.warns(ConvergenceWarning, match=f"max_iter={max_iter} "):
-            assert SVC(C=100, max_iter=max_iter).fit(X, y).n_iter_ == [max_iter]
+            assert SVC(C=100, tol=1e-9, max_iter=max_iter).fit(X, y).n_iter_ == [max_iter]
+        assert len(sizes) == max_iter
+    assert min(sizes) < 100
+    done = SVC(C=100, tol=1e-9).fit(X, y)
+    assert len(sizes) == 130 + done.n_iter_[0]
 
 
 def test_no_number_of_steps_is_still_a_number(monkeypatch):
@@ -431,10 +439,10 @@ def test_what_was_out_of_play_comes_back(monkeypatch):
     monkeypatch.setattr(_smo, "SHRINK_EVERY", 3)
     for seed in range(5):
         X, y = two_classes(200, 2, 1.5, seed)
-        signs = 2.0 * y - 1
-        smo = SMO(kernel_matrix(KERNELS[2], X), signs, 10.0)
+        signs, C = 2.0 * y - 1, np.random.default_rng(seed).uniform(1, 20, 200)
+        smo = SMO(kernel_matrix(KERNELS[2], X), signs, C)
         smo.solve(1e-4, 100_000)
-        assert kkt_gap(kernel_matrix(KERNELS[2], X), signs, np.full(200, 10.0), smo.coef) < 1e-4 + 1e-9
+        assert kkt_gap(kernel_matrix(KERNELS[2], X), signs, C, smo.coef) < 1e-4 + 1e-9
         assert smo.gap < 1e-4
 
 
