@@ -43,9 +43,14 @@ from nnkit.training import (
 if TYPE_CHECKING:
     from nnkit.estimators import AutoencoderTransformer as AutoencoderTransformer
     from nnkit.estimators import MLPClassifier as MLPClassifier
+    from nnkit.neighbors import KNeighborsClassifier as KNeighborsClassifier
 
-_LAZY_MODULES = ("estimators", "interact", "plots", "sweep")
-_LAZY_NAMES = {"AutoencoderTransformer": "estimators", "MLPClassifier": "estimators"}
+_LAZY_MODULES = ("estimators", "interact", "neighbors", "plots", "sweep")
+_LAZY_NAMES = {
+    "AutoencoderTransformer": "estimators",
+    "KNeighborsClassifier": "neighbors",
+    "MLPClassifier": "estimators",
+}
 
 __all__ = [
     "SGD",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -51,5 +52,5 @@ def keep_weights(name: str, model: nn.Module, **how: Any) -> Path:
     """Write a trained network in half precision, which keeps the file small and changes no error's fifth digit."""
     WEIGHTS.mkdir(parents=True, exist_ok=True)
     path = WEIGHTS / f"{name}.npz"
-    nn.save_checkpoint(path, model.astype(np.float16), extra=how | _run.ran())
+    nn.save_checkpoint(path, copy.deepcopy(model).astype(np.float16), extra=how | _run.ran())
     return path

@@ -1,0 +1,103 @@
+"""Source A, figures 12 and 13 and its table: codes of 2 to 32 numbers, and what their nearest neighbours know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.decomposition import PCA
+
+import nnkit as nn
+from book.experiments import _run
+from book.experiments._autoencoder import errors_of, keep_weights
+from book.experiments._corruption import pca_projection
+from book.experiments._mnist import N_VALIDATION, rounded
+from book.experiments.autoencoder_grid import network
+from nnkit._checks import Array
+from nnkit.sweep import Row, sweep
+
+STORE = _run.RESULTS / "latent_codes.jsonl"
+SEEDS = range(3)
+LATENT = [4, 2, 8, 16, 32]
+LARGEST_K = 25
+SETUP = {
+    "autoencoder": "the network of depth 5 of autoencoder_grid, trained with MSE as there",
+    "neighbours": "the codes of all 60,000 training digits, queried with those of the test digits",
+    "validation": f"the last {N_VALIDATION} training digits, kept out of the autoencoder's and PCA's training",
+}
+
+
+def train(method: str, latent: int, seed: int) -> dict[str, Any]:
+    """Make the codes; return how well they keep the picture, and what can be told from the nearest ones."""
+    data = nn.load_mnist()
+    X = data.X_train[:-N_VALIDATION]
+    if method == "autoencoder":
+        model = trained(X, latent, seed)
+        if (latent, seed) == (4, 0):
+            keep_weights("latent_4", model, latent=latent, depth=5, loss="MSE", seed=seed)
+        codes, queries = model.encode(data.X_train), model.encode(data.X_test)
+        reconstruction = model.reconstruct(data.X_test)
+    elif method == "PCA":
+        pca = PCA(latent, svd_solver="covariance_eigh").fit(X)
+        codes, queries = (pca.transform(Z).astype(np.float32) for Z in (data.X_train, data.X_test))
+        reconstruction = pca_projection(data.X_test, pca, latent)
+    else:
+        codes, queries, reconstruction = data.X_train, data.X_test, data.X_test
+    predicted = predictions(codes, data.y_train, queries)
+    return {
+        "test_mse": float(f"{errors_of(reconstruction, data.X_test).mean():.6g}"),
+        # By the number of neighbours, from 1 on.
+        "accuracy": rounded((predicted == data.y_test[:, None]).mean(axis=0)),
+        "confusion": nn.confusion_matrix(data.y_test, predicted[:, 4], 10).tolist(),
+        **between_digits(codes, data.y_train),
+        **_run.ran(),
+    }
+
+
+def trained(X: Array, latent: int, seed: int) -> nn.Autoencoder:
+    """Return the autoencoder after 20 epochs."""
+    rng = np.random.default_rng(seed)
+    model = network(latent, 5, "MSE", rng)
+    optimizer = nn.Adam(model.parameters(), lr=0.002)
+    schedule = nn.CosineLR(optimizer, 20)
+    nn.fit(model, nn.MSELoss(), optimizer, X, X, epochs=20, batch_size=256, scheduler=schedule, rng=rng)
+    return model
+
+
+def predictions(codes: Array, y: Array, queries: Array) -> Array:
+    """Return what 1, 2, ... `LARGEST_K` neighbours vote for, shape (n, LARGEST_K); a tie goes to the nearest voter."""
+    _, nearest = nn.KNeighborsClassifier(LARGEST_K).fit(codes, y).kneighbors(queries)
+    is_class = y[nearest][:, :, None] == np.arange(10)
+    votes = is_class.cumsum(axis=1)
+    first_place = np.where(votes[:, -1] > 0, is_class.argmax(axis=1), LARGEST_K)
+    return (votes - first_place[:, None] / (LARGEST_K + 1)).argmax(axis=2)
+
+
+def between_digits(codes: Array, y: Array) -> dict[str, Any]:
+    """Return the distances between the digits' mean codes, and how far the codes of each lie from their mean."""
+    centroids = np.array([codes[y == digit].mean(axis=0, dtype=np.float64) for digit in range(10)])
+    distances = np.linalg.norm(centroids[:, None] - centroids[None], axis=2)
+    spread = [np.sqrt(np.square(codes[y == digit] - centroids[digit]).sum(axis=1).mean()) for digit in range(10)]
+    return {"centroid_distances": [rounded(row) for row in distances], "spread": rounded(spread)}
+
+
+CELLS = [
+    *({"method": "autoencoder", "latent": latent} for latent in LATENT),
+    *({"method": "PCA", "latent": latent} for latent in LATENT),
+    {"method": "pixels", "latent": 784},
+]
+
+
+def run() -> list[Row]:
+    """Measure the autoencoders under every seed, and once what has no seed."""
+    data = nn.load_mnist()
+    setup = SETUP | {"data": data.name, "data_sha256": _run.data_hash(data)}
+    rows: list[Row] = []
+    for seed in SEEDS:
+        cells = [cell for cell in CELLS if cell["method"] == "autoencoder" or seed == 0]
+        rows = sweep(train, cells, [seed], store=STORE, setup=setup)
+    return rows
+
+
+if __name__ == "__main__":
+    run()
