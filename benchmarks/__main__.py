@@ -1,7 +1,8 @@
-"""Time the training of the networks of figures 5 to 9, each contestant in turn, and print the ratios.
+"""Time the networks of figures 5 to 9, the neighbours and the SVMs, each contestant in turn, and print the ratios.
 
 Seconds depend on the machine and on what else it does; the ratios of interleaved repetitions hardly do. A complete run
-also writes results.json and the tables of the README. Exit status 1 if a bound is clearly missed.
+also writes results.json and the tables of the README, and one of the neighbours or SVMs alone writes their part. Exit
+status 1 if a bound is clearly missed.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 import nnkit as nn
 from benchmarks import cases, contestants, report, shares, verdicts
 from benchmarks.cases import Case
+from benchmarks.report import PARTS
 from book.experiments import _run
 from book.experiments.mnist_sweeps import BASE
 from nnkit._checks import Array
@@ -41,7 +43,9 @@ def limited(threads: int) -> Iterator[dict[str, int]]:
     RuntimeError
         If one of them says another number.
     """
-    import sklearn.neural_network  # noqa: F401 (what is loaded later would not be limited)
+    import sklearn.neighbors
+    import sklearn.neural_network
+    import sklearn.svm  # noqa: F401 (what is loaded later would not be limited)
 
     found = {}
     if contestants.has_torch():
@@ -101,7 +105,7 @@ def divided(X: Array, y: Array, repeats: int) -> list[dict[str, Any]]:
 
 def write(results: dict[str, Any]) -> None:
     """Write the results, one row a line, and the README's tables from them; each file appears whole or not at all."""
-    head = json.dumps({"provenance": results["provenance"], "profile": results["profile"]}, indent=2)[:-2]
+    head = json.dumps({name: part for name, part in results.items() if name != "rows"}, indent=2)[:-2]
     lines = ",\n".join("    " + json.dumps(row) for row in results["rows"])
     _run.write_whole(report.RESULTS, f'{head},\n  "rows": [\n{lines}\n  ]\n}}\n')
     report.write_readme()
@@ -110,7 +114,9 @@ def write(results: dict[str, Any]) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark that the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", nargs="+", default=[], metavar="FIGURE", help=f"some of {', '.join(cases.CELLS)}")
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="FIGURE", help=f"some of {', '.join([*cases.CELLS, *PARTS])}"
+    )
     parser.add_argument("--repeats", type=int, default=6, help="counted rounds (default 6)")
     parser.add_argument("--quick", action="store_true", help="a tenth of the data: to see that it runs")
     options = parser.parse_args(arguments)
@@ -132,26 +138,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"The load average is {load:.1f} before the run begins: other work will blur the times.")
     n_samples = len(data.X_train) // 10 if options.quick else len(data.X_train)
     X, y = data.X_train[:n_samples], data.y_train[:n_samples]
+    names = options.only or [*cases.CELLS, *PARTS]
+    figures = [name for name in names if name not in PARTS]
     rows: list[dict[str, Any]] = []
-    for case in cases.chosen(options.only):
+    for case in cases.chosen(figures) if figures else []:
         with limited(case.threads) as found:
             if not rows or rows[-1]["threads"] != case.threads:
                 print(f"\nThreads: {report.joined(found)}")
             rows.append(measure(case, X, y, options.repeats))
         print(report.table(rows[-1]), flush=True)
-    print("\n" + "\n".join(report.conclusion(rows)))
+    if figures:
+        print("\n" + "\n".join(report.conclusion(rows)))
     absent = {name for row in rows for name in row["not_available"]} - {"PyTorch compiled"}
-    if options.only or options.quick or absent:
-        print(f"\n{report.RESULTS.name} stays as it is: only a complete run, PyTorch included, replaces it.")
-    else:
-        results = {"provenance": provenance, "profile": divided(X, y, options.repeats), "rows": rows}
-        provenance["seconds"] = round(time.perf_counter() - started, 1)
-        provenance["load_average"] = [round(load, 2), round(os.getloadavg()[0], 2)]
-        write(results)
-        print("\n" + "\n".join(report.shares_table(results)))
+    complete = not (options.only or options.quick or absent)
+    results: dict[str, Any] = {}
+    if complete:
+        results = {"provenance": provenance, "profile": divided(X, y, options.repeats)}
+        provenance |= _ended(started, load)
+        print("\n" + "\n".join(report.shares_table(results | {"rows": rows})))
+    failed = verdicts.failed(rows)
+    for name in [name for name in PARTS if name in names]:
+        started = time.perf_counter()
+        with limited(1):
+            measured = PARTS[name].measure(data, options.repeats, 10 if options.quick else 1)
+        print("\n" + "\n".join([*PARTS[name].table(measured), "", *PARTS[name].conclusion(measured)]), flush=True)
+        results[name] = {"provenance": provenance | _ended(started, load), "rows": measured}
+        failed |= PARTS[name].failed(measured)
+    if complete:
+        write(results | {"rows": rows})
         print(f"\n{report.RESULTS.name} and the tables of README.md are new, after {provenance['seconds']:.0f} s.")
+    elif not (figures or options.quick):
+        write(json.loads(report.RESULTS.read_text(encoding="utf-8")) | results)
+        print(f"\n{' and '.join(results)} in {report.RESULTS.name} and README.md: new. The rest is as it was.")
+    else:
+        print(f"\n{report.RESULTS.name} stays as it is: only a complete run, PyTorch included, replaces it.")
     print("What is timed, and where the time goes: benchmarks/README.md")
-    return 1 if verdicts.failed(rows) and not options.quick else 0
+    return 1 if failed and not options.quick else 0
+
+
+def _ended(started: float, load: float) -> dict[str, Any]:
+    return {
+        "seconds": round(time.perf_counter() - started, 1),
+        "load_average": [round(load, 2), round(os.getloadavg()[0], 2)],
+    }
 
 
 if __name__ == "__main__":

@@ -9,11 +9,12 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from benchmarks import verdicts
+from benchmarks import knn, svm, verdicts
 from benchmarks.cases import network_name, title
 from benchmarks.contestants import ALL, FLOOR, OWN
 from benchmarks.verdicts import Row, Verdict
@@ -23,6 +24,8 @@ from nnkit._checks import Array
 
 RESULTS = Path(__file__).with_name("results.json")
 README = Path(__file__).with_name("README.md")
+PARTS: dict[str, ModuleType] = {"knn": knn, "svm": svm}
+"""What is measured and written apart from the networks, by its name in the results and among the README's markers."""
 
 
 def microseconds_a_step(row: Row, contestant: str) -> Array:
@@ -131,6 +134,12 @@ def origin(results: dict[str, Any]) -> list[str]:
     ]
 
 
+def part(name: str, results: dict[str, Any]) -> list[str]:
+    """Return where the numbers of a part come from, its bounds and its table."""
+    rows = results["rows"]
+    return [*origin(results), "", *PARTS[name].conclusion(rows), "", *PARTS[name].table(rows)]
+
+
 def generated(results: dict[str, Any]) -> dict[str, str]:
     """Return the parts of the README that are made from the results, by the name of their marker."""
     parts = {
@@ -138,6 +147,7 @@ def generated(results: dict[str, Any]) -> dict[str, str]:
         "conclusion": conclusion(results["rows"]),
         "table": summary_table(results),
         "shares": shares_table(results),
+        **{name: part(name, results[name]) for name in PARTS if name in results},
     }
     return {name: "\n".join(lines).strip() for name, lines in parts.items()}
 

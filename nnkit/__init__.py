@@ -19,12 +19,17 @@ from nnkit.initializers import kaiming_normal, kaiming_uniform, xavier_normal, x
 from nnkit.layers import BatchNorm1d, Dropout, Flatten, GaussianNoise, Linear, TiedLinear
 from nnkit.losses import BCEWithLogitsLoss, CrossEntropyLoss, Loss, MSELoss
 from nnkit.metrics import (
+    ClassCounts,
     accuracy,
     calibration_bins,
     calibration_error,
+    class_counts,
     confusion_matrix,
+    f1_score,
     interquartile_mean,
+    precision,
     predicted_classes,
+    recall,
 )
 from nnkit.module import Module, Parameter, Sequential
 from nnkit.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop, clip_grad_norm
@@ -44,13 +49,16 @@ if TYPE_CHECKING:
     from nnkit.estimators import AutoencoderTransformer as AutoencoderTransformer
     from nnkit.estimators import MLPClassifier as MLPClassifier
     from nnkit.neighbors import KNeighborsClassifier as KNeighborsClassifier
+    from nnkit.svm import SVC as SVC
 
-_LAZY_MODULES = ("estimators", "interact", "neighbors", "plots", "sweep")
+_LAZY_MODULES = ("estimators", "interact", "neighbors", "plots", "svm", "sweep")
 _LAZY_NAMES = {
     "AutoencoderTransformer": "estimators",
     "KNeighborsClassifier": "neighbors",
     "MLPClassifier": "estimators",
+    "SVC": "svm",
 }
+
 
 __all__ = [
     "SGD",
@@ -61,6 +69,7 @@ __all__ = [
     "BatchNorm1d",
     "Callback",
     "Checkpoint",
+    "ClassCounts",
     "CosineLR",
     "CrossEntropyLoss",
     "Dataset",
@@ -94,9 +103,11 @@ __all__ = [
     "calibration_bins",
     "calibration_error",
     "check_gradients",
+    "class_counts",
     "clip_grad_norm",
     "confusion_matrix",
     "evaluate",
+    "f1_score",
     "fit",
     "interquartile_mean",
     "kaiming_normal",
@@ -108,8 +119,10 @@ __all__ = [
     "make_moons",
     "make_xor",
     "numeric_gradient",
+    "precision",
     "predict",
     "predicted_classes",
+    "recall",
     "save_checkpoint",
     "sigmoid",
     "softmax",

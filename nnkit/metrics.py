@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,138 @@ def confusion_matrix(pred: Any, target: Any, n_classes: int | None = None, *, th
     if lowest < 0 or highest >= n_classes:
         raise ValueError(f"classes must lie from 0 to {n_classes - 1}; got values from {lowest} to {highest}")
     return np.bincount(target * n_classes + predicted, minlength=n_classes**2).reshape(n_classes, n_classes)
+
+
+@dataclass(frozen=True)
+class ClassCounts:
+    """For each class, how the samples divide when the question is only whether they are of this class.
+
+    Attributes
+    ----------
+    TP : ndarray of int64, shape (n_classes,)
+        True positives: of the class, and predicted so.
+    FP : ndarray of int64, shape (n_classes,)
+        False positives: predicted so, but of another class.
+    FN : ndarray of int64, shape (n_classes,)
+        False negatives: of the class, but predicted otherwise.
+    TN : ndarray of int64, shape (n_classes,)
+        True negatives: neither. The four sum to the number of samples.
+    """
+
+    TP: Array
+    FP: Array
+    FN: Array
+    TN: Array
+
+    @property
+    def accuracy(self) -> Array:
+        """The share of right answers to each class's question, (TP + TN) / n, shape (n_classes,).
+
+        Not the share of samples whose class is right: with many classes TN is most of it, whatever is predicted.
+        """
+        return (self.TP + self.TN) / (self.TP + self.FP + self.FN + self.TN)
+
+
+def class_counts(
+    pred: Any, target: Any, n_classes: int | None = None, *, threshold: float | None = None
+) -> ClassCounts:
+    """Count true and false positives and negatives for each class against the rest.
+
+    Parameters
+    ----------
+    pred, target, n_classes, threshold
+        As for `confusion_matrix`.
+    """
+    counts = confusion_matrix(pred, target, n_classes, threshold=threshold)
+    TP = counts.diagonal().copy()
+    FP, FN = counts.sum(axis=0) - TP, counts.sum(axis=1) - TP
+    return ClassCounts(TP, FP, FN, counts.sum() - TP - FP - FN)
+
+
+def precision(
+    pred: Any,
+    target: Any,
+    n_classes: int | None = None,
+    *,
+    average: str | None = "macro",
+    threshold: float | None = None,
+) -> Any:
+    """Return how many of those that were predicted to be of a class are: TP / (TP + FP).
+
+    Parameters
+    ----------
+    pred, target, n_classes, threshold
+        As for `confusion_matrix`.
+    average : {"macro", "weighted", None}, default "macro"
+        The mean over the classes, their mean weighted by the number of samples of each, or none: one number a class.
+
+    Returns
+    -------
+    float, or ndarray of float64 of shape (n_classes,) without an average
+        Zero for a class that is never predicted. In the macro average every class from 0 to ``n_classes - 1`` counts,
+        also one that does not occur.
+    """
+    found = class_counts(pred, target, n_classes, threshold=threshold)
+    return _averaged(found.TP, found.TP + found.FP, found, average)
+
+
+def recall(
+    pred: Any,
+    target: Any,
+    n_classes: int | None = None,
+    *,
+    average: str | None = "macro",
+    threshold: float | None = None,
+) -> Any:
+    """Return how many of those that are of a class were predicted to be: TP / (TP + FN).
+
+    Parameters
+    ----------
+    pred, target, n_classes, average, threshold
+        As for `precision`.
+
+    Returns
+    -------
+    float, or ndarray of float64 of shape (n_classes,) without an average
+        Zero for a class without samples. The weighted average is the accuracy.
+    """
+    found = class_counts(pred, target, n_classes, threshold=threshold)
+    return _averaged(found.TP, found.TP + found.FN, found, average)
+
+
+def f1_score(
+    pred: Any,
+    target: Any,
+    n_classes: int | None = None,
+    *,
+    average: str | None = "macro",
+    threshold: float | None = None,
+) -> Any:
+    """Return the harmonic mean of precision and recall: 2 TP / (2 TP + FP + FN).
+
+    Parameters
+    ----------
+    pred, target, n_classes, average, threshold
+        As for `precision`. An average is that of the classes' scores.
+
+    Returns
+    -------
+    float, or ndarray of float64 of shape (n_classes,) without an average
+        Zero for a class without samples that is never predicted.
+    """
+    found = class_counts(pred, target, n_classes, threshold=threshold)
+    return _averaged(2 * found.TP, 2 * found.TP + found.FP + found.FN, found, average)
+
+
+def _averaged(numerator: Array, denominator: Array, found: ClassCounts, average: str | None) -> Any:
+    scores = numerator / np.maximum(denominator, 1)  # Where the denominator is zero, the numerator is too.
+    if average is None:
+        return scores
+    if average == "macro":
+        return float(scores.mean())
+    if average == "weighted":
+        return float(np.average(scores, weights=found.TP + found.FN))
+    raise ValueError(f"average must be 'macro', 'weighted' or None; got {average!r}")
 
 
 def calibration_bins(confidence: Any, correct: Any, *, n_bins: int = 15) -> tuple[Array, Array, Array]:

@@ -110,9 +110,9 @@ class KNeighborsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         self.n_samples_fit_ = len(X)
         self.classes_, self._targets = np.unique(y, return_inverse=True)
         # Distances do not change when everything moves, and rounding errors are the smaller the nearer zero lies. Any
-        # point amid the data will do, so the mean of a thousand samples.
+        # point amid the data will do: the median of some samples, which those far away do not move.
         with np.errstate(over="ignore", invalid="ignore"):
-            self._centre = X[:: 1 + len(X) // 1000].mean(axis=0, dtype=np.float64).astype(X.dtype)
+            self._centre = np.median(X[:: 1 + len(X) // 1000], axis=0)
         self._X = X
         self._expanded, half_squares = _expanded(X, self._centre)
         self._expanded[:, -1] = half_squares
@@ -199,7 +199,7 @@ class KNeighborsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         if self.weights == "distance":
             # 1 / distance in units of the nearest one, which also says what to do where that is zero.
             nearest = distances[:, :1]
-            np.divide(nearest, distances, out=weights, where=distances > nearest)
+            np.divide(nearest, distances, out=weights, where=distances > 0)
         rows, n_classes, voted = np.arange(len(indices)), len(self.classes_), self._targets[indices]
         places = rows[:, None] * n_classes + voted
         votes = np.bincount(places.ravel(), weights.ravel(), minlength=len(rows) * n_classes)
@@ -283,7 +283,7 @@ def _expanded(minuend: Array, subtrahend: Array) -> tuple[Array, Array]:
         half_squares = np.einsum("ij,ij->i", centred, centred).astype(np.float64) / 2
     if not half_squares.max() <= LARGEST:
         raise ValueError(
-            "X must lie so near the mean of the training data that half the squared distance is at most "
+            "X must lie so near the median of the training data that half the squared distance is at most "
             f"{LARGEST:g}, for float32; got {half_squares.max():g}"
         )
     return expanded, half_squares

@@ -10,7 +10,7 @@ import pytest
 
 import nnkit as nn
 from benchmarks import __main__ as bench
-from benchmarks import cases, contestants, report, shares, verdicts
+from benchmarks import cases, contestants, knn, report, shares, svm, verdicts
 from benchmarks.contestants import FLOOR, OWN
 from book.experiments.mnist_sweeps import BASE, FIGURES
 
@@ -288,6 +288,11 @@ def small_run(data, tmp_path, monkeypatch):
     monkeypatch.setattr(report, "README", tmp_path / "README.md")
     monkeypatch.setattr(cases, "SAMPLES_AND_EPOCHS", {8: (64, 1), 128: (512, 2)})
     monkeypatch.setattr(cases, "CELLS", {"fig5": [BASE], "fig7": [BASE | {"batch_size": 8}, BASE]})
+    monkeypatch.setattr(knn, "CASES", {case: (50, names) for case, (_, names) in knn.CASES.items()})
+    monkeypatch.setattr(knn, "failed", lambda rows: False)
+    monkeypatch.setattr(svm, "N_SAMPLES", 200)
+    monkeypatch.setattr(svm, "N_QUERIES", 50)
+    monkeypatch.setattr(svm, "failed", lambda rows: False)
     few = {name: contestants.ALL[name] for name in (OWN, "scikit-learn", FLOOR)}
     monkeypatch.setattr(contestants, "ALL", few)
     monkeypatch.setattr(nn, "load_mnist", lambda: data)
@@ -327,6 +332,145 @@ def test_a_run_without_pytorch_writes_nothing(small_run, monkeypatch, capsys):
 def test_a_bound_that_is_clearly_missed_is_the_exit_status(small_run, monkeypatch):
     monkeypatch.setattr(verdicts, "failed", lambda rows: True)
     assert bench.main(["--repeats", "1", "--only", "fig5"]) == 1
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The nearest neighbours
+
+
+def neighbours(case, own, other, name=knn.BRUTE):
+    """Return a row of planted seconds."""
+    named = {"case": case, "n_neighbors": 5, "n_samples": 100, "n_queries": 10}
+    seconds = {knn.OWN: own, name: other}
+    return {**named, "seconds": seconds, "accuracy": dict.fromkeys(seconds, 0.5), "unlike_nnkit": {knn.OWN: 0, name: 1}}
+
+
+def test_each_case_of_the_neighbours_has_its_bound_and_the_tree_none():
+    pixels, code = (neighbours(case, [1.0] * 5, [1.2] * 5) for case in knn.CASES)
+    assert [str(found) for found in knn.bounds(pixels)] == ["MISSED"]
+    assert [str(found) for found in knn.bounds(code)] == ["kept"]
+    assert knn.failed([code, pixels])
+    assert not knn.failed([code, neighbours("784 pixels", [1.0] * 5, [1.1, 1.1, 1.2, 1.4, 1.4])])
+    assert knn.conclusion([code]) == [
+        "- 4-D code, 100 samples, 10 queries, k 5, 1 thread: "
+        "scikit-learn brute takes 1.20 (1.20 to 1.20) times nnkit's time, at least 1: kept"
+    ]
+    assert all(knn.TREE not in limits for limits in knn.BOUNDS.values())
+    assert knn.TREE in knn.CASES["4-D code"][1]
+
+
+def test_all_contestants_find_the_same_neighbours(data, monkeypatch):
+    monkeypatch.setattr(knn, "CASES", {case: (200, names) for case, (_, names) in knn.CASES.items()})
+    pixels, code = knn.measure(data, repeats=2)
+    assert (pixels["n_features"], code["n_features"]) == (784, 4)
+    for found in (pixels, code):
+        assert (found["n_samples"], found["n_queries"]) == (2000, 200)
+        assert all(len(times) == 2 and min(times) > 0 for times in found["seconds"].values())
+    assert code["unlike_nnkit"][knn.BRUTE] == code["unlike_nnkit"][knn.TREE]
+    assert set(knn.contestants()) == {knn.OWN, knn.BRUTE, knn.TREE}
+    predicted = [
+        make().set_params(n_neighbors=1).fit(data.X_train, data.y_train) for make in knn.contestants().values()
+    ]
+    for classifier in predicted:
+        np.testing.assert_array_equal(classifier.predict(data.X_train[:50]), data.y_train[:50])
+
+
+def test_a_run_of_the_neighbours_alone_writes_their_part_and_leaves_the_rest(small_run, capsys):
+    old = {"provenance": {"date": "then"}, "profile": [], "knn": {}, "rows": [{"figures": ["fig5"]}]}
+    report.RESULTS.write_text(json.dumps(old), encoding="utf-8")
+    written = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "write_readme", lambda: written.append(True))
+        assert bench.main(["--repeats", "1", "--only", "knn"]) == 0
+    results = json.loads(report.RESULTS.read_text(encoding="utf-8"))
+    assert {name: results[name] for name in ("provenance", "profile", "rows")} == {n: old[n] for n in old if n != "knn"}
+    assert [found["case"] for found in results["knn"]["rows"]] == list(knn.CASES)
+    assert results["knn"]["provenance"]["repeats"] == 1
+    assert written == [True]
+    assert "Threads" not in capsys.readouterr().out
+
+
+def test_results_of_the_neighbours_are_complete():
+    results = json.loads(report.RESULTS.read_text(encoding="utf-8"))["knn"]
+    assert "changes" not in results["provenance"]["commit"]
+    assert results["provenance"]["data"]["name"] == "mnist"
+    assert results["provenance"]["repeats"] >= 5
+    for found, (case, (n_queries, names)) in zip(results["rows"], knn.CASES.items(), strict=True):
+        assert (found["case"], found["n_samples"], found["n_queries"]) == (case, 60_000, n_queries)
+        assert tuple(found["seconds"]) == names
+        assert {len(times) for times in found["seconds"].values()} == {results["provenance"]["repeats"]}
+        assert max(found["accuracy"].values()) - min(found["accuracy"].values()) < 0.005
+    assert results["rows"][0]["unlike_nnkit"][knn.BRUTE] < 20
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The support vector machines
+
+
+def machines(case, strategy, phase, own, other):
+    """Return a row of planted seconds."""
+    named = {"case": case, "strategy": strategy, "phase": phase, "C": 10.0, "n_samples": 100, "n_queries": 50}
+    seconds = {svm.OWN: own, svm.PEER: other}
+    return {**named, "seconds": seconds, "accuracy": dict.fromkeys(seconds, 0.5), "unlike_nnkit": {svm.PEER: 1}}
+
+
+def test_machines_have_their_bounds_and_one_vs_one_on_the_code_none():
+    def said(*names, other):
+        return [str(found) for found in svm.bounds(machines(*names, [1.0] * 5, [other] * 5))]
+
+    assert said("784 pixels", "ovr", "fit", other=4.9) == ["MISSED"]
+    assert said("784 pixels", "ovr", "fit", other=5.1) == ["kept"]
+    assert said("784 pixels", "ovo", "fit", other=1.3) == ["kept"]
+    assert said("784 pixels", "ovo", "predict", other=7.9) == ["MISSED"]
+    assert said("32-D code", "ovr", "fit", other=0.99) == ["MISSED"]
+    assert said("32-D code", "ovr", "predict", other=2.1) == ["kept"]
+    assert said("32-D code", "ovo", "fit", other=0.1) == []
+    slow = machines("784 pixels", "ovr", "fit", [1.0] * 5, [2.0] * 5)
+    assert svm.failed([slow])
+    assert not svm.failed([machines("784 pixels", "ovr", "fit", [1.0] * 5, [4, 4, 4.5, 6, 6])])
+    assert svm.conclusion([slow]) == [
+        "- 784 pixels, one-vs-rest, fit 100 samples, RBF, C 10, 1 thread: "
+        "scikit-learn takes 2.00 (2.00 to 2.00) times nnkit's time, at least 5: MISSED"
+    ]
+
+
+def test_both_machines_solve_the_same_problem(data, monkeypatch):
+    monkeypatch.setattr(svm, "N_SAMPLES", 500)
+    monkeypatch.setattr(svm, "N_QUERIES", 300)
+    rows = svm.measure(data, repeats=2)
+    names = [(found["case"], found["strategy"], found["phase"]) for found in rows]
+    assert names == [(c, s, p) for c in svm.CASES for s in svm.STRATEGIES for p in svm.PHASES]
+    assert {found["n_features"] for found in rows} == {784, 32}
+    for found in rows:
+        assert all(len(times) == 2 and min(times) > 0 for times in found["seconds"].values())
+        assert found["unlike_nnkit"][svm.PEER] <= 3
+        assert found["accuracy"][svm.OWN] > 0.2
+    own, peer = (make() for make in svm.contestants("ovr").values())
+    assert own.C == peer.estimator.C == svm.C
+
+
+def test_a_run_of_the_machines_alone_writes_their_part_and_leaves_the_rest(small_run, monkeypatch):
+    old = {"provenance": {"date": "then"}, "profile": [], "knn": {"rows": []}, "rows": [{"figures": ["fig5"]}]}
+    report.RESULTS.write_text(json.dumps(old), encoding="utf-8")
+    monkeypatch.setattr(report, "write_readme", lambda: None)
+    assert bench.main(["--repeats", "1", "--only", "svm"]) == 0
+    results = json.loads(report.RESULTS.read_text(encoding="utf-8"))
+    assert len(results["svm"]["rows"]) == 8
+    assert {name: results[name] for name in old} == old
+
+
+def test_results_of_the_machines_are_complete():
+    results = json.loads(report.RESULTS.read_text(encoding="utf-8"))["svm"]
+    assert "changes" not in results["provenance"]["commit"]
+    assert results["provenance"]["data"]["name"] == "mnist"
+    assert results["provenance"]["repeats"] >= 5
+    assert len(results["rows"]) == 8
+    for found in results["rows"]:
+        assert (found["n_samples"], found["n_queries"], found["C"]) == (5000, 10_000, 10)
+        assert {len(times) for times in found["seconds"].values()} == {results["provenance"]["repeats"]}
+        assert abs(found["accuracy"][svm.OWN] - found["accuracy"][svm.PEER]) < 0.002
+        # A draw among duels is decided by their values here, and by the first label in scikit-learn.
+        assert found["unlike_nnkit"][svm.PEER] < (20 if found["strategy"] == "ovr" else 200)
 
 
 def test_readme_shows_the_results():

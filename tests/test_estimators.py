@@ -66,7 +66,7 @@ def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("name", ["MLPClassifier", "AutoencoderTransformer"])
+@pytest.mark.parametrize("name", ["MLPClassifier", "AutoencoderTransformer", "KNeighborsClassifier", "SVC"])
 def test_scikit_learn_leaves_none_of_its_checks_out(name):
     # Some need pandas, and some need SciPy to have been told of array APIs before anything imports it.
     pytest.importorskip("pandas")

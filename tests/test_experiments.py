@@ -13,14 +13,21 @@ import pytest
 
 import nnkit as nn
 from book.experiments import (
+    _autoencoder,
     _mnist,
+    _pictures,
     _run,
     autoencoder_baselines,
+    autoencoder_deep,
+    autoencoder_grid,
+    autoencoder_training,
+    denoising,
     mnist_best,
     mnist_classifier,
     mnist_grid,
     mnist_regularization,
     mnist_sweeps,
+    nearest_neighbours,
     xor_activations,
     xor_quadrants,
     xor_seeds,
@@ -47,6 +54,12 @@ def product(grid):
 
 # Of each experiment whose result is the store of a sweep: the cells and their seeds.
 SWEPT = {
+    "autoencoder_deep": [(autoencoder_deep.CELLS, autoencoder_deep.SEEDS)],
+    "autoencoder_grid": [(product(autoencoder_grid.GRID), autoencoder_grid.SEEDS)],
+    "autoencoder_training": [
+        ([cell], autoencoder_training.SEEDS[name]) for name, cell in autoencoder_training.CELLS.items()
+    ],
+    "denoising": [(product({"method": denoising.METHODS}), denoising.SEEDS)],
     "mnist_best": [(list(mnist_best.STEPS.values()), mnist_best.SEEDS)],
     "mnist_grid": [(product(mnist_grid.GRID), mnist_grid.SEEDS)],
     "mnist_regularization": [
@@ -59,6 +72,7 @@ SWEPT = {
         (cells_of(mnist_sweeps.FIGURES), mnist_sweeps.SEEDS),
         (cells_of(mnist_sweeps.FAIR), mnist_sweeps.FAIR_SEEDS),
     ],
+    "nearest_neighbours": [(product(nearest_neighbours.GRID), nearest_neighbours.SEEDS)],
 }
 RECORDED = [name for name in NAMES if name not in SWEPT]
 
@@ -225,6 +239,53 @@ def test_each_step_to_the_best_network_changes_one_thing():
     steps = list(mnist_best.STEPS.values())
     for before, after in itertools.pairwise(steps):
         assert sum(before[name] != after[name] for name in before) == 1
+
+
+WEIGHTS = sorted(_autoencoder.WEIGHTS.glob("*.npz"))
+
+
+def test_stored_weights_are_those_that_chapters_load_and_small():
+    assert [path.stem for path in WEIGHTS] == ["autoencoder", "autoencoder_published", "denoiser", "latent_4"]
+    assert sum(path.stat().st_size for path in WEIGHTS) <= 5_000_000
+
+
+@pytest.mark.parametrize("path", WEIGHTS, ids=lambda path: path.stem)
+def test_stored_weights_say_where_they_come_from(path):
+    saved = nn.load_checkpoint(path)  # Which never unpickles.
+    assert "changes" not in saved.extra["commit"]
+    assert saved.extra["seed"] == 0
+    assert all(array.dtype == np.float16 for array in saved.states["model"].values())
+
+
+@pytest.mark.skipif(not os.environ.get("NNKIT_DATA"), reason="needs MNIST in NNKIT_DATA")
+@pytest.mark.parametrize("name", ["autoencoder", "autoencoder_published"])
+def test_stored_weights_have_the_error_that_the_store_says(name):
+    X, _ = _autoencoder.pooled(nn.load_mnist())
+    X = X[_autoencoder.split_indices(len(X))[2]]
+    model = nn.Autoencoder.symmetric(autoencoder_training.SIZES, rng=0, logits=True).astype(np.float16)
+    saved = nn.load_checkpoint(_autoencoder.WEIGHTS / f"{name}.npz")
+    saved.restore(model)
+    row = next(
+        row
+        for row in load_rows(autoencoder_training.STORE)
+        if row["config"] == saved.extra["config"] and row["seed"] == saved.extra["seed"]
+    )
+    error = _autoencoder.errors_of(model.astype(np.float32).reconstruct(X), X).mean()
+    assert np.isclose(error, row["result"]["test"]["mse"], rtol=1e-3)
+
+
+def test_pictures_survive_their_text():
+    pictures = np.random.default_rng(0).random((3, 784))
+    again = _pictures.from_text(_pictures.as_text(pictures))
+    assert again.shape == (3, 784)
+    assert np.abs(again - pictures).max() <= 0.5 / 255 + 1e-6
+
+
+def test_split_of_source_b_uses_each_digit_once():
+    parts = _autoencoder.split_indices(70_000)
+    assert tuple(map(len, parts)) == _autoencoder.SPLIT
+    assert len(np.unique(np.concatenate(parts))) == 70_000
+    assert sum(map(len, _autoencoder.split_indices(1797))) == 1797
 
 
 def test_baselines_agree_with_pca_and_with_the_loss():

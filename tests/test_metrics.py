@@ -7,9 +7,13 @@ from nnkit import (
     accuracy,
     calibration_bins,
     calibration_error,
+    class_counts,
     confusion_matrix,
+    f1_score,
     interquartile_mean,
+    precision,
     predicted_classes,
+    recall,
 )
 
 # predicted_classes
@@ -110,6 +114,57 @@ def test_classes_outside_the_matrix_are_refused():
         confusion_matrix([0, -1], [1, 1])
     with pytest.raises(ValueError, match="n_classes must be at least 1; got 0"):
         confusion_matrix([0], [0], n_classes=0)
+
+
+# class_counts, precision, recall and f1_score
+
+
+def test_counts_by_class_by_hand():
+    counts = class_counts([0, 0, 1, 2, 2, 2], [0, 1, 1, 2, 0, 0])
+    np.testing.assert_array_equal(counts.TP, [1, 1, 1])
+    np.testing.assert_array_equal(counts.FP, [1, 0, 2])
+    np.testing.assert_array_equal(counts.FN, [2, 1, 0])
+    np.testing.assert_array_equal(counts.TN, [2, 4, 3])
+    np.testing.assert_allclose(counts.accuracy, [3 / 6, 5 / 6, 4 / 6])
+
+
+def test_scores_by_hand():
+    pred, target = [0, 0, 1, 2, 2, 2], [0, 1, 1, 2, 0, 0]  # Three samples of class 0, two of 1, one of 2.
+    np.testing.assert_allclose(precision(pred, target, average=None), [1 / 2, 1, 1 / 3])
+    np.testing.assert_allclose(recall(pred, target, average=None), [1 / 3, 1 / 2, 1])
+    np.testing.assert_allclose(f1_score(pred, target, average=None), [2 / 5, 2 / 3, 1 / 2])
+    assert precision(pred, target) == pytest.approx((1 / 2 + 1 + 1 / 3) / 3)
+    assert f1_score(pred, target, average="weighted") == pytest.approx((3 * 2 / 5 + 2 * 2 / 3 + 1 / 2) / 6)
+
+
+def test_accuracy_by_class_is_not_the_accuracy():
+    # Whoever is never right can still be right about most classes of each sample.
+    pred, target = np.arange(10), np.roll(np.arange(10), 1)
+    assert accuracy(pred, target) == 0
+    np.testing.assert_allclose(class_counts(pred, target).accuracy, 0.8)
+
+
+def test_counts_and_scores_without_predictions_samples_or_either_are_zero():
+    pred, target = [0, 0, 1], [0, 2, 0]
+    np.testing.assert_allclose(precision(pred, target, 4, average=None), [1 / 2, 0, 0, 0])
+    np.testing.assert_allclose(recall(pred, target, 4, average=None), [1 / 2, 0, 0, 0])
+    np.testing.assert_allclose(f1_score(pred, target, 4, average=None), [1 / 2, 0, 0, 0])
+    assert precision(pred, target) == pytest.approx(1 / 6)
+    assert precision(pred, target, 4) == pytest.approx(1 / 8)
+    assert class_counts(pred, target, 4).TN[3] == 3
+
+
+@pytest.mark.parametrize("metric", [precision, recall, f1_score])
+def test_scores_take_what_accuracy_takes(metric):
+    logits, target = np.array([[-1.0], [2.0], [0.5]]), [[0], [1], [0]]
+    assert metric(logits, target, threshold=0) == metric([0, 1, 1], [0, 1, 0])
+    assert metric(np.eye(2)[[0, 1, 1]], np.eye(2)[[0, 1, 0]]) == metric([0, 1, 1], [0, 1, 0])
+    assert type(metric([0, 1], [0, 0])) is float
+    assert type(metric([0, 1], [0, 0], average="weighted")) is float
+    with pytest.raises(ValueError, match="average must be 'macro', 'weighted' or None; got 'micro'"):
+        metric([0, 1], [0, 0], average="micro")
+    with pytest.raises(ValueError, match="classes must lie from 0 to 1; got values from 0 to 2"):
+        metric([0, 2], [0, 0], 2)
 
 
 # calibration_bins and calibration_error

@@ -99,6 +99,8 @@ def test_there_are_chapters():
         "06-mnist-classifier",
         "07-hyperparameter-sweeps",
         "08-regularization",
+        "12-denoising",
+        "13-nearest-neighbours",
     ]
 
 

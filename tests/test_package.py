@@ -15,8 +15,10 @@ HEAVY = ["matplotlib", "sklearn", "scipy", "ipywidgets", "pooch", "tqdm", "IPyth
 HEAVY += ["threadpoolctl", "distributed", "dask"]
 NEEDS = {
     "estimators": ["sklearn"],
+    "neighbors": ["sklearn"],
     "plots": ["matplotlib"],
     "interact": ["matplotlib", "ipywidgets"],
+    "svm": ["sklearn"],
     "sweep": ["joblib", "threadpoolctl", "tqdm"],
 }
 
@@ -121,18 +123,19 @@ def test_what_is_lazy_is_listed_without_being_loaded():
     assert expected <= set(ast.literal_eval(listed))
 
 
-def test_without_scikit_learn_everything_else_works_and_the_error_says_what_to_install():
+@pytest.mark.parametrize(("name", "module"), [("MLPClassifier", "estimators"), ("KNeighborsClassifier", "neighbors")])
+def test_without_scikit_learn_everything_else_works_and_the_error_says_what_to_install(name, module):
     code = (
         "import sys\n"
         "sys.modules['sklearn'] = None\n"
         "from nnkit import *\n"
         "import nnkit\n"
         "try:\n"
-        "    nnkit.MLPClassifier\n"
+        f"    nnkit.{name}\n"
         "except ImportError as error:\n"
         "    print(error)"
     )
-    expected = "nnkit.estimators needs scikit-learn 1.6 or newer: pip install 'nnkit[estimators]'"
+    expected = f"nnkit.{module} needs scikit-learn 1.6 or newer: pip install 'nnkit[estimators]'"
     assert in_a_new_python(code) == expected
 
 

@@ -30,9 +30,13 @@ from nnkit import (
     calibration_bins,
     calibration_error,
     check_gradients,
+    class_counts,
     clip_grad_norm,
     confusion_matrix,
+    f1_score,
     interquartile_mean,
+    precision,
+    recall,
     sigmoid,
     softmax,
 )
@@ -526,6 +530,31 @@ def test_confusion_matrix_counts_every_sample_and_accuracy_its_diagonal(classes)
     np.testing.assert_array_equal(counts.sum(axis=1), np.bincount(target, minlength=5))
     np.testing.assert_array_equal(counts.sum(axis=0), np.bincount(predicted, minlength=5))
     assert accuracy(predicted, target) == pytest.approx(np.trace(counts) / counts.sum())
+
+
+@settings
+@given(
+    classes=hnp.arrays(np.int64, st.tuples(st.integers(1, 20), st.just(2)), elements=st.integers(0, 4)),
+    more=st.integers(0, 2),
+)
+def test_counts_by_class_and_their_scores_are_those_of_scikit_learn(classes, more):
+    metrics = pytest.importorskip("sklearn.metrics")
+    predicted, target = classes.T
+    n_classes = classes.max() + 1 + more
+    counts = class_counts(predicted, target, n_classes)
+    expected = metrics.multilabel_confusion_matrix(target, predicted, labels=range(n_classes))
+    np.testing.assert_array_equal(
+        np.array([[counts.TN, counts.FP], [counts.FN, counts.TP]]).transpose(2, 0, 1), expected
+    )
+    for average in (None, "macro", "weighted"):
+        found = [score(predicted, target, n_classes, average=average) for score in (precision, recall, f1_score)]
+        expected = metrics.precision_recall_fscore_support(
+            target, predicted, labels=range(n_classes), average=average, zero_division=0
+        )
+        np.testing.assert_allclose(np.array(found), np.array(expected[:3], dtype=float), rtol=1e-12)
+    one_by_one = [metrics.accuracy_score(target == label, predicted == label) for label in range(n_classes)]
+    np.testing.assert_allclose(counts.accuracy, one_by_one)
+    assert recall(predicted, target, n_classes, average="weighted") == pytest.approx(accuracy(predicted, target))
 
 
 answers = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=30)

@@ -13,7 +13,17 @@ BOOK = _HERE.parent
 PICTURE = _HERE / "pictures" / "road.svg"
 
 # What each chapter builds on; a chapter not named here needs none.
-NEEDS = {2: (1,), 3: (2,), 4: (3,), 5: (3,), 6: (2, 5), 7: (6,), 8: (4, 6)}
+NEEDS = {
+    2: (1,),
+    3: (2,),
+    4: (3,),
+    5: (3,),
+    6: (2, 5),
+    7: (6,),
+    8: (4, 6),
+    12: (6,),
+    13: (2,),
+}
 GAINS = {
     1: "the training loop",
     2: "probabilities and their loss",
@@ -23,8 +33,10 @@ GAINS = {
     6: "the loop reads handwriting",
     7: "which differences are real",
     8: "what closes the gap to new digits",
+    12: "what noise leaves to be read",
+    13: "similar digits vote",
 }
-PLANNED = ("Autoencoders", "Nearest neighbours and SVMs", "The frameworks")
+PLANNED = ("Autoencoders", "Support vector machines", "The frameworks")
 STEP, LEFT, TOP, WIDTH = 62, 96, 40, 440
 
 

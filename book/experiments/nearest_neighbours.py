@@ -1,0 +1,44 @@
+"""Chapter 13: how many labelled digits the neighbours need, by their 4-D codes and by their pixels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import nnkit as nn
+from book.experiments import _run
+from book.experiments._mnist import N_VALIDATION, rounded
+from book.experiments.latent_codes import predictions
+from book.experiments.latent_maps import codes_of
+from nnkit.sweep import Row, sweep
+
+STORE = _run.RESULTS / "nearest_neighbours.jsonl"
+SEEDS = range(10)
+GRID = {"space": ["4-D code", "pixels"], "n": [100, 300, 1000, 3000, 10_000]}
+SETUP = {
+    "labelled": "n of the 60,000 training digits, drawn by the seed",
+    "code": f"by the weights latent_4, trained without labels on all training digits but the last {N_VALIDATION}",
+}
+
+
+def train(space: str, n: int, seed: int) -> dict[str, Any]:
+    """Let the labelled digits vote on all test digits; return the accuracy by the number of neighbours, from 1 on."""
+    data = nn.load_mnist()
+    chosen = np.random.default_rng(seed).choice(len(data.X_train), n, replace=False)
+    X, queries = data.X_train[chosen], data.X_test
+    if space == "4-D code":
+        X, queries = codes_of(X), codes_of(queries)
+    right = predictions(X, data.y_train[chosen], queries) == data.y_test[:, None]
+    return {"accuracy": rounded(right.mean(axis=0))} | _run.ran()
+
+
+def run() -> list[Row]:
+    """Measure every space with every number of digits, on the same draws."""
+    data = nn.load_mnist()
+    setup = SETUP | {"data": data.name, "data_sha256": _run.data_hash(data)}
+    return sweep(train, GRID, SEEDS, store=STORE, setup=setup)
+
+
+if __name__ == "__main__":
+    run()

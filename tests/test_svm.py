@@ -1,0 +1,696 @@
+"""SVC: LIBSVM's solutions, conditions of optimality from scratch, steps one by one, memory, and the contract."""
+
+import pickle
+import tracemalloc
+import warnings
+
+import numpy as np
+import pytest
+
+import nnkit as nn
+
+pytest.importorskip("sklearn")
+pytest.importorskip("hypothesis")
+
+import hypothesis
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn.base import clone, is_classifier
+from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.metrics.pairwise import pairwise_kernels
+from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC as LibSVM
+from sklearn.utils import get_tags
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from nnkit import SVC, _kernels, _smo
+from nnkit._kernels import CachedRows, Kernel, gram, kernel_matrix
+from nnkit._smo import SMO
+
+settings = hypothesis.settings(max_examples=60, deadline=None, derandomize=True, database=None)
+
+KERNELS = [Kernel("linear"), Kernel("poly", 0.5, 3, 1.0), Kernel("rbf", 0.7)]
+every_kernel = pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.name)
+
+
+def two_classes(n, n_features, shift, seed):
+    """Return two normal clouds, `shift` to the left and right of the origin, and their labels 0 and 1."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 2
+    X = rng.normal(size=(n, n_features))
+    X[:, 0] += shift * (2 * y - 1)
+    return X, y
+
+
+def three_classes(n=150, spread=1.0, seed=0):
+    """Return points around corners of a triangle that overlap, with names of colours for labels."""
+    rng = np.random.default_rng(seed)
+    classes = rng.permutation(np.arange(n) % 3)
+    centres = np.array([[0.0, 2.0], [2.0, -1.0], [-2.0, -1.0]])
+    return centres[classes] + spread * rng.normal(size=(n, 2)), np.array(["red", "green", "blue"])[classes]
+
+
+@pytest.fixture(scope="module")
+def digits():
+    X, y = load_digits(return_X_y=True)
+    return X / 16, y
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# LIBSVM's solutions
+
+
+def hard_problems():
+    """Yield a name, data and parameters for problems with everything that makes them hard, two classes each."""
+    X, y = two_classes(200, 2, 2, 0)
+    yield "separable", X, y, {"kernel": "linear"}
+    yield "more features than samples", *two_classes(40, 300, 1, 9), {"kernel": "linear"}
+    X, y = two_classes(200, 2, 0.3, 1)
+    yield "overlapping", X, y, {"kernel": "linear"}
+    yield "overlapping, C of 1e-3", X, y, {"C": 1e-3}
+    X, y = nn.make_moons(200, noise=0.2, rng=0)
+    yield "moons", X, y, {"C": 10}
+    yield "moons, narrow kernel", X, y, {"C": 10, "gamma": 100.0}
+    yield "moons, wide kernel", X, y, {"C": 10, "gamma": 1e-3}
+    yield "moons, polynomial", X, y, {"kernel": "poly", "coef0": 1.0}
+    yield "two samples", np.array([[0.0, 0.0], [1.0, 2.0]]), np.array([0, 1]), {}
+    yield "two samples, C of 1e4", np.array([[0.0, 0.0], [1.0, 2.0]]), np.array([1, 0]), {"kernel": "linear", "C": 1e4}
+    X, y = two_classes(100, 3, 1, 2)
+    yield "duplicates", np.repeat(X, 4, axis=0), np.repeat(y, 4), {"C": 10}
+    yield "duplicates with both labels", np.repeat(X, 2, axis=0), np.tile([0, 1], 100), {"C": 10}
+    yield "duplicates far away, float32", np.repeat(X + 1000, 3, axis=0).astype(np.float32), np.repeat(y, 3), {"C": 50}
+    yield "constant features", np.where([True, False, False], X, 7.0), y, {}
+    yield "nothing but constant features", np.full((41, 3), 5.0), np.arange(41) % 3 == 0, {"kernel": "linear"}
+    X, y = two_classes(150, 4, 1, 3)
+    yield "unscaled", X * [1e3, 1, 1e-3, 50] + [1e4, 0, 0, -300], y, {"C": 10}
+    yield "unscaled, polynomial", X * [3, 1, 1e-3, 0.5] + 5, y, {"C": 0.1, "kernel": "poly"}
+    yield "ten of one class", *two_classes(300, 2, 1, 5), {"class_weight": {0: 1.0, 1: 0.05}}
+    rng = np.random.default_rng(9)
+    yield "noise, C of 1e4", rng.normal(size=(120, 5)), rng.integers(0, 2, 120), {"C": 1e4}
+    X, y = load_digits(return_X_y=True)
+    yield "digits, C of 1e4", X, y > 4, {"C": 1e4}
+    yield "digits, float32", X.astype(np.float32), y > 4, {"C": 10}
+
+
+PROBLEMS = {name: problem for name, *problem in hard_problems()}
+
+
+def exact_kernel(A, B, classifier):
+    """Return the kernel as it is defined, in float64."""
+    A, B, parameters = np.float64(A), np.float64(B), classifier.get_params()
+    gamma = classifier.kernel_.gamma
+    if parameters["kernel"] == "linear":
+        return A @ B.T
+    if parameters["kernel"] == "poly":
+        return (gamma * (A @ B.T) + parameters["coef0"]) ** parameters["degree"]
+    return np.exp(-gamma * np.array([((a - B) ** 2).sum(axis=1) for a in A]))
+
+
+def coefficients(classifier, n):
+    """Return what a classifier of two classes says of every sample."""
+    coef = np.zeros(n)
+    coef[classifier.support_] = classifier.dual_coef_[0]
+    return coef
+
+
+def kkt_gap(K, signs, C, coef):
+    """Return the greatest violation of Karush, Kuhn and Tucker's conditions, sample by sample as they are stated."""
+    slopes = signs - K @ coef
+    may_rise = [slope for slope, s, a, c in zip(slopes, signs, np.abs(coef), C, strict=True) if (a < c if s > 0 else a)]
+    may_fall = [slope for slope, s, a, c in zip(slopes, signs, np.abs(coef), C, strict=True) if (a if s > 0 else a < c)]
+    return max(may_rise) - min(may_fall)
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_solution_is_libsvms_and_meets_the_conditions(name):
+    X, y, parameters = PROBLEMS[name]
+    own, peer = SVC(**parameters).fit(X, y), LibSVM(**parameters).fit(np.float64(X), y)
+    assert own.kernel_.gamma == pytest.approx(peer._gamma, rel=1e-6) or own.kernel == "linear"
+    K, signs = exact_kernel(X, X, own), np.where(np.asarray(y, bool), 1.0, -1.0)
+    C = own.C * np.where(signs > 0, *[(own.class_weight or {}).get(label, 1.0) for label in (1, 0)])
+    coef, peer_coef = coefficients(own, len(y)), coefficients(peer, len(y))
+
+    def objective(coef):
+        return signs @ coef - coef @ K @ coef / 2
+
+    assert objective(coef) == pytest.approx(objective(peer_coef), rel=1e-5)  # A hundredth of what is asked.
+    assert own.dual_objective_[0] == pytest.approx(objective(coef), rel=1e-5)
+    assert abs(coef.sum()) <= 1e-9 * np.abs(coef).sum()
+    assert (signs * coef).min() >= 0
+    assert (np.abs(coef) <= C).all()
+    # What float32 data adds is its kernel's rounding.
+    assert kkt_gap(K, signs, C, coef) < own.tol * (1.1 if X.dtype == np.float32 else 1 + 1e-6)
+    assert own.dual_gap_[0] < own.tol
+    rng = np.random.default_rng(0)
+    between = X + rng.uniform(0, 0.5, size=(len(X), 1)).astype(X.dtype) * (X[rng.permutation(len(X))] - X)
+    for points in (X, between):
+        expected = peer.decision_function(np.float64(points))
+        np.testing.assert_allclose(own.decision_function(points), expected, rtol=0, atol=1e-2)
+
+
+def test_there_are_twenty_problems_of_every_kind():
+    assert len(PROBLEMS) >= 20
+    assert {p.get("kernel", "rbf") for _, _, p in PROBLEMS.values()} == {"linear", "poly", "rbf"}
+    assert {1e-3, 1e4} <= {p.get("C", 1) for _, _, p in PROBLEMS.values()}
+
+
+@pytest.mark.parametrize("kernel", ["linear", "poly", "rbf"])
+def test_one_against_the_rest_is_that_of_scikit_learn(digits, kernel):
+    X, y = digits
+    X, X_test, y, y_test = X[:800], X[800:], y[:800], y[800:]
+    gamma = 1 / (X.shape[1] * X.var())
+    own = SVC(C=10, kernel=kernel).fit(X, y)
+    peer = OneVsRestClassifier(LibSVM(C=10, kernel=kernel, gamma=gamma)).fit(X, y)
+    np.testing.assert_allclose(own.decision_function(X_test), peer.decision_function(X_test), rtol=0, atol=1e-2)
+    assert (own.predict(X_test) == peer.predict(X_test)).mean() > 0.999
+    assert own.score(X_test, y_test) > 0.9
+    assert own.dual_coef_.shape == (10, len(own.support_))
+    np.testing.assert_array_equal(own.support_vectors_, X[own.support_])
+
+
+@pytest.mark.parametrize("kernel", ["linear", "poly", "rbf"])
+def test_one_against_one_is_that_of_scikit_learn(digits, kernel):
+    X, y = digits
+    X, X_test, y, y_test = X[:800], X[800:], y[:800], y[800:]
+    own = SVC(C=10, kernel=kernel, multi_class="ovo").fit(X, y)
+    peer = LibSVM(C=10, kernel=kernel, decision_function_shape="ovo").fit(X, y)
+    duels = own.kernel_(X_test, own.support_vectors_) @ own.dual_coef_.T + own.intercept_
+    np.testing.assert_allclose(duels, peer.decision_function(X_test), rtol=0, atol=1e-2)
+    scores = peer.set_params(decision_function_shape="ovr").decision_function(X_test)
+    alike = (np.abs(duels) > 1e-2).all(axis=1)  # A duel that is nearly a draw can go either way.
+    np.testing.assert_allclose(own.decision_function(X_test)[alike], scores[alike], atol=1e-2)
+    assert (own.predict(X_test) == peer.set_params(break_ties=True).predict(X_test)).mean() > 0.999
+    assert own.score(X_test, y_test) > 0.9
+    assert own.dual_coef_.shape == (45, len(own.support_))
+
+
+def test_duels_that_are_all_won_once_are_decided_by_their_values():
+    from nnkit.svm import _duels
+
+    scores = _duels(np.array([[1.0, -3.0, 2.0], [0.1, 0.2, -5.0]]), 3)  # 0 beats 1, 2 beats 0, 1 beats 2.
+    assert list(np.round(scores[0])) == [1, 1, 1]
+    assert scores[0].argmax() == 1 or scores[0].argmax() == 2
+    np.testing.assert_allclose(scores[0], 1 + np.array([-2, 1, 1]) / (3 * np.array([3, 2, 2])))
+    assert list(np.round(scores[1])) == [2, 0, 1]
+
+
+@pytest.mark.parametrize("multi_class", ["ovr", "ovo"])
+def test_two_classes_make_one_problem(multi_class):
+    X, y = two_classes(60, 2, 1, 0)
+    own = SVC(multi_class=multi_class).fit(X, y)
+    assert own.dual_coef_.shape == (1, len(own.support_))
+    assert own.decision_function(X).shape == (60,)
+    np.testing.assert_array_equal(own.predict(X), (own.decision_function(X) > 0).astype(int))
+
+
+@pytest.mark.parametrize("gamma", ["scale", "auto", 0.3])
+def test_gamma_means_what_it_means_in_scikit_learn(gamma):
+    X, y = two_classes(60, 3, 1, 0)
+    expected = LibSVM(gamma=gamma).fit(X * 3, y)._gamma
+    assert SVC(gamma=gamma).fit(X * 3, y).kernel_.gamma == pytest.approx(expected, rel=1e-12)
+
+
+def test_normal_vector_of_the_linear_kernel():
+    X, y = three_classes()
+    classifier = SVC(kernel="linear").fit(X, y)
+    assert classifier.coef_.shape == (3, 2)
+    np.testing.assert_allclose(X @ classifier.coef_.T + classifier.intercept_, classifier.decision_function(X))
+    with pytest.raises(AttributeError, match="linear kernel alone; got kernel='rbf'"):
+        SVC().fit(X, y).coef_  # noqa: B018
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Weights of classes
+
+
+@pytest.mark.parametrize("class_weight", [{"red": 5.0, "blue": 0.2}, "balanced"])
+@pytest.mark.parametrize("multi_class", ["ovr", "ovo"])
+def test_class_weights_multiply_C(class_weight, multi_class):
+    X, y = three_classes(200, spread=2.0)
+    X, y = X[: 120 + (y[120:] == "red").sum()], y[: 120 + (y[120:] == "red").sum()]
+    own = SVC(class_weight=class_weight, multi_class=multi_class).fit(X, y)
+    labels, counts = np.unique(y, return_counts=True)
+    weights = dict(zip(labels, len(y) / (3 * counts), strict=True)) if class_weight == "balanced" else class_weight
+    sample_weight = np.array([weights.get(label, 1.0) for label in y])
+    if multi_class == "ovr":
+        for c, label in enumerate(labels):
+            peer = LibSVM(gamma=own.kernel_.gamma).fit(X, y == label, sample_weight=sample_weight)
+            np.testing.assert_allclose(own.decision_function(X)[:, c], peer.decision_function(X), rtol=0, atol=1e-2)
+    else:
+        peer = LibSVM(class_weight=class_weight, decision_function_shape="ovo").fit(X, y)
+        duels = own.kernel_(X, own.support_vectors_) @ own.dual_coef_.T + own.intercept_
+        np.testing.assert_allclose(duels, peer.decision_function(X), rtol=0, atol=1e-2)
+    assert (np.abs(own.dual_coef_) <= sample_weight[own.support_]).all()
+    plain = SVC(multi_class=multi_class).fit(X, y)
+    assert not np.allclose(plain.decision_function(X), own.decision_function(X), atol=0.1)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Its end
+
+
+def test_max_iter_ends_it_and_the_warning_says_how_far_it_was():
+    X, y = three_classes(spread=3.0)
+    classifier = SVC(C=100, max_iter=20)
+    with pytest.warns(ConvergenceWarning) as caught:
+        classifier.fit(X, y)
+    assert list(classifier.n_iter_) == [20, 20, 20]
+    message = str(caught[0].message)
+    assert "max_iter=20 steps ended 3 of 3 problems before tol=0.001" in message
+    worst = int(classifier.dual_gap_.argmax())
+    assert f"the gap is still {classifier.dual_gap_[worst]:.2g} in problem {worst}" in message
+    assert caught[0].filename == __file__
+    done = SVC(C=100).fit(X, y)
+    assert (classifier.dual_objective_ < done.dual_objective_).all()
+    assert (done.dual_gap_ < 1e-3).all()
+
+
+def test_max_iter_counts_the_steps_with_few_samples_too(monkeypatch):
+    monkeypatch.setattr(_smo, "FEW", 20)
+    monkeypatch.setattr(_smo, "SHRINK_EVERY", 10)
+    X, y = two_classes(300, 2, 0.5, 0)
+    for max_iter in (1, 45, 130):
+        with pytest.warns(ConvergenceWarning, match=f"max_iter={max_iter} "):
+            assert SVC(C=100, max_iter=max_iter).fit(X, y).n_iter_ == [max_iter]
+
+
+def test_no_number_of_steps_is_still_a_number(monkeypatch):
+    # A problem that never gets there: rounding keeps the gap above so small a tolerance.
+    X, y = two_classes(30, 2, 0.3, 0)
+    monkeypatch.setattr(SVC, "_max_iter", lambda self, n: 3000)
+    with pytest.warns(ConvergenceWarning):
+        assert SVC(tol=1e-300, C=1e4).fit(X, y).n_iter_ == [3000]
+    monkeypatch.undo()
+    assert SVC()._max_iter(10) == 1_000_000
+    assert SVC()._max_iter(50_000) == 5_000_000
+
+
+def test_smaller_tolerance_gives_a_smaller_gap_and_no_smaller_objective():
+    X, y = two_classes(200, 2, 0.5, 0)
+    fits = [SVC(C=10, tol=tol).fit(X, y) for tol in (1e-1, 1e-3, 1e-6)]
+    assert [f.dual_gap_[0] < f.tol for f in fits] == [True] * 3
+    assert fits[0].dual_objective_[0] <= fits[1].dual_objective_[0] <= fits[2].dual_objective_[0]
+    assert fits[0].n_iter_[0] < fits[1].n_iter_[0] < fits[2].n_iter_[0]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Step by step
+
+
+@st.composite
+def small_problems(draw):
+    """Return a kernel matrix, labels and bounds: few points on a coarse grid, so that there are duplicates."""
+    n = draw(st.integers(2, 9))
+    points = draw(hnp.arrays(np.float64, (n, 2), elements=st.integers(-2, 2).map(float)))
+    y = np.where(draw(hnp.arrays(bool, n)), 1.0, -1.0)
+    y[:2] = [1, -1]
+    C = draw(hnp.arrays(np.float64, n, elements=st.sampled_from([0.1, 1.0, 50.0])))
+    return kernel_matrix(draw(st.sampled_from(KERNELS)), points), y, C
+
+
+@hypothesis.given(small_problems())
+@settings
+def test_each_step_keeps_the_constraints_and_raises_the_objective(problem):
+    K, y, C = problem
+    smo = SMO(K, y, C)
+    objective = 0.0
+    while smo.n_iter < 500 and (pair := smo.select(1e-3)) is not None:
+        smo.move(*pair)
+        np.testing.assert_allclose(smo.slopes, y - K @ smo.coef, rtol=0, atol=1e-8 * (1 + np.abs(K).max() * C.max()))
+        assert abs(smo.coef.sum()) < 1e-9 * C.max()
+        assert (y * smo.coef >= 0).all()
+        assert (y * smo.coef <= C).all()
+        now = y @ smo.coef - smo.coef @ K @ smo.coef / 2
+        assert now >= objective - 1e-9 * (1 + abs(now))
+        assert smo.objective == pytest.approx(now, abs=1e-7 * (1 + C.max()))
+        objective = now
+    # With C far above what the kernel can resolve, 500 steps may be too few.
+    assert smo.n_iter == 500 or kkt_gap(K, y, C, smo.coef) < 1e-3 + 1e-8
+
+
+@hypothesis.given(small_problems(), st.integers(0, 6))
+@settings
+def test_pair_gains_most_and_the_step_goes_to_the_top(problem, n_steps):
+    K, y, C = problem
+    smo = SMO(K, y, C)
+    for _ in range(n_steps):
+        if (pair := smo.select(1e-3)) is not None:
+            smo.move(*pair)
+    pair = smo.select(1e-3)
+    slopes, coef = y - K @ smo.coef, smo.coef.copy()
+    may_rise, may_fall = y * coef < np.where(y > 0, C, np.inf), np.where(y > 0, coef > 0, -coef < C)
+    may_rise &= np.where(y < 0, coef < 0, True)
+    if pair is None:
+        assert slopes[may_rise].max() - slopes[may_fall].min() < 1e-3 + 1e-8
+        return
+    i, j = pair
+    assert may_rise[i]
+    assert may_fall[j]
+    assert slopes[i] == pytest.approx(slopes[may_rise].max(), abs=1e-8)
+    gains = {
+        k: (slopes[i] - slopes[k]) ** 2 / max(K[i, i] + K[k, k] - 2 * K[i, k], 1e-12)
+        for k in np.flatnonzero(may_fall & (slopes < slopes[i]))
+    }
+    assert gains[j] == pytest.approx(max(gains.values()), rel=1e-5)
+    smo.move(i, j)
+    step = smo.coef[i] - coef[i]
+    assert step > 0
+    others = np.setdiff1d(np.arange(len(y)), pair)
+    np.testing.assert_array_equal(smo.coef[others], coef[others])
+
+    def along(t):
+        moved = coef + t * (np.eye(len(y))[i] - np.eye(len(y))[j])
+        return y @ moved - moved @ K @ moved / 2
+
+    within = [t for t in step * np.array([0.5, 0.9, 0.99, 1.01, 1.1, 2.0]) if feasible(coef, t, i, j, y, C)]
+    assert along(step) >= max(map(along, within)) - 1e-9 * (1 + abs(along(step)))
+
+
+def feasible(coef, t, i, j, y, C):
+    """Return whether a step leaves both coefficients within their bounds."""
+    highest, lowest = (C[i] if y[i] > 0 else 0), (0 if y[j] > 0 else -C[j])
+    return coef[i] + t <= highest and coef[j] - t >= lowest
+
+
+def test_coefficients_reach_their_bounds_exactly():
+    pairs = np.sort(np.random.default_rng(0).uniform(0, 10, size=(1000, 2)))
+    start, C = next((start, C) for start, C in pairs if start + (C - start) != C)  # What a sum would miss.
+    smo = SMO(1e-3 * np.eye(2), np.array([1.0, -1.0]), C)
+    smo.coef[:] = start, -start
+    smo.move(0, 1)
+    assert list(smo.coef) == [C, -C]
+    assert list(smo.up[:1]) == [-np.inf]
+    assert list(smo.low[1:]) == [np.inf]
+
+
+def test_bias_is_from_the_free_vectors_or_the_middle_of_the_gap():
+    X, y = two_classes(100, 2, 1, 0)
+    smo = SMO(kernel_matrix(KERNELS[2], X), 2.0 * y - 1, 1.0)
+    smo.solve(1e-8, 10_000)
+    free = (np.abs(smo.coef) > 0) & (np.abs(smo.coef) < 1)
+    assert free.any()
+    values = kernel_matrix(KERNELS[2], X) @ smo.coef + smo.bias
+    np.testing.assert_allclose((smo.y * values)[free], 1, atol=1e-7)
+    # With so small a C every coefficient is at its bound.
+    smo = SMO(kernel_matrix(KERNELS[2], X), 2.0 * y - 1, 1e-3)
+    smo.solve(1e-3, 10_000)
+    assert set(np.abs(smo.coef)) == {1e-3}
+    assert smo.bias == (smo.up.max() + smo.low.min()) / 2
+
+
+@pytest.mark.parametrize("cache_size", [1000, 1e-3])
+def test_shrinking_does_not_change_the_solution(cache_size, monkeypatch, digits):
+    X, y = digits[0][:900], digits[1][:900] > 4
+    sizes = []
+    start = SMO.__init__
+
+    def recorded(self, K, *args):
+        sizes.append(len(args[0]))
+        start(self, K, *args)
+
+    monkeypatch.setattr(SMO, "__init__", recorded)
+    shrunk = SVC(C=10, tol=1e-6, cache_size=cache_size).fit(X, y)
+    assert sizes[0] == 900
+    assert len(sizes) > 1
+    assert max(sizes[1:]) <= 300
+    monkeypatch.setattr(_smo, "FEW", 10**6)
+    plain = SVC(C=10, tol=1e-6, cache_size=cache_size).fit(X, y)
+    np.testing.assert_allclose(shrunk.decision_function(X), plain.decision_function(X), rtol=0, atol=1e-5)
+    assert shrunk.dual_objective_ == pytest.approx(plain.dual_objective_, rel=1e-9)
+    coef = coefficients(shrunk, len(X))
+    assert kkt_gap(exact_kernel(X, X, shrunk), 2.0 * y - 1, np.full(len(X), 10.0), coef) < 1e-6 + 1e-9
+
+
+def test_what_was_out_of_play_comes_back(monkeypatch):
+    # So early, many are taken for settled that are not.
+    monkeypatch.setattr(_smo, "FEW", 10)
+    monkeypatch.setattr(_smo, "SHRINK_EVERY", 3)
+    for seed in range(5):
+        X, y = two_classes(200, 2, 1.5, seed)
+        signs = 2.0 * y - 1
+        smo = SMO(kernel_matrix(KERNELS[2], X), signs, 10.0)
+        smo.solve(1e-4, 100_000)
+        assert kkt_gap(kernel_matrix(KERNELS[2], X), signs, np.full(200, 10.0), smo.coef) < 1e-4 + 1e-9
+        assert smo.gap < 1e-4
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Kernels and memory
+
+
+@every_kernel
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_kernels_are_those_of_scikit_learn(kernel, dtype):
+    rng = np.random.default_rng(0)
+    A, B = rng.normal(size=(70, 5)).astype(dtype), rng.normal(size=(30, 5)).astype(dtype)
+    options = {"linear": [], "poly": ["gamma", "degree", "coef0"], "rbf": ["gamma"]}[kernel.name]
+    options = {name: getattr(kernel, name) for name in options}
+    rtol = 1e-12 if dtype == np.float64 else 1e-4
+    for found, points, others in [(kernel(A, B), A, B), (kernel_matrix(kernel, A), A, A)]:
+        expected = pairwise_kernels(np.float64(points), np.float64(others), metric=kernel.name, **options)
+        np.testing.assert_allclose(found, expected, rtol=rtol, atol=rtol)
+        assert found.dtype == dtype
+    np.testing.assert_allclose(kernel.diagonal(A), np.diag(kernel_matrix(kernel, A)), rtol=rtol)
+
+
+@every_kernel
+@pytest.mark.parametrize("block_bytes", [1, 3000, 2**22])
+def test_matrix_is_symmetric_and_its_blocks_do_not_show(kernel, block_bytes, monkeypatch):
+    monkeypatch.setattr(_kernels, "BLOCK_BYTES", block_bytes)
+    X = np.random.default_rng(0).normal(size=(101, 4))
+    K = kernel_matrix(kernel, X)
+    np.testing.assert_allclose(K, K.T, rtol=1e-13)
+    np.testing.assert_allclose(K, kernel(X, X), rtol=1e-10, atol=1e-12)
+
+
+def test_distances_far_from_the_origin_keep_their_digits():
+    near = np.random.default_rng(0).integers(-8, 8, size=(40, 3)) / 8.0
+    far = (near + 4096).astype(np.float32)  # Exact in float32, and its squares are not.
+    kernel = Kernel("rbf", 2.0)
+    expected = np.exp(-2 * ((near[:, None] - near) ** 2).sum(axis=2))
+    for found in (kernel(far, far), kernel_matrix(kernel, far), np.array([*CachedRows(kernel, far, 1e6)])):
+        np.testing.assert_allclose(found, expected, atol=1e-3)
+        assert (found <= 1).all()
+    np.testing.assert_array_equal(np.diag(kernel_matrix(kernel, far)), 1)
+
+
+@every_kernel
+def test_cached_rows_are_those_of_the_matrix(kernel):
+    X = np.random.default_rng(0).normal(size=(50, 4))
+    rows, K = CachedRows(kernel, X, 5 * 50 * 8), kernel_matrix(kernel, X)
+    assert rows.max_rows == 5
+    for i in np.random.default_rng(1).integers(0, 50, 300):
+        np.testing.assert_allclose(rows[i], K[i], rtol=1e-10, atol=1e-12)
+        assert len(rows._rows) <= 5
+    np.testing.assert_allclose(rows.diagonal(), K.diagonal(), rtol=1e-12)
+
+
+def test_the_row_that_was_not_used_for_longest_makes_way():
+    rows = CachedRows(Kernel("rbf"), np.random.default_rng(0).normal(size=(9, 2)), 0)
+    assert rows.max_rows == 2
+    first = rows[0]
+    rows[1]
+    assert rows[0] is first
+    rows[2]
+    assert list(rows._rows) == [0, 2]
+
+
+def test_matrix_is_whole_where_it_fits():
+    X = np.zeros((100, 2))
+    needed = 9 / 8 * 100 * 100 * 8
+    assert isinstance(gram(Kernel("rbf"), X, needed), np.ndarray)
+    assert isinstance(gram(Kernel("rbf"), X, needed - 1), CachedRows)
+    assert isinstance(gram(Kernel("rbf"), X.astype(np.float32), needed / 2), np.ndarray)
+
+
+@pytest.mark.parametrize("multi_class", ["ovr", "ovo"])
+@pytest.mark.parametrize("kernel", ["linear", "poly", "rbf"])
+def test_rows_give_the_solution_of_the_matrix(kernel, multi_class, digits):
+    X, y = digits[0][:700], digits[1][:700] % 3
+    whole, by_rows = (SVC(C=10, kernel=kernel, multi_class=multi_class, cache_size=m).fit(X, y) for m in (1000, 0.2))
+    np.testing.assert_allclose(by_rows.decision_function(X), whole.decision_function(X), rtol=0, atol=5e-3)
+    np.testing.assert_allclose(by_rows.dual_objective_, whole.dual_objective_, rtol=1e-6)
+
+
+@pytest.mark.parametrize("multi_class", ["ovr", "ovo"])
+def test_memory_stays_within_the_budget(multi_class):
+    X, y = three_classes(3000, spread=1.0)
+    X = np.hstack([X, np.zeros((3000, 6))])
+    whole, budget = 3000**2 * 8, 8e6
+    tracemalloc.start()
+    classifier = SVC(C=1, multi_class=multi_class, cache_size=budget / 1e6).fit(X, y)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # Beside the rows: the moved points, ten vectors of one number a sample, and those of the coefficients.
+    assert peak < budget + 40 * X[:, 0].nbytes + 3 * X.nbytes < whole / 5
+    assert len(classifier.support_) * X[:, 0].nbytes > budget  # More rows than fit are needed.
+
+
+def test_memory_of_prediction_does_not_grow_with_the_queries():
+    X, y = two_classes(1000, 4, 0.2, 0)
+    classifier = SVC().fit(X, y)
+    peaks = []
+    for n in (20_000, 40_000):
+        queries = np.random.default_rng(0).normal(size=(n, 4))
+        tracemalloc.start()
+        classifier.predict(queries)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert max(peaks) < 20_000 * len(classifier.support_) * 8 / 5
+    assert peaks[1] - peaks[0] < 100 * 20_000
+
+
+def test_float32_is_kept_only_where_its_rounding_is_lost_in_the_tolerance():
+    X, y = nn.make_moons(200, noise=0.2, rng=0)
+    assert X.dtype == np.float32
+    for parameters, dtype in [
+        ({"C": 10}, np.float32),
+        ({"C": 1e3}, np.float64),
+        ({"C": 10, "tol": 1e-6}, np.float64),
+        ({"C": 10, "class_weight": {0: 100.0}}, np.float64),
+        ({"C": 10, "kernel": "poly", "gamma": 10.0}, np.float64),
+    ]:
+        classifier = SVC(**parameters).fit(X, y)
+        assert classifier.support_vectors_.dtype == dtype
+        assert classifier.decision_function(X).dtype == np.float64
+        C = parameters["C"] * np.where(y == 0, parameters.get("class_weight", {}).get(0, 1.0), 1.0)
+        gap = kkt_gap(exact_kernel(X, X, classifier), 2.0 * y - 1, C, coefficients(classifier, 200))
+        assert gap < 1.1 * classifier.tol
+    assert SVC(C=10).fit(X.astype(np.float64), y).support_vectors_.dtype == np.float64
+
+
+def test_data_is_not_written_to(digits):
+    X, y = digits[0][:200].copy(), digits[1][:200].copy()
+    X.flags.writeable = y.flags.writeable = False
+    for kernel in ("linear", "poly", "rbf"):
+        SVC(kernel=kernel).fit(X, y).predict(X)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The contract
+
+
+@parametrize_with_checks([SVC(), SVC(multi_class="ovo", kernel="linear"), SVC(cache_size=1e-3)])
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+def test_tags_say_what_it_can_do():
+    tags = get_tags(SVC())
+    assert is_classifier(SVC())
+    assert tags.classifier_tags.multi_class
+    assert not any([tags.classifier_tags.multi_label, tags.non_deterministic, tags.input_tags.sparse])
+
+
+def test_in_a_pipeline_with_grid_search():
+    X, y = three_classes()
+    X = X * [1000, 1e-3] + [5000, 0]
+    grid = {"svc__C": [1e-4, 10], "svc__kernel": ["poly", "rbf"], "svc__multi_class": ["ovr", "ovo"]}
+    search = GridSearchCV(make_pipeline(StandardScaler(), SVC()), grid, cv=3, error_score="raise").fit(X, y)
+    assert len(set(search.cv_results_["mean_test_score"])) > 3
+    assert search.best_score_ > 0.85
+    assert set(search.predict(X)) == {"red", "green", "blue"}
+
+
+@pytest.mark.parametrize(("n_classes", "scoring"), [(2, "roc_auc"), (3, "f1_macro"), (3, None)])
+def test_cross_validation(n_classes, scoring):
+    X, y = three_classes()
+    X, y = X[(y != "green") | (n_classes == 3)], y[(y != "green") | (n_classes == 3)]
+    scores = cross_val_score(SVC(), X, y, cv=3, scoring=scoring, error_score="raise")
+    assert scores.min() > 0.8
+
+
+@pytest.mark.parametrize("multi_class", ["ovr", "ovo"])
+def test_pickle_and_clone(multi_class):
+    X, y = three_classes(600, spread=0.5)
+    classifier = SVC(C=3, multi_class=multi_class).fit(X, y)
+    packed = pickle.dumps(classifier)
+    assert len(packed) < X.nbytes  # No kernel matrix in it.
+    np.testing.assert_array_equal(pickle.loads(packed).decision_function(X), classifier.decision_function(X))
+    other = clone(classifier)
+    with pytest.raises(NotFittedError):
+        other.predict(X)
+    np.testing.assert_array_equal(other.fit(X, y).dual_coef_, classifier.dual_coef_)
+
+
+@pytest.mark.parametrize("labels", [["red", "green", "blue"], [30, 10, 20], [2.0, -1.0, 0.0]])
+def test_labels_come_back_as_they_were(labels):
+    X, y = three_classes(spread=0.3)
+    y = np.asarray(labels)[np.unique(y, return_inverse=True)[1]]
+    classifier = SVC().fit(X, y)
+    np.testing.assert_array_equal(classifier.classes_, np.unique(y))
+    assert classifier.predict(X).dtype == y.dtype
+    assert classifier.score(X, y) == 1
+
+
+def test_random_state_changes_nothing_and_the_global_one_is_not_touched():
+    X, y = three_classes()
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    fits = [SVC(random_state=seed).fit(X, y) for seed in (None, 0, np.random.default_rng(1))]
+    np.testing.assert_array_equal(fits[0].dual_coef_, fits[1].dual_coef_)
+    np.testing.assert_array_equal(fits[0].dual_coef_, fits[2].dual_coef_)
+    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+def test_digits_are_learned(digits):
+    X, X_test, y, y_test = train_test_split(*digits, random_state=0, stratify=digits[1])
+    for multi_class in ("ovr", "ovo"):
+        assert SVC(C=10, multi_class=multi_class).fit(X, y).score(X_test, y_test) > 0.98
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error", "message"),
+    [
+        ({"C": 0}, ValueError, "C must be a finite number above 0; got 0"),
+        ({"C": np.nan}, ValueError, "C must be a finite number above 0; got nan"),
+        ({"C": "1"}, TypeError, "C must be a number; got '1'"),
+        ({"kernel": "sigmoid"}, ValueError, r"kernel must be one of \['linear', 'poly', 'rbf'\]; got 'sigmoid'"),
+        ({"gamma": "large"}, ValueError, "gamma must be 'scale', 'auto' or a number; got 'large'"),
+        ({"gamma": -1.0}, ValueError, "gamma must be a finite number above 0; got -1.0"),
+        ({"degree": 0}, ValueError, "degree must be at least 1; got 0"),
+        ({"degree": 2.5}, TypeError, "degree must be a whole number; got 2.5"),
+        ({"coef0": None}, TypeError, "coef0 must be a number; got None"),
+        ({"tol": 0}, ValueError, "tol must be a finite number above 0; got 0"),
+        ({"max_iter": 0}, ValueError, "max_iter must be at least 1; got 0"),
+        ({"max_iter": 2.0}, TypeError, "max_iter must be a whole number; got 2.0"),
+        ({"multi_class": "both"}, ValueError, r"multi_class must be one of \['ovr', 'ovo'\]; got 'both'"),
+        ({"cache_size": 0}, ValueError, "cache_size must be a finite number above 0; got 0"),
+        ({"class_weight": {0: 0}}, ValueError, r"class_weight\[.*0.*\] must be a finite number above 0; got .*0.0"),
+        ({"class_weight": "even"}, ValueError, "class_weight"),
+        ({"class_weight": {7: 1.0}}, ValueError, "class"),
+    ],
+)
+def test_wrong_parameters_are_named(parameters, error, message):
+    X, y = two_classes(20, 2, 1, 0)
+    with pytest.raises(error, match=message):
+        SVC(**parameters).fit(X, y)
+
+
+def test_wrong_data_is_named():
+    X, y = two_classes(20, 2, 1, 0)
+    with pytest.raises(ValueError, match=r"y must hold at least two classes; got one class, .*3"):
+        SVC().fit(X, np.full(20, 3))
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        SVC().fit(np.where(X > 1, np.nan, X), y)
+    with pytest.raises(ValueError, match="X has 3 features, but SVC is expecting 2"):
+        SVC().fit(X, y).predict(np.zeros((1, 3)))
+    with pytest.raises(ValueError, match="X must be scaled: its poly kernel is not finite as float64"):
+        SVC(kernel="poly", degree=9, gamma=1.0).fit(X * 1e20, y)
+    for scale in (1e160, 1e300):
+        with pytest.raises(ValueError, match="X must be scaled: its rbf kernel is not finite as float64"):
+            SVC().fit(X * scale, y)
+    with pytest.raises(ValueError, match="X must be scaled: its rbf kernel is not finite as float32"):
+        SVC().fit(X.astype(np.float32), y).predict(np.full((1, 2), 3e38))
+
+
+def test_what_overflows_in_float32_is_computed_in_float64():
+    X, y = two_classes(50, 2, 2, 0)
+    small = SVC().fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        large = SVC().fit((X * 1e25).astype(np.float32), y)
+    np.testing.assert_allclose(large.decision_function(X * 1e25), small.decision_function(X), atol=1e-2)
