@@ -99,6 +99,7 @@ def test_there_are_chapters():
         "06-mnist-classifier",
         "07-hyperparameter-sweeps",
         "08-regularization",
+        "10-latent-size-and-depth",
         "12-denoising",
         "13-nearest-neighbours",
     ]

@@ -21,6 +21,7 @@ NEEDS = {
     6: (2, 5),
     7: (6,),
     8: (4, 6),
+    10: (3, 7),
     12: (6,),
     13: (2,),
 }
@@ -33,6 +34,7 @@ GAINS = {
     6: "the loop reads handwriting",
     7: "which differences are real",
     8: "what closes the gap to new digits",
+    10: "what is a choice of scale",
     12: "what noise leaves to be read",
     13: "similar digits vote",
 }
