@@ -17,6 +17,7 @@ from book.experiments import (
     _mnist,
     _pictures,
     _run,
+    autoencoder_baselines,
     autoencoder_deep,
     autoencoder_grid,
     autoencoder_training,
@@ -293,3 +294,26 @@ def test_split_of_source_b_uses_each_digit_once():
     assert tuple(map(len, parts)) == _autoencoder.SPLIT
     assert len(np.unique(np.concatenate(parts))) == 70_000
     assert sum(map(len, _autoencoder.split_indices(1797))) == 1797
+
+
+def test_baselines_agree_with_pca_and_with_the_loss():
+    rows = {row["reconstruction"]: row for row in load_result("autoencoder_baselines")["rows"]}
+    split = next(row for row in load_result("autoencoder_pca")["rows"] if row["split"] == "without validation digits")
+    assert np.isclose(rows["mean"]["test_mse"], split["test_mse"][0], rtol=1e-4)
+    for size in autoencoder_baselines.SETUP["sizes"]:
+        row = rows[f"PCA {size}"]
+        assert np.isclose(row["test_mse"], split["test_mse"][size], rtol=1e-4)
+        assert row["test_mse_clipped"] < row["test_mse"]
+    assert rows["itself"]["test_mse"] == 0
+    assert 0 < rows["itself"]["test_cross_entropy"] < rows["mean"]["test_cross_entropy"] < np.log(2)
+
+
+def test_cross_entropy_of_pixels_is_that_of_the_loss_and_knows_black_and_white():
+    rng = np.random.default_rng(0)
+    logits, y = rng.normal(size=(2, 5, 7))
+    y = np.clip(y, 0, 1)
+    measured = autoencoder_baselines.cross_entropy(1 / (1 + np.exp(-logits)), y)
+    assert np.isclose(measured, nn.BCEWithLogitsLoss()(logits, y))
+    assert autoencoder_baselines.cross_entropy(np.array([0.0, 1.0]), np.array([[0.0, 1.0]])) == 0
+    half = np.full((2, 3), 0.5)
+    assert np.isclose(autoencoder_baselines.cross_entropy(half, half), np.log(2))

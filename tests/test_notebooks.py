@@ -100,6 +100,7 @@ def test_there_are_chapters():
         "07-hyperparameter-sweeps",
         "08-regularization",
         "09-autoencoder",
+        "10-latent-size-and-depth",
         "11-latent-space",
         "12-denoising",
         "13-nearest-neighbours",

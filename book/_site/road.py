@@ -22,7 +22,8 @@ NEEDS = {
     7: (6,),
     8: (4, 6),
     9: (3, 6),
-    11: (9,),
+    10: (9,),
+    11: (9, 10),
     12: (6, 9),
     13: (2, 11),
 }
@@ -36,11 +37,12 @@ GAINS = {
     7: "which differences are real",
     8: "what closes the gap to new digits",
     9: "a digit in 32 numbers, without labels",
+    10: "what is a choice of scale",
     11: "what a code says, tested",
     12: "what noise leaves to be read",
     13: "similar digits vote",
 }
-PLANNED = ("Autoencoders", "Support vector machines", "The frameworks")
+PLANNED = ("Support vector machines", "The frameworks")
 STEP, LEFT, TOP, WIDTH = 62, 96, 40, 440
 
 
