@@ -443,8 +443,9 @@ def test_both_machines_solve_the_same_problem(data, monkeypatch):
     assert {found["n_features"] for found in rows} == {784, 32}
     for found in rows:
         assert all(len(times) == 2 and min(times) > 0 for times in found["seconds"].values())
-        # A draw among duels is decided by their values here, and by the first label in scikit-learn.
-        assert found["unlike_nnkit"][svm.PEER] <= (0 if found["strategy"] == "ovr" else 15)
+        # Solved to a tolerance, the two may differ where two classes are nearly level. A draw among duels is decided by
+        # their values here, and by the first label in scikit-learn.
+        assert found["unlike_nnkit"][svm.PEER] <= (6 if found["strategy"] == "ovr" else 15)
         assert found["accuracy"][svm.OWN] > 0.2
     own, peer = (make() for make in svm.contestants("ovr").values())
     assert own.C == peer.estimator.C == svm.C
