@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -19,7 +19,7 @@ except ImportError as error:
     raise ImportError("nnkit.svm needs scikit-learn 1.6 or newer: pip install 'nnkit[estimators]'") from error
 
 from nnkit._checks import Array, number, whole_number
-from nnkit._kernels import KERNELS, Kernel, blocks, gram, squared_lengths
+from nnkit._kernels import KERNELS, CachedRows, Kernel, blocks, gram, squared_lengths
 from nnkit._network_estimator import FLOATS
 from nnkit._smo import SMO
 
@@ -94,7 +94,7 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn
     times the largest kernel, are lost in `tol`. That takes half the memory and half the time. Otherwise, and of other
     data, it is float64, where LIBSVM's is always rounded to float32. Coefficients and slopes are always float64.
 
-    All problems of "ovr" share one kernel matrix. For "ovo" every pair has a small one of its own.
+    All problems share one kernel matrix; those of "ovo" take their parts of it.
 
     References
     ----------
@@ -289,10 +289,15 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn
             for c in range(n_classes) if n_classes > 2 else [1]:
                 yield everything, np.where(targets == c, 1.0, -1.0), K
         else:
-            for first, second in combinations(range(n_classes), 2):
-                samples = np.flatnonzero((targets == first) | (targets == second))
-                K = gram(self.kernel_, X[samples], max_bytes)
-                yield samples, np.where(targets[samples] == first, 1.0, -1.0), K
+            # Ordered by class, a pair's matrix is four blocks of the whole; half of the memory is for these.
+            order = np.argsort(targets, kind="stable")
+            K = gram(self.kernel_, X[order], max_bytes / 2)
+            ends = np.cumsum(np.bincount(targets))
+            spans = [slice(*span) for span in pairwise([0, *ends])]
+            for first, second in combinations(spans, 2):
+                samples = np.r_[first, second]
+                signs = np.where(samples < first.stop, 1.0, -1.0)
+                yield order[samples], signs, _blocks_of(K, first, second)
 
     def _warn_of_gaps(self, tol: float, max_iter: int) -> None:
         late = np.flatnonzero(self.dual_gap_ >= tol)
@@ -305,6 +310,13 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn
                 ConvergenceWarning,
                 stacklevel=3,
             )
+
+
+def _blocks_of(K: Array | CachedRows, first: slice, second: slice) -> Array | CachedRows:
+    """Return the kernel matrix of two stretches of the samples."""
+    if isinstance(K, CachedRows):
+        return K.part(np.r_[first, second])
+    return np.block([[K[first, first], K[first, second]], [K[second, first], K[second, second]]])
 
 
 def _duels(values: Array, n_classes: int) -> Array:
