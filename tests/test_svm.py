@@ -538,6 +538,27 @@ def test_memory_stays_within_the_budget(multi_class):
     assert len(classifier.support_) * X[:, 0].nbytes > budget  # More rows than fit are needed.
 
 
+@pytest.mark.parametrize(("multi_class", "needed"), [("ovr", 9 / 8), ("ovo", 9 / 4)])
+def test_memory_of_a_whole_matrix_and_its_parts_stays_within_the_budget(multi_class, needed, monkeypatch):
+    monkeypatch.setattr(_smo, "SHRINK_EVERY", 20)
+    monkeypatch.setattr(_kernels, "BLOCK_BYTES", 2**18)
+    X, y = three_classes(1500, spread=0.6)
+    budget = needed * 1500**2 * 8
+    wholes = []
+    monkeypatch.setattr(
+        "nnkit._kernels.kernel_matrix", lambda *given: wholes.append(len(given[1])) or kernel_matrix(*given)
+    )
+    SVC(C=1, multi_class=multi_class, cache_size=0.99 * budget / 1e6).fit(X, y)
+    assert 1500 not in wholes
+    wholes.clear()
+    tracemalloc.start()
+    SVC(C=1, multi_class=multi_class, cache_size=budget / 1e6).fit(X, y)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert wholes == [1500]
+    assert peak < budget + 60 * X[:, 0].nbytes + 2**20
+
+
 def test_memory_of_prediction_does_not_grow_with_the_queries():
     X, y = two_classes(1000, 4, 0.2, 0)
     classifier = SVC().fit(X, y)
