@@ -95,16 +95,12 @@ def bounds(row: Row) -> list[Verdict]:
 
 def failed(rows: list[Row]) -> bool:
     """Return whether a bound is missed, and its quartiles too."""
-    return any(not found.holds and found.clear for row in rows for found in bounds(row))
+    return verdicts.failed(rows, bounds)
 
 
 def conclusion(rows: list[Row]) -> list[str]:
     """Return a line for each bound."""
-    return [
-        f"- {title(row)}: {found.contestant} takes {found.ratio} times nnkit's time, at least {found.limit:g}: {found}"
-        for row in rows
-        for found in bounds(row)
-    ]
+    return verdicts.conclusion(rows, title, bounds)
 
 
 def table(rows: list[Row]) -> list[str]:

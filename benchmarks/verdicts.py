@@ -6,6 +6,7 @@ that both of its times met the same weather; its median stands for it, its quart
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,6 +107,15 @@ def _verdicts(row: Row, limits: dict[int, dict[str, float]]) -> list[Verdict]:
     return [verdict(row, name, limit) for name, limit in stated.items() if name in row["seconds"]]
 
 
-def failed(rows: list[Row]) -> bool:
+def failed(rows: list[Row], bounds: Callable[[Row], list[Verdict]] = bounds) -> bool:
     """Return whether a bound is missed, and its quartiles too: the benchmark then exits with status 1."""
     return any(not found.holds and found.clear for row in rows for found in bounds(row))
+
+
+def conclusion(rows: list[Row], title: Callable[[Row], str], bounds: Callable[[Row], list[Verdict]]) -> list[str]:
+    """Return a line for each bound of rows that are compared with other libraries alone."""
+    return [
+        f"- {title(row)}: {found.contestant} takes {found.ratio} times nnkit's time, at least {found.limit:g}: {found}"
+        for row in rows
+        for found in bounds(row)
+    ]

@@ -14,9 +14,6 @@ from nnkit.module import Module
 from nnkit.optimizers import OPTIMIZERS
 from nnkit.training import fit
 
-FLOATS = (np.float64, np.float32)
-"""The dtypes that data may have; other numbers become float64."""
-
 
 class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """An estimator whose parameters describe a network and its training."""

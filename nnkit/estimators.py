@@ -16,13 +16,13 @@ import numpy as np
 try:
     from sklearn.base import ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
     from sklearn.model_selection import train_test_split
-    from sklearn.utils.multiclass import check_classification_targets
     from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 except ImportError as error:
     raise ImportError("nnkit.estimators needs scikit-learn 1.6 or newer: pip install 'nnkit[estimators]'") from error
 
 from nnkit._checks import Array, chosen, number, whole_number
-from nnkit._network_estimator import FLOATS, NetworkEstimator, generator
+from nnkit._estimator_checks import FLOATS, checked_classes
+from nnkit._network_estimator import NetworkEstimator, generator
 from nnkit.activations import ACTIVATIONS, softmax
 from nnkit.autoencoder import Autoencoder
 from nnkit.initializers import Initializer
@@ -172,11 +172,7 @@ class MLPClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
         ValueError
             If a parameter or the data is out of range, or there is only one class.
         """
-        X, y = validate_data(self, X, y, dtype=FLOATS)
-        check_classification_targets(y)
-        self.classes_, targets = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(f"y must hold at least two classes; got one class, {self.classes_[0]!r}")
+        X, _, targets = checked_classes(self, X, y)
 
         rng = generator(self.random_state)
         model = self._network(X.shape[1], len(self.classes_), rng)

@@ -16,13 +16,12 @@ import numpy as np
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin
-    from sklearn.utils.multiclass import check_classification_targets
     from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as error:
     raise ImportError("nnkit.neighbors needs scikit-learn 1.6 or newer: pip install 'nnkit[estimators]'") from error
 
 from nnkit._checks import Array, whole_number
-from nnkit._network_estimator import FLOATS
+from nnkit._estimator_checks import FLOATS, checked_classes
 
 CHUNK = 2**24
 """How many scores are kept at a time, and how many differences of the finalists."""
@@ -102,13 +101,11 @@ class KNeighborsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         ValueError
             If a parameter or the data is out of range, or there are fewer samples than neighbours.
         """
-        X, y = validate_data(self, X, y, dtype=FLOATS)
-        check_classification_targets(y)
+        X, _, self._targets = checked_classes(self, X, y, least=1)
         if X.shape[1] > MAX_FEATURES:
             raise ValueError(f"X must have at most {MAX_FEATURES} features; got {X.shape[1]}")
         self._check_parameters(len(X))
         self.n_samples_fit_ = len(X)
-        self.classes_, self._targets = np.unique(y, return_inverse=True)
         # Distances do not change when everything moves, and rounding errors are the smaller the nearer zero lies. Any
         # point amid the data will do: the median of some samples, which those far away do not move.
         with np.errstate(over="ignore", invalid="ignore"):

@@ -13,14 +13,13 @@ try:
     from sklearn.base import BaseEstimator, ClassifierMixin
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.utils.class_weight import compute_class_weight
-    from sklearn.utils.multiclass import check_classification_targets
     from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as error:
     raise ImportError("nnkit.svm needs scikit-learn 1.6 or newer: pip install 'nnkit[estimators]'") from error
 
 from nnkit._checks import Array, number, whole_number
+from nnkit._estimator_checks import FLOATS, checked_classes
 from nnkit._kernels import KERNELS, CachedRows, Kernel, blocks, gram, squared_lengths
-from nnkit._network_estimator import FLOATS
 from nnkit._smo import SMO
 
 MULTI_CLASS = ("ovr", "ovo")
@@ -157,11 +156,7 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn
         ValueError
             If a parameter or the data is out of range, or there is only one class.
         """
-        X, y = validate_data(self, X, y, dtype=FLOATS)
-        check_classification_targets(y)
-        self.classes_, targets = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(f"y must hold at least two classes; got one class, {self.classes_[0]!r}")
+        X, y, targets = checked_classes(self, X, y)
         tol = number("tol", self.tol, above=0)
         max_iter = self._max_iter(len(X))
         C = number("C", self.C, above=0) * self._class_weights(y)[targets]

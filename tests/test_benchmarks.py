@@ -443,12 +443,16 @@ def test_both_machines_solve_the_same_problem(data, monkeypatch):
     assert {found["n_features"] for found in rows} == {784, 32}
     for found in rows:
         assert all(len(times) == 2 and min(times) > 0 for times in found["seconds"].values())
-        # Solved to a tolerance, the two may differ where two classes are nearly level. A draw among duels is decided by
-        # their values here, and by the first label in scikit-learn.
+        # Trained on these very samples, several classes can have the same score, that of a margin; and a draw among
+        # duels is decided by their values here, by the first label in scikit-learn.
         assert found["unlike_nnkit"][svm.PEER] <= (6 if found["strategy"] == "ovr" else 15)
         assert found["accuracy"][svm.OWN] > 0.2
     own, peer = (make() for make in svm.contestants("ovr").values())
     assert own.C == peer.estimator.C == svm.C
+    # What the answers are made of agrees to the tolerance of the solvers, whoever wins a draw.
+    X, y = data.X_train[:500], data.y_train[:500]
+    scores = [machine.fit(X, y).decision_function(X[:300]) for machine in (own, peer)]
+    assert np.abs(scores[0] - scores[1]).max() < 1e-2
 
 
 def test_a_run_of_the_machines_alone_writes_their_part_and_leaves_the_rest(small_run, monkeypatch):
