@@ -32,6 +32,8 @@ from book.experiments import (
     mnist_regularization,
     mnist_sweeps,
     nearest_neighbours,
+    svm_features,
+    svm_learning_curve,
     xor_activations,
     xor_quadrants,
     xor_seeds,
@@ -81,6 +83,8 @@ SWEPT = {
         (cells_of(mnist_sweeps.FAIR), mnist_sweeps.FAIR_SEEDS),
     ],
     "nearest_neighbours": [(product(nearest_neighbours.GRID), nearest_neighbours.SEEDS)],
+    "svm_features": [([cell], seeds) for cell, seeds in svm_features.CELLS],
+    "svm_learning_curve": [([cell], seeds) for cell, seeds in svm_learning_curve.CELLS],
 }
 RECORDED = [name for name in NAMES if name not in SWEPT]
 

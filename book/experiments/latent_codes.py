@@ -47,8 +47,8 @@ def train(method: str, latent: int, seed: int) -> dict[str, Any]:
         "test_mse": float(f"{errors_of(reconstruction, data.X_test).mean():.6g}"),
         # By the number of neighbours, from 1 on.
         "accuracy": rounded((predicted == data.y_test[:, None]).mean(axis=0)),
-        # Of five neighbours; row: what they say, column: the digit.
-        "confusion": nn.confusion_matrix(data.y_test, predicted[:, 4], 10).tolist(),
+        # Of five neighbours; row: the digit, column: what they say.
+        "confusion": nn.confusion_matrix(predicted[:, 4], data.y_test, 10).tolist(),
         **between_digits(codes, data.y_train),
         **_run.ran(),
     }

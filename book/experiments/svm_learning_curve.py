@@ -1,0 +1,64 @@
+"""How many labelled digits a support vector machine needs: on pixels and on codes, from 100 to all 60,000."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+import nnkit as nn
+from book.experiments import _run
+from book.experiments.latent_codes import trained
+from nnkit._checks import Array
+from nnkit.sweep import Row, sweep
+
+STORE = _run.RESULTS / "svm_learning_curve.jsonl"
+SETUP = {
+    "C": 10.0,
+    "kernel": "rbf",
+    "gamma": "scale",
+    "multi_class": "one-vs-rest",
+    "codes": "32 numbers, of the autoencoder of latent_codes trained with all 60,000 training pictures, no labels",
+    "test": "the 10,000 test digits",
+}
+
+SIZES = [100, 300, 1000, 3000, 10_000, 30_000, 60_000]
+# With many digits the draw matters little and the time is long.
+CELLS: list[tuple[dict[str, Any], range]] = [
+    ({"features": features, "n": n}, range(3 if n <= 10_000 or features == "codes" else 1))
+    for n in SIZES
+    for features in ("codes", "pixels")
+]
+
+
+def train(features: str, n: int, seed: int) -> dict[str, Any]:
+    """Train once with the first `n` digits of the seed's order; return how much is right."""
+    data = nn.load_mnist()
+    X, Z = (data.X_train, data.X_test) if features == "pixels" else codes_of(seed)
+    chosen = np.random.default_rng([seed, 0]).permutation(len(X))[:n]
+    machine = nn.SVC(SETUP["C"], gamma=SETUP["gamma"]).fit(X[chosen], data.y_train[chosen])
+    return {
+        "accuracy": float(np.mean(machine.predict(Z) == data.y_test)),
+        "n_support": len(machine.support_),
+        **_run.ran(),
+    }
+
+
+@cache
+def codes_of(seed: int) -> tuple[Array, Array]:
+    """Return the codes of all training and test digits, from the seed's autoencoder, which is trained once."""
+    data = nn.load_mnist()
+    model = trained(data.X_train, 32, seed)
+    return model.encode(data.X_train), model.encode(data.X_test)
+
+
+def run() -> list[Row]:
+    """Fill every cell under its seeds."""
+    data = nn.load_mnist()
+    setup = SETUP | {"data": data.name, "data_sha256": _run.data_hash(data)}
+    return [row for grid, seeds in CELLS for row in sweep(train, [grid], seeds, store=STORE, setup=setup)]
+
+
+if __name__ == "__main__":
+    run()
