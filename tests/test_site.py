@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import html
 import http.server
+import json
 import os
 import re
 import shutil
@@ -13,6 +15,7 @@ from urllib.parse import unquote, urlparse
 
 import pytest
 
+from book.launch import repository
 from tests import axe
 
 SITE = Path(__file__).resolve().parent.parent / "_build" / "html"
@@ -149,7 +152,7 @@ def test_every_chapter_has_its_lab():
 @pytest.mark.parametrize("page", LAB_PAGES)
 def test_every_slider_changes_the_picture_by_keyboard(browser, localhost, page, origin):
     with Visit(browser, bases(localhost)[origin], page) as visit:
-        lab = visit.page.locator(".nnkit-lab")
+        lab = near(visit.page.locator(".nnkit-lab"))
         sliders = lab.locator("input[type=range]")
         assert sliders.count() >= 2
         for i in range(sliders.count()):
@@ -177,7 +180,7 @@ def test_every_slider_changes_the_picture_by_keyboard(browser, localhost, page, 
 @pytest.mark.parametrize("page", LAB_PAGES)
 def test_every_slider_changes_the_picture_by_mouse(browser, localhost, page):
     with Visit(browser, localhost, page) as visit:
-        lab = visit.page.locator(".nnkit-lab")
+        lab = near(visit.page.locator(".nnkit-lab"))
         for i in range(lab.locator("input[type=range]").count()):
             slider = lab.locator("input[type=range]").nth(i)
             slider.scroll_into_view_if_needed()
@@ -195,14 +198,14 @@ def test_every_slider_changes_the_picture_by_mouse(browser, localhost, page):
 def test_address_keeps_the_state_of_the_sliders(browser, localhost, origin):
     base = bases(localhost)[origin]
     with Visit(browser, base, LAB_PAGES[0]) as visit:
-        lab = visit.page.locator(".nnkit-lab")
+        lab = near(visit.page.locator(".nnkit-lab"))
         slider = lab.locator("input[type=range]").first
         slider.focus()
         visit.page.keyboard.press("End")
         address, shown = visit.page.url, picture(lab)
     assert "#lab-" in address
     with Visit(browser, "", address) as again:
-        assert picture(again.page.locator(".nnkit-lab")) == shown
+        assert picture(near(again.page.locator(".nnkit-lab"))) == shown
         assert again.problems == []
 
 
@@ -225,6 +228,13 @@ def test_solutions_open_and_close(browser, localhost):
         code.wait_for(state="visible")
 
 
+def near(lab):
+    """Return the lab as soon as its frames have come, which they do when the reader comes near."""
+    lab.scroll_into_view_if_needed()
+    lab.page.wait_for_selector(f"#{lab.get_attribute('id')}[data-frames=there]")
+    return lab
+
+
 def picture(lab) -> dict[str, str]:
     image = lab.locator("img")
     return {
@@ -238,8 +248,72 @@ def picture(lab) -> dict[str, str]:
 def test_page_and_its_pictures_are_light(page):
     text = (SITE / page).read_text(encoding="utf-8")
     own = [unquote(source) for source in re.findall(r'<img[^>]+src="(?!data:)([^"]+)"', text)]
+    own += re.findall(r'"source": "([^"]+/_labs/[^"]+)"', text)
     size = len(text.encode()) + sum((SITE / page).parent.joinpath(source).stat().st_size for source in own)
     assert size <= MAX_PAGE_BYTES
+
+
+@pytest.mark.parametrize("origin", ["file", "http"])
+def test_frames_of_a_lab_come_when_the_reader_comes_near(browser, localhost, origin):
+    with Visit(browser, bases(localhost)[origin], LAB_PAGES[-1]) as visit:
+        lab = visit.page.locator(".nnkit-lab")
+        visit.page.wait_for_timeout(300)
+        assert lab.get_attribute("data-frames") is None
+        assert "nnkitFrames" not in visit.page.evaluate("Object.keys(window)")
+        near(lab)
+        assert visit.problems == []
+
+
+def test_a_lab_whose_frames_are_missing_says_so(browser, localhost):
+    with Visit(browser, localhost, LAB_PAGES[0]) as visit:
+        visit.page.route("**/_labs/*", lambda route: route.abort())
+        lab = visit.page.locator(".nnkit-lab")
+        lab.scroll_into_view_if_needed()
+        lab.get_by_text("cannot be loaded").wait_for()
+        visit.page.unroute("**/_labs/*")
+        lab.locator("input").first.focus()
+        near(lab)
+
+
+@pytest.mark.parametrize("page", LAB_PAGES)
+def test_a_chapter_can_be_launched_downloaded_edited_and_discussed(page):
+    text = (SITE / page).read_text(encoding="utf-8")
+    links = set(re.findall(r'href="([^"]+)"', text))
+    url, branch = (repository()[key] for key in ("url", "branch"))
+    owner = url.removeprefix("https://github.com/")
+    source = page.replace(".html", ".ipynb")
+    colab, binder = "https://colab.research.google.com/github", "https://mybinder.org/v2/gh"
+    assert f"{colab}/{owner}/blob/{branch}/{source}" in links
+    assert f"{binder}/{owner}/{branch}?urlpath=lab/tree/{source}" in links
+    assert f"{url}/edit/{branch}/{source}" in links
+    assert any(link.startswith(f"{url}/issues/new") for link in links)
+    download = next(link for link in links if link.endswith(f"_sources/{source}"))
+    assert (SITE / page).parent.joinpath(download).read_bytes() == (SITE.parent.parent / source).read_bytes()
+
+
+@pytest.mark.parametrize("page", LAB_PAGES)
+def test_a_chapter_says_how_long_it_takes_and_where_its_outputs_come_from(page):
+    notebook = json.loads((SITE.parent.parent / page.replace(".html", ".ipynb")).read_text(encoding="utf-8"))
+    ran = notebook["metadata"]["nnkit"]
+    text = (SITE / page).read_text(encoding="utf-8")
+    line = re.sub(r"<[^>]+>", "", re.search(r'<div class="provenance">(.*?)</div>', text)[1])
+    minutes = int(re.search(r"About (\d+) minutes to read", line)[1])
+    assert 8 <= minutes <= 30
+    assert f"on {ran['date']}, with nnkit {ran['nnkit']} at commit {ran['commit'][:7]}" in line
+    assert ran["processor"] in html.unescape(line)
+    if ran["data"]:
+        assert f"{ran['data']['name']} {ran['data']['sha256']}" in line
+
+
+def test_landing_page_has_a_lab_that_lives_and_three_ways_in(browser, localhost):
+    with Visit(browser, localhost, "book/index.html") as visit:
+        lab = near(visit.page.locator(".nnkit-lab"))
+        before = picture(lab)
+        lab.locator("input").first.focus()
+        visit.page.keyboard.press("End")
+        assert picture(lab) != before
+        assert visit.page.locator(".sd-card-title").all_inner_texts() == ["Read", "Run", "Teach"]
+        assert visit.problems == []
 
 
 @pytest.mark.parametrize("page", PAGES)
