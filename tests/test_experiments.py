@@ -34,6 +34,7 @@ from book.experiments import (
     nearest_neighbours,
     svm_features,
     svm_learning_curve,
+    svm_standardized,
     xor_activations,
     xor_quadrants,
     xor_seeds,
@@ -85,6 +86,7 @@ SWEPT = {
     "nearest_neighbours": [(product(nearest_neighbours.GRID), nearest_neighbours.SEEDS)],
     "svm_features": [([cell], seeds) for cell, seeds in svm_features.CELLS],
     "svm_learning_curve": [([cell], seeds) for cell, seeds in svm_learning_curve.CELLS],
+    "svm_standardized": [([cell], seeds) for cell, seeds in svm_standardized.CELLS],
 }
 RECORDED = [name for name in NAMES if name not in SWEPT]
 

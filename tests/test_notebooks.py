@@ -110,6 +110,7 @@ def test_there_are_chapters():
         "11-latent-space",
         "12-denoising",
         "13-nearest-neighbours",
+        "15-a-bug-that-looks-like-a-result",
     ]
 
 
