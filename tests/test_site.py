@@ -8,7 +8,6 @@ import http.server
 import json
 import os
 import re
-import shutil
 import threading
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -16,21 +15,20 @@ from urllib.parse import unquote, urlparse
 import pytest
 
 from book.launch import repository
+from book.pdf import BROWSERS, browser_path
 from tests import axe
 
 SITE = Path(__file__).resolve().parent.parent / "_build" / "html"
-PAGES = sorted(str(path.relative_to(SITE)) for path in SITE.glob("book/**/*.html"))
-THEME_PAGES = [name for name in ("search.html", "genindex.html") if (SITE / name).exists()]
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+WRITTEN = sorted(str(path.relative_to(SITE)) for path in SITE.glob("book/**/*.html"))
+# The reference is written by one program, so that a short, a long and a wide page of it are enough for the browser.
+REFERENCE = ("activations", "svm", "training")
+PAGES = [page for page in WRITTEN if "/api/" not in page or Path(page).stem in REFERENCE]
+THEME_PAGES = [name for name in ("search.html", "genindex.html", "_modules/nnkit/svm.html") if (SITE / name).exists()]
 MAX_PAGE_BYTES = 1_500_000
 
 pytestmark = pytest.mark.site
 if not PAGES:
     pytestmark = [pytestmark, pytest.mark.skip(reason="there is no site in _build/html; make book builds it")]
-
-
-def browser_path() -> str | None:
-    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +127,7 @@ def test_page_opens_without_a_fault_and_without_another_host(browser, localhost,
 
 
 @pytest.mark.parametrize("width", [390, 1400])
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, *THEME_PAGES])
 def test_page_does_not_scroll_sideways(browser, localhost, page, width):
     with Visit(browser, localhost, page, width=width) as visit:
         assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
@@ -244,7 +242,7 @@ def picture(lab) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*WRITTEN, *THEME_PAGES])
 def test_page_and_its_pictures_are_light(page):
     text = (SITE / page).read_text(encoding="utf-8")
     own = [unquote(source) for source in re.findall(r'<img[^>]+src="(?!data:)([^"]+)"', text)]
@@ -316,7 +314,12 @@ def test_landing_page_has_a_lab_that_lives_and_three_ways_in(browser, localhost)
         assert visit.problems == []
 
 
-@pytest.mark.parametrize("page", PAGES)
+@functools.cache
+def anchors(target: Path) -> frozenset[str]:
+    return frozenset(re.findall(r' (?:id|name)="([^"]+)"', target.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("page", [*WRITTEN, *THEME_PAGES])
 def test_internal_links_and_anchors_lead_somewhere(page):
     text = (SITE / page).read_text(encoding="utf-8")
     for link in re.findall(r'<a [^>]*href="([^"]+)"', text):
@@ -325,8 +328,78 @@ def test_internal_links_and_anchors_lead_somewhere(page):
         path, _, anchor = unquote(link).partition("#")
         target = (SITE / page).parent.joinpath(path).resolve() if path else SITE / page
         assert target.exists(), link
-        if anchor and target.suffix == ".html":
-            assert re.search(rf'(id|name)="{re.escape(anchor)}"', target.read_text(encoding="utf-8")), link
+        assert not anchor or target.suffix != ".html" or anchor in anchors(target), link
+
+
+def test_index_lists_terms_and_names_and_is_linked_from_every_page():
+    text = (SITE / "genindex.html").read_text(encoding="utf-8")
+    assert re.search(r'href="book/appendix/glossary\.html#term-momentum"', text)
+    assert re.search(r'href="book/appendix/api/optimizers\.html#nnkit\.Adam"', text)
+    for page in PAGES:
+        links = re.findall(r'href="([\w./-]*genindex\.html)"', (SITE / page).read_text(encoding="utf-8"))
+        assert links, page
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The search, and the definitions beside the links to the glossary
+
+
+@pytest.mark.parametrize("origin", ["file", "http"])
+def test_search_by_keyboard_finds_pages_that_open(browser, localhost, origin):
+    with Visit(browser, bases(localhost)[origin], "book/part1-foundations/05-xor.html") as visit:
+        for _ in range(5):  # After the link that skips to the text, and the name of the book.
+            visit.page.keyboard.press("Tab")
+            if visit.page.evaluate("document.activeElement.matches('.search-button-field')"):
+                break
+        visit.page.keyboard.press("Enter")
+        visit.page.keyboard.type("backpropagation")
+        visit.page.keyboard.press("Enter")
+        results = visit.page.locator("#search-results li > a")
+        visit.page.get_by_text("Search finished").wait_for()
+        found = {result.get_attribute("href") for result in results.all()}
+        assert any(link.startswith("book/part1-foundations/03-backpropagation.html") for link in found)
+        for link in found:
+            assert (SITE / link.partition("#")[0].partition("?")[0]).is_file()
+        results.first.click()
+        visit.page.wait_for_load_state()
+        assert visit.page.locator("article h1").count() == 1
+        assert visit.problems == []
+
+
+def test_definition_of_a_term_is_shown_beside_its_link(browser, localhost):
+    with Visit(browser, localhost, "book/part1-foundations/05-xor.html", width=390) as visit:
+        link = visit.page.locator("a[aria-describedby='note-term-hidden-layer']").first
+        note = visit.page.locator("#note-term-hidden-layer")
+        assert "A layer between input and output." in note.text_content()
+        assert "(" not in note.text_content()  # Neither the chapter nor an empty pair.
+        assert not note.is_visible()
+        link.focus()
+        assert note.is_visible()
+        box = note.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+        assert visit.page.evaluate("document.documentElement.scrollWidth") <= 390
+        axe.check(visit.page)
+        visit.page.keyboard.press("Escape")
+        assert not note.is_visible()
+        link.hover()
+        assert note.is_visible()
+        note.hover()  # One may go there to read or copy it.
+        visit.page.wait_for_timeout(400)
+        assert note.is_visible()
+        visit.page.mouse.move(0, 0)
+        note.wait_for(state="hidden")
+        assert visit.problems == []
+
+
+@pytest.mark.parametrize("page", LAB_PAGES)
+def test_every_link_to_a_term_has_its_definition(page):
+    text = (SITE / page).read_text(encoding="utf-8")
+    body = text[text.index("<article") : text.index("</article>")]
+    links = re.findall(r'<a class="reference internal" href="[^"]*glossary\.html#(term-[^"]+)"([^>]*)>', body)
+    for term, attributes in links:
+        assert f'aria-describedby="note-{term}"' in attributes
+        assert f'id="note-{term}"' in body
 
 
 def test_a_fault_would_be_seen(browser, localhost, tmp_path):
