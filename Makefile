@@ -22,7 +22,7 @@ PYTEST := $(BIN)/python -m pytest
 # One notebook stays on one worker: its cells depend on each other.
 NBVAL := $(PYTEST) -q -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout 120 -W default
 
-.PHONY: help env book test test-code test-notebooks lint lab notebooks experiments bench clean
+.PHONY: help env book pdf test test-code test-notebooks lint lab notebooks experiments bench clean
 
 help: ## list what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | \
@@ -45,6 +45,9 @@ book: env ## build the site into _build/html
 	@echo
 	@echo "The book is built. Open $(CURDIR)/_build/html/index.html in a browser,"
 	@echo "or run 'make lab' to read and run it in JupyterLab."
+
+pdf: book ## print the book into _build/book.pdf (needs Chromium or Chrome)
+	$(BIN)/python -m book.pdf
 
 test: book test-code test-notebooks ## run every test: the code's, the site's, and every notebook with and without MNIST
 	@echo

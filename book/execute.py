@@ -19,7 +19,8 @@ import nbformat
 from nbclient import NotebookClient
 
 import nnkit
-from book.experiments._run import processor, write_whole
+from book.experiments._run import commit, data_hash, processor, write_whole
+from book.launch import is_launch, with_launch
 
 BOOK = Path(__file__).resolve().parent
 CELL_TIMEOUT = 120
@@ -36,14 +37,23 @@ def chapters(parts_of_names: list[str]) -> list[Path]:
 
 
 def source_hash(notebook: nbformat.NotebookNode) -> str:
-    """Return a hash of the sources of the code cells, in order."""
-    sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    """Return a hash of the sources of the code cells, in order, but for the one that only Colab runs."""
+    sources = [cell.source for cell in notebook.cells if cell.cell_type == "code" and not is_launch(cell)]
     return hashlib.sha256("\0".join(sources).encode()).hexdigest()[:16]
+
+
+def data_of(notebook: nbformat.NotebookNode) -> dict[str, str] | None:
+    """Return the name and the hash of the data set that a chapter loads; None if it makes its own data."""
+    if not any("load_mnist(" in cell.source for cell in notebook.cells if cell.cell_type == "code"):
+        return None
+    data = nnkit.load_mnist(fallback=True)
+    return {"name": data.name, "sha256": data_hash(data)}
 
 
 def execute(path: Path) -> float:
     """Run one chapter and write it back; return the seconds that it took."""
-    notebook = nbformat.read(path, as_version=4)
+    notebook = with_launch(nbformat.read(path, as_version=4), path.parent.name)
+    ran = commit("measured.py", "figures.mplstyle", "results")  # Of what the cells call; their own hash is kept beside.
     started = time.perf_counter()
     client = NotebookClient(
         notebook,
@@ -66,6 +76,8 @@ def execute(path: Path) -> float:
             "source_hash": source_hash(notebook),
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
             "nnkit": nnkit.__version__,
+            "commit": ran,
+            "data": data_of(notebook),
             "python": platform.python_version(),
             "numpy": importlib.metadata.version("numpy"),
             "processor": processor(),

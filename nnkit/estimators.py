@@ -81,7 +81,7 @@ class MLPClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
         The labels, sorted.
     n_features_in_ : int
         How many features `fit` saw.
-    feature_names_in_ : ndarray of str, shape (n_features_in_,)
+    feature_names_in_ : ndarray of str, shape (n_features,)
         Their names; only where `X` was a data frame with names.
     model_ : Sequential
         The trained network. It returns logits, one column a class in the order of `classes_`.

@@ -47,7 +47,7 @@ class Linear(Module):
     -----
     With the upstream gradient :math:`G = \partial L / \partial y`, backward adds
     :math:`\partial L / \partial W = x^\top G` and :math:`\partial L / \partial b = \sum_i G_i` to the gradients, and
-    returns :math:`\partial L / \partial x = G W^\top`. Chapter 1 derives the first two, chapter 5 the third.
+    returns :math:`\partial L / \partial x = G W^\top`. Chapter 1 derives the first two, chapter 3 the third.
     """
 
     def __init__(

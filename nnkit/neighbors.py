@@ -50,7 +50,7 @@ class KNeighborsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         The labels, sorted.
     n_features_in_ : int
         How many features `fit` saw.
-    feature_names_in_ : ndarray of str, shape (n_features_in_,)
+    feature_names_in_ : ndarray of str, shape (n_features,)
         Their names; only where `X` was a data frame with names.
     n_samples_fit_ : int
         How many samples `fit` saw.

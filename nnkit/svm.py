@@ -79,7 +79,7 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn
         The kernel with its `gamma` in numbers, to be called with two sets of points.
     n_features_in_ : int
         How many features `fit` saw.
-    feature_names_in_ : ndarray of str, shape (n_features_in_,)
+    feature_names_in_ : ndarray of str, shape (n_features,)
         Their names; only where `X` was a data frame with names.
 
     Warns

@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import functools
+import html
 import http.server
+import json
 import os
 import re
-import shutil
 import threading
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 import pytest
 
+from book.launch import repository
+from book.pdf import BROWSERS, browser_path
 from tests import axe
 
 SITE = Path(__file__).resolve().parent.parent / "_build" / "html"
-PAGES = sorted(str(path.relative_to(SITE)) for path in SITE.glob("book/**/*.html"))
-THEME_PAGES = [name for name in ("search.html", "genindex.html") if (SITE / name).exists()]
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+WRITTEN = sorted(str(path.relative_to(SITE)) for path in SITE.glob("book/**/*.html"))
+# The reference is written by one program, so that a short, a long and a wide page of it are enough for the browser.
+REFERENCE = ("activations", "svm", "training")
+PAGES = [page for page in WRITTEN if "/api/" not in page or Path(page).stem in REFERENCE]
+THEME_PAGES = [name for name in ("search.html", "genindex.html", "_modules/nnkit/svm.html") if (SITE / name).exists()]
 MAX_PAGE_BYTES = 1_500_000
 
 pytestmark = pytest.mark.site
 if not PAGES:
     pytestmark = [pytestmark, pytest.mark.skip(reason="there is no site in _build/html; make book builds it")]
-
-
-def browser_path() -> str | None:
-    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +127,7 @@ def test_page_opens_without_a_fault_and_without_another_host(browser, localhost,
 
 
 @pytest.mark.parametrize("width", [390, 1400])
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, *THEME_PAGES])
 def test_page_does_not_scroll_sideways(browser, localhost, page, width):
     with Visit(browser, localhost, page, width=width) as visit:
         assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
@@ -149,7 +150,7 @@ def test_every_chapter_has_its_lab():
 @pytest.mark.parametrize("page", LAB_PAGES)
 def test_every_slider_changes_the_picture_by_keyboard(browser, localhost, page, origin):
     with Visit(browser, bases(localhost)[origin], page) as visit:
-        lab = visit.page.locator(".nnkit-lab")
+        lab = near(visit.page.locator(".nnkit-lab"))
         sliders = lab.locator("input[type=range]")
         assert sliders.count() >= 2
         for i in range(sliders.count()):
@@ -177,7 +178,7 @@ def test_every_slider_changes_the_picture_by_keyboard(browser, localhost, page, 
 @pytest.mark.parametrize("page", LAB_PAGES)
 def test_every_slider_changes_the_picture_by_mouse(browser, localhost, page):
     with Visit(browser, localhost, page) as visit:
-        lab = visit.page.locator(".nnkit-lab")
+        lab = near(visit.page.locator(".nnkit-lab"))
         for i in range(lab.locator("input[type=range]").count()):
             slider = lab.locator("input[type=range]").nth(i)
             slider.scroll_into_view_if_needed()
@@ -195,14 +196,14 @@ def test_every_slider_changes_the_picture_by_mouse(browser, localhost, page):
 def test_address_keeps_the_state_of_the_sliders(browser, localhost, origin):
     base = bases(localhost)[origin]
     with Visit(browser, base, LAB_PAGES[0]) as visit:
-        lab = visit.page.locator(".nnkit-lab")
+        lab = near(visit.page.locator(".nnkit-lab"))
         slider = lab.locator("input[type=range]").first
         slider.focus()
         visit.page.keyboard.press("End")
         address, shown = visit.page.url, picture(lab)
     assert "#lab-" in address
     with Visit(browser, "", address) as again:
-        assert picture(again.page.locator(".nnkit-lab")) == shown
+        assert picture(near(again.page.locator(".nnkit-lab"))) == shown
         assert again.problems == []
 
 
@@ -225,6 +226,13 @@ def test_solutions_open_and_close(browser, localhost):
         code.wait_for(state="visible")
 
 
+def near(lab):
+    """Return the lab as soon as its frames have come, which they do when the reader comes near."""
+    lab.scroll_into_view_if_needed()
+    lab.page.wait_for_selector(f"#{lab.get_attribute('id')}[data-frames=there]")
+    return lab
+
+
 def picture(lab) -> dict[str, str]:
     image = lab.locator("img")
     return {
@@ -234,15 +242,84 @@ def picture(lab) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*WRITTEN, *THEME_PAGES])
 def test_page_and_its_pictures_are_light(page):
     text = (SITE / page).read_text(encoding="utf-8")
     own = [unquote(source) for source in re.findall(r'<img[^>]+src="(?!data:)([^"]+)"', text)]
+    own += re.findall(r'"source": "([^"]+/_labs/[^"]+)"', text)
     size = len(text.encode()) + sum((SITE / page).parent.joinpath(source).stat().st_size for source in own)
     assert size <= MAX_PAGE_BYTES
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("origin", ["file", "http"])
+def test_frames_of_a_lab_come_when_the_reader_comes_near(browser, localhost, origin):
+    with Visit(browser, bases(localhost)[origin], LAB_PAGES[-1]) as visit:
+        lab = visit.page.locator(".nnkit-lab")
+        visit.page.wait_for_timeout(300)
+        assert lab.get_attribute("data-frames") is None
+        assert "nnkitFrames" not in visit.page.evaluate("Object.keys(window)")
+        near(lab)
+        assert visit.problems == []
+
+
+def test_a_lab_whose_frames_are_missing_says_so(browser, localhost):
+    with Visit(browser, localhost, LAB_PAGES[0]) as visit:
+        visit.page.route("**/_labs/*", lambda route: route.abort())
+        lab = visit.page.locator(".nnkit-lab")
+        lab.scroll_into_view_if_needed()
+        lab.get_by_text("cannot be loaded").wait_for()
+        visit.page.unroute("**/_labs/*")
+        lab.locator("input").first.focus()
+        near(lab)
+
+
+@pytest.mark.parametrize("page", LAB_PAGES)
+def test_a_chapter_can_be_launched_downloaded_edited_and_discussed(page):
+    text = (SITE / page).read_text(encoding="utf-8")
+    links = set(re.findall(r'href="([^"]+)"', text))
+    url, branch = (repository()[key] for key in ("url", "branch"))
+    owner = url.removeprefix("https://github.com/")
+    source = page.replace(".html", ".ipynb")
+    colab, binder = "https://colab.research.google.com/github", "https://mybinder.org/v2/gh"
+    assert f"{colab}/{owner}/blob/{branch}/{source}" in links
+    assert f"{binder}/{owner}/{branch}?urlpath=lab/tree/{source}" in links
+    assert f"{url}/edit/{branch}/{source}" in links
+    assert any(link.startswith(f"{url}/issues/new") for link in links)
+    download = next(link for link in links if link.endswith(f"_sources/{source}"))
+    assert (SITE / page).parent.joinpath(download).read_bytes() == (SITE.parent.parent / source).read_bytes()
+
+
+@pytest.mark.parametrize("page", LAB_PAGES)
+def test_a_chapter_says_how_long_it_takes_and_where_its_outputs_come_from(page):
+    notebook = json.loads((SITE.parent.parent / page.replace(".html", ".ipynb")).read_text(encoding="utf-8"))
+    ran = notebook["metadata"]["nnkit"]
+    text = (SITE / page).read_text(encoding="utf-8")
+    line = re.sub(r"<[^>]+>", "", re.search(r'<div class="provenance">(.*?)</div>', text)[1])
+    minutes = int(re.search(r"About (\d+) minutes to read", line)[1])
+    assert 8 <= minutes <= 30
+    assert f"on {ran['date']}, with nnkit {ran['nnkit']} at commit {ran['commit'][:7]}" in line
+    assert ran["processor"] in html.unescape(line)
+    if ran["data"]:
+        assert f"{ran['data']['name']} {ran['data']['sha256']}" in line
+
+
+def test_landing_page_has_a_lab_that_lives_and_three_ways_in(browser, localhost):
+    with Visit(browser, localhost, "book/index.html") as visit:
+        lab = near(visit.page.locator(".nnkit-lab"))
+        before = picture(lab)
+        lab.locator("input").first.focus()
+        visit.page.keyboard.press("End")
+        assert picture(lab) != before
+        assert visit.page.locator(".sd-card-title").all_inner_texts() == ["Read", "Run", "Teach"]
+        assert visit.problems == []
+
+
+@functools.cache
+def anchors(target: Path) -> frozenset[str]:
+    return frozenset(re.findall(r' (?:id|name)="([^"]+)"', target.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("page", [*WRITTEN, *THEME_PAGES])
 def test_internal_links_and_anchors_lead_somewhere(page):
     text = (SITE / page).read_text(encoding="utf-8")
     for link in re.findall(r'<a [^>]*href="([^"]+)"', text):
@@ -251,8 +328,78 @@ def test_internal_links_and_anchors_lead_somewhere(page):
         path, _, anchor = unquote(link).partition("#")
         target = (SITE / page).parent.joinpath(path).resolve() if path else SITE / page
         assert target.exists(), link
-        if anchor and target.suffix == ".html":
-            assert re.search(rf'(id|name)="{re.escape(anchor)}"', target.read_text(encoding="utf-8")), link
+        assert not anchor or target.suffix != ".html" or anchor in anchors(target), link
+
+
+def test_index_lists_terms_and_names_and_is_linked_from_every_page():
+    text = (SITE / "genindex.html").read_text(encoding="utf-8")
+    assert re.search(r'href="book/appendix/glossary\.html#term-momentum"', text)
+    assert re.search(r'href="book/appendix/api/optimizers\.html#nnkit\.Adam"', text)
+    for page in PAGES:
+        links = re.findall(r'href="([\w./-]*genindex\.html)"', (SITE / page).read_text(encoding="utf-8"))
+        assert links, page
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The search, and the definitions beside the links to the glossary
+
+
+@pytest.mark.parametrize("origin", ["file", "http"])
+def test_search_by_keyboard_finds_pages_that_open(browser, localhost, origin):
+    with Visit(browser, bases(localhost)[origin], "book/part1-foundations/05-xor.html") as visit:
+        for _ in range(5):  # After the link that skips to the text, and the name of the book.
+            visit.page.keyboard.press("Tab")
+            if visit.page.evaluate("document.activeElement.matches('.search-button-field')"):
+                break
+        visit.page.keyboard.press("Enter")
+        visit.page.keyboard.type("backpropagation")
+        visit.page.keyboard.press("Enter")
+        results = visit.page.locator("#search-results li > a")
+        visit.page.get_by_text("Search finished").wait_for()
+        found = {result.get_attribute("href") for result in results.all()}
+        assert any(link.startswith("book/part1-foundations/03-backpropagation.html") for link in found)
+        for link in found:
+            assert (SITE / link.partition("#")[0].partition("?")[0]).is_file()
+        results.first.click()
+        visit.page.wait_for_load_state()
+        assert visit.page.locator("article h1").count() == 1
+        assert visit.problems == []
+
+
+def test_definition_of_a_term_is_shown_beside_its_link(browser, localhost):
+    with Visit(browser, localhost, "book/part1-foundations/05-xor.html", width=390) as visit:
+        link = visit.page.locator("a[aria-describedby='note-term-hidden-layer']").first
+        note = visit.page.locator("#note-term-hidden-layer")
+        assert "A layer between input and output." in note.text_content()
+        assert "(" not in note.text_content()  # Neither the chapter nor an empty pair.
+        assert not note.is_visible()
+        link.focus()
+        assert note.is_visible()
+        box = note.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+        assert visit.page.evaluate("document.documentElement.scrollWidth") <= 390
+        axe.check(visit.page)
+        visit.page.keyboard.press("Escape")
+        assert not note.is_visible()
+        link.hover()
+        assert note.is_visible()
+        note.hover()  # One may go there to read or copy it.
+        visit.page.wait_for_timeout(400)
+        assert note.is_visible()
+        visit.page.mouse.move(0, 0)
+        note.wait_for(state="hidden")
+        assert visit.problems == []
+
+
+@pytest.mark.parametrize("page", LAB_PAGES)
+def test_every_link_to_a_term_has_its_definition(page):
+    text = (SITE / page).read_text(encoding="utf-8")
+    body = text[text.index("<article") : text.index("</article>")]
+    links = re.findall(r'<a class="reference internal" href="[^"]*glossary\.html#(term-[^"]+)"([^>]*)>', body)
+    for term, attributes in links:
+        assert f'aria-describedby="note-{term}"' in attributes
+        assert f'id="note-{term}"' in body
 
 
 def test_a_fault_would_be_seen(browser, localhost, tmp_path):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import html
+import math
 import re
 from pathlib import Path
 
 import nbformat
+import yaml
 
 _HERE = Path(__file__).resolve().parent
 BOOK = _HERE.parent
@@ -26,6 +28,10 @@ NEEDS = {
     11: (9, 10),
     12: (6, 9),
     13: (2, 11),
+    14: (2, 13),
+    15: (9, 14),
+    16: (6, 9),
+    17: (7, 15),
 }
 GAINS = {
     1: "the training loop",
@@ -41,13 +47,16 @@ GAINS = {
     11: "what a code says, tested",
     12: "what noise leaves to be read",
     13: "similar digits vote",
+    14: "the widest margin, found pair by pair",
+    15: "what a good number may hide",
+    16: "the same steps in three libraries",
+    17: "what held, and what did not",
 }
-PLANNED = ("Support vector machines", "The frameworks")
-STEP, LEFT, TOP, WIDTH = 62, 96, 40, 440
+STEP, GAP, LEFT, TOP, WIDTH = 62, 44, 112, 58, 460
 
 
 def chapters() -> dict[int, str]:
-    """Return the titles of the chapters that exist, by number."""
+    """Return the titles of the chapters, by number."""
     found = {}
     for path in sorted(BOOK.glob("part*/*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
@@ -57,45 +66,52 @@ def chapters() -> dict[int, str]:
     return found
 
 
+def parts() -> dict[int, str]:
+    """Return the captions of the book's parts, by the number of their first chapter."""
+    toc = yaml.safe_load((BOOK.parent / "_toc.yml").read_text(encoding="utf-8"))
+    first = {part["caption"]: Path(part["chapters"][0]["file"]).name for part in toc["parts"]}
+    return {int(name[:2]): caption for caption, name in first.items() if name[:2].isdigit()}
+
+
 def draw() -> str:
     """Return the picture as SVG: a line of stations, with an arc from each chapter to those that build on it."""
-    titles = chapters()
-    place = {number: TOP + i * STEP for i, number in enumerate(titles)}
-    end = TOP + (len(titles) + len(PLANNED) - 1) * STEP
-    last = TOP + (len(titles) - 1) * STEP
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {end + 40}" width="{WIDTH}" height="{end + 40}" '
+    titles, captions = chapters(), parts()
+    place, y = {}, TOP - STEP
+    for number in titles:
+        y += STEP + (GAP if number in captions and place else 0)
+        place[number] = y
+    height = y + 40
+    drawn = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
         'font-family="system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif">',
-        f'<rect width="{WIDTH}" height="{end + 40}" fill="#ffffff"/>',
-        f'<path d="M{LEFT} {TOP} V{last}" stroke="#0072B2" stroke-width="7" fill="none"/>',
-        f'<path d="M{LEFT} {last} V{end}" stroke="#8a8f98" stroke-width="4" stroke-dasharray="3 7" fill="none"/>',
+        f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
+        f'<path d="M{LEFT} {TOP} V{y}" stroke="#0072B2" stroke-width="7" fill="none"/>',
     ]
-    for number, needed in NEEDS.items():
-        for other in needed:
-            if list(titles).index(number) - list(titles).index(other) > 1:  # Neighbours are joined by the road itself.
+    for number in titles:
+        for other in NEEDS.get(number, ()):
+            if number - other > 1:  # Neighbours are joined by the road itself.
                 start, stop = place[other], place[number]
-                bend = LEFT - 16 - 15 * (stop - start) / STEP
-                parts.append(
-                    f'<path d="M{LEFT - 15} {start} C{bend} {start}, {bend} {stop}, {LEFT - 19} {stop}" '
+                bend = LEFT - 24 - 110 * (1 - math.exp((start - stop) / (6 * STEP)))
+                drawn.append(
+                    f'<path d="M{LEFT - 15} {start} C{bend:.0f} {start}, {bend:.0f} {stop}, {LEFT - 19} {stop}" '
                     f'stroke="#A34700" stroke-width="2" fill="none"/>'
                     f'<path d="M{LEFT - 16} {stop} l-9 -5 v10 z" fill="#A34700"/>'
                 )
     bold = 'font-weight="700" fill="#111111"'
     for number, title in titles.items():
         y = place[number]
-        parts.append(
+        if number in captions:
+            drawn.append(
+                f'<text x="{LEFT + 30}" y="{y - 34}" font-size="14" letter-spacing="1.5" fill="#00507f">'
+                f"{html.escape(captions[number].upper())}</text>"
+            )
+        drawn.append(
             f'<circle cx="{LEFT}" cy="{y}" r="15" fill="#ffffff" stroke="#0072B2" stroke-width="4"/>'
             f'<text x="{LEFT}" y="{y + 6}" text-anchor="middle" font-size="16" {bold}>{number}</text>'
             f'<text x="{LEFT + 30}" y="{y - 2}" font-size="18" {bold}>{html.escape(title)}</text>'
             f'<text x="{LEFT + 30}" y="{y + 18}" font-size="15" fill="#444444">{html.escape(GAINS[number])}</text>'
         )
-    for i, title in enumerate(PLANNED, len(titles)):
-        y = TOP + i * STEP
-        parts.append(
-            f'<circle cx="{LEFT}" cy="{y}" r="10" fill="#ffffff" stroke="#8a8f98" stroke-width="3"/>'
-            f'<text x="{LEFT + 30}" y="{y + 6}" font-size="16" fill="#555555">{html.escape(title)}</text>'
-        )
-    return "\n".join([*parts, "</svg>\n"])
+    return "\n".join([*drawn, "</svg>\n"])
 
 
 if __name__ == "__main__":

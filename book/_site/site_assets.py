@@ -47,5 +47,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("html-page-context", drop_scripts, priority=900)
     app.connect("html-page-context", mend_roles)
     app.add_css_file("book.css")
+    app.add_css_file("print.css", media="print")
     app.add_js_file("book.js", loading_method="defer")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

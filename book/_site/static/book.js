@@ -11,6 +11,19 @@
   // Its name was "Search", and hid the keys that the button shows.
   document.querySelector(".search-button-field")?.removeAttribute("aria-label");
 
+  // A page opened as a file may not read others, so that the search would fail at the excerpt of each result.
+  if (location.protocol === "file:" && window.DOCUMENTATION_OPTIONS) DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+
+  // Paper is white, whatever the screen is.
+  let onScreen = null;
+  window.addEventListener("beforeprint", () => {
+    onScreen = document.documentElement.dataset.theme;
+    document.documentElement.dataset.theme = "light";
+  });
+  window.addEventListener("afterprint", () => {
+    document.documentElement.dataset.theme = onScreen;
+  });
+
   // Three icons, one of them shown: say which.
   const modes = { light: "Light", dark: "Dark", auto: "System Settings" };
   const root = document.documentElement;

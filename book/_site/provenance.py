@@ -1,0 +1,68 @@
+"""A Sphinx extension: under a chapter's title, how long it takes to read and which run its outputs come from."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from sphinx.application import Sphinx
+
+WORDS_A_MINUTE, LINES_A_MINUTE = 200, 20
+"""How fast a text, and code that is shown, are read; exercises are not counted."""
+
+_NOT_READ = re.compile(r"^(:::+|```+|~~~+).*$|^:[\w-]+:.*$|\$\$.*?\$\$(?: \(eq[^)]*\))?|^\|[-:| ]+\|$", re.M | re.S)
+
+
+def reading_minutes(notebook: nbformat.NotebookNode) -> int:
+    """Return how many minutes a chapter takes to read, up to its exercises."""
+    words = lines = 0
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags", [])
+        if cell.cell_type == "markdown":
+            text, exercises, _ = cell.source.partition("## Exercises")
+            words += len(re.sub(_NOT_READ, " ", text).split())
+            if exercises:
+                break
+        elif not {"remove-cell", "remove-input", "hide-input", "setup"} & set(tags):
+            lines += len([line for line in cell.source.splitlines() if line.strip()])
+    return max(1, round(words / WORDS_A_MINUTE + lines / LINES_A_MINUTE))
+
+
+def provenance(notebook: nbformat.NotebookNode, repository: str) -> str:
+    """Return the lines as HTML.
+
+    Raises
+    ------
+    KeyError
+        If the notebook does not say where its outputs come from: ``make notebooks`` writes that.
+    """
+    ran = notebook.metadata["nnkit"]
+    data = ran["data"]
+    commit = ran["commit"].split()[0]
+    return (
+        f'<div class="provenance"><p>About {reading_minutes(notebook)} minutes to read, without the exercises.</p>'
+        f"<p>Its outputs come from a run of {ran['seconds']:.0f} seconds on <time>{escape(ran['date'])}</time>, with "
+        f'nnkit {escape(ran["nnkit"])} at commit <a href="{repository}/tree/{commit}">{commit[:7]}</a>, '
+        f"Python {escape(ran['python'])}, NumPy {escape(ran['numpy'])}, "
+        + (f"the data {escape(data['name'])} <code>{data['sha256']}</code>" if data else "no data but its own")
+        + f", on {escape(ran['processor'])}.</p></div>"
+    )
+
+
+def add_provenance(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object) -> None:
+    """Put the lines under the title of a page that is a notebook."""
+    if pagename not in app.env.found_docs:
+        return
+    path = Path(app.env.doc2path(pagename))
+    if path.suffix == ".ipynb":
+        lines = provenance(nbformat.read(path, as_version=4), app.config.html_theme_options["repository_url"])
+        context["body"] = context["body"].replace("</h1>", f"</h1>\n{lines}", 1)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Connect the step."""
+    app.connect("html-page-context", add_provenance)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,82 @@
+"""The cell that makes a chapter run in Colab: ``python -m book.launch`` writes it into every chapter.
+
+Colab opens a notebook alone, in an empty folder. This cell, the first code of each chapter, fetches the rest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import yaml
+
+from book.experiments._run import write_whole
+
+BOOK = Path(__file__).resolve().parent
+TAG = "launch"
+_SOURCE = """\
+# Only Colab needs this, which opens a chapter without the rest of the book.
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+if "google.colab" in sys.modules:
+    home = Path.home() / "nnkit-book"
+    if not home.is_dir():
+        address = "{url}"
+        clone = ["git", "clone", "-q", "--depth=1", "--branch={branch}", address]
+        subprocess.run([*clone, str(home)], check=True)
+    if importlib.util.find_spec("nnkit") is None:
+        install = [sys.executable, "-m", "pip", "install", "-q"]
+        subprocess.run([*install, f"{{home}}[data,estimators,sweep]"], check=True)
+    os.chdir(home / "book" / "{folder}")"""
+
+
+def repository() -> dict[str, Any]:
+    """Return where the project lives, from ``_config.yml``: ``url`` and ``branch``."""
+    return yaml.safe_load((BOOK.parent / "_config.yml").read_text(encoding="utf-8"))["repository"]
+
+
+def launch_source(folder: str) -> str:
+    """Return the source of the cell for a chapter in that folder of the book."""
+    return _SOURCE.format(**repository(), folder=folder)
+
+
+def is_launch(cell: nbformat.NotebookNode) -> bool:
+    """Return whether this is the cell, which the site leaves out."""
+    return TAG in cell.metadata.get("tags", [])
+
+
+def with_launch(notebook: nbformat.NotebookNode, folder: str) -> nbformat.NotebookNode:
+    """Put the cell before the first code of a notebook, or bring the one that is there up to date."""
+    cells = [cell for cell in notebook.cells if not is_launch(cell)]
+    place = next(i for i, cell in enumerate(cells) if cell.cell_type == "code")
+    source = launch_source(folder)
+    launch = nbformat.v4.new_code_cell(
+        source,
+        id=f"launch-{hashlib.sha256(source.encode()).hexdigest()[:8]}",
+        metadata={"tags": [TAG, "remove-cell"], "jupyter": {"source_hidden": True}},
+    )
+    notebook.cells = [*cells[:place], launch, *cells[place:]]
+    # It prints nothing, so it counts as run: all that ran came after it.
+    for count, cell in enumerate((cell for cell in notebook.cells if cell.cell_type == "code"), 1):
+        cell.execution_count = count
+        for output in cell.outputs:
+            if output.output_type == "execute_result":
+                output.execution_count = count
+    return notebook
+
+
+def main() -> None:
+    """Write the cell into every chapter."""
+    for path in sorted(BOOK.glob("part*/*.ipynb")):
+        notebook = with_launch(nbformat.read(path, as_version=4), path.parent.name)
+        write_whole(path, nbformat.writes(notebook) + "\n")
+
+
+if __name__ == "__main__":
+    main()
