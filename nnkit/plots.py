@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from nnkit._checks import Array, finite_array, whole_number
+from nnkit.activations import sigmoid
 from nnkit.metrics import interquartile_mean
 
 CLASS_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
@@ -151,6 +152,60 @@ def decision_regions(
         )
     ax.set(xlim=(left, right), ylim=(bottom, top), xlabel="$x_1$", ylabel="$x_2$")
     ax.grid(False)
+    return ax
+
+
+def margins(
+    score: Callable[[Array], Array],
+    X: Any,
+    y: Any,
+    weight: Any,
+    *,
+    ax: Axes | None = None,
+    limits: tuple[float, float, float, float] | None = None,
+    resolution: int = 90,
+) -> Axes:
+    """Draw what a support vector machine says at each place of the plane, and which samples hold its margin.
+
+    Parameters
+    ----------
+    score : callable
+        The decision function: takes points of shape (m, 2), returns m numbers.
+    X : array_like, shape (n, 2)
+        The points.
+    y : array_like, shape (n,)
+        Their labels, -1 or 1: round and square markers.
+    weight : array_like, shape (n,)
+        The multipliers as shares of their bound: a point above zero gets a black rim, and grows with its weight.
+    ax, limits, resolution
+        As for `decision_regions`.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The black line is the border, where the score is 0; the dashed ones are the edges of the margin, -1 and 1.
+    """
+    X, y = finite_array("X", X, np.float64), np.asarray(y)
+    weight = finite_array("weight", weight, np.float64)
+    if weight.shape != y.shape:
+        raise ValueError(f"weight must have one number for each label, shape {y.shape}; got {weight.shape}")
+    ax = decision_regions(
+        lambda P: sigmoid(2 * np.asarray(score(P))), X, y > 0, ax=ax, limits=limits, resolution=resolution
+    )
+    across, up = (np.linspace(*span, resolution) for span in (ax.get_xlim(), ax.get_ylim()))
+    edges = sigmoid(np.array([-2.0, 2.0]))
+    ax.contour(across, up, ax.images[-1].get_array(), levels=edges, colors="black", linestyles="--", linewidths=0.8)
+    for cls, sign in enumerate((-1, 1)):
+        holds = (y == sign) & (weight > 0)
+        ax.scatter(
+            *X[holds].T,
+            s=14 + 50 * weight[holds],
+            color=CLASS_COLORS[cls],
+            marker=CLASS_MARKERS[cls],
+            edgecolor="black",
+            linewidth=0.7,
+            zorder=4,
+        )
     return ax
 
 

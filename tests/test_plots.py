@@ -55,6 +55,16 @@ def test_regions_ask_for_the_whole_plane_and_draw_both_classes():
     assert sorted(len(collection.get_offsets()) for collection in drawn) == sorted([(y == 0).sum(), (y == 1).sum()])
 
 
+def test_margins_are_where_the_score_is_one_and_support_vectors_have_a_rim():
+    X, y = np.array([[-1.0, 0], [2, 0], [0, 1]]), np.array([-1, 1, 1])
+    ax = nn.plots.margins(lambda P: P[:, 0], X, y, [1, 0.5, 0], limits=(-3, 3, -1, 2), resolution=121)
+    paths = [path for drawn in ax.collections for path in drawn.get_paths() if len(path.vertices) > 99]
+    assert sorted({round(x, 2) for path in paths for x in path.vertices[:, 0]}) == [-1, 0, 1]
+    rimmed = [c for c in ax.collections if c.get_zorder() == 4]
+    assert [c.get_offsets().tolist() for c in rimmed] == [[[-1, 0]], [[2, 0]]]
+    assert [c.get_sizes().tolist() for c in rimmed] == [[64], [39]]
+
+
 def test_image_grid_fills_rows_and_leaves_the_rest_empty():
     figure = nn.plots.image_grid(np.random.default_rng(0).random((7, 784)), titles=list("abcdefg"), columns=5)
     assert len(figure.axes) == 10
@@ -87,6 +97,10 @@ def test_packed_figure_is_smaller_and_looks_the_same(file_format):
         (
             lambda: nn.plots.decision_regions(len, np.ones((3, 3)), [0, 1, 0]),
             r"X must have shape \(n, 2\); got \(3, 3\)",
+        ),
+        (
+            lambda: nn.plots.margins(len, np.ones((3, 2)), [-1, 1, 1], [0, 1]),
+            r"weight must have one number for each label, shape \(3,\); got \(2,\)",
         ),
         (lambda: nn.plots.image_grid(np.ones((2, 100))), r"images must have shape \(n, 784\)"),
         (lambda: nn.plots.image_grid(np.ones((2, 784)), titles=["one"]), "titles must have one entry for each of 2"),
