@@ -174,7 +174,7 @@ def _() -> Outcome:
 def _() -> Outcome:
     runs = _short("classification")
     fall, above = runs["first"] / runs["after_20"], runs["last"] / runs["floor"]
-    text = f"falls {np.median(fall):.1f} times lower in 20 epochs; ends at {spread(above, '.1f')} times the lowest possible"
+    text = f"falls {np.median(fall):.1f} times lower in 20 epochs; ends at {spread(above, '.1f')} times the lowest"
     return Conditions((np.median(fall) > 2, np.median(above) < 1.1), text)
 
 
