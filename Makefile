@@ -22,7 +22,7 @@ PYTEST := $(BIN)/python -m pytest
 # One notebook stays on one worker: its cells depend on each other.
 NBVAL := $(PYTEST) -q -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout 120 -W default
 
-.PHONY: help env book pdf test test-code test-notebooks lint lab notebooks experiments bench clean
+.PHONY: help env book pdf test test-code test-notebooks lint lab notebooks experiments replicate bench clean
 
 help: ## list what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | \
@@ -79,6 +79,9 @@ experiments: env ## repeat the full-scale runs behind the results (or one: make 
 	@for name in $(or $(ONLY),$(filter-out _%,$(basename $(notdir $(wildcard book/experiments/*.py))))); do \
 	  $(BIN)/python -m book.experiments.$$name; done
 	@echo "The results are in book/results. Run 'make notebooks' to bring the chapters up to date."
+
+replicate: env ## every result from zero, then the chapters and their tests; says how long first (only that: PLAN=1)
+	$(BIN)/python -m book.rerun $(if $(PLAN),--plan) $(ONLY)
 
 bench: env ## measure nnkit beside PyTorch, scikit-learn and the bare matrix products (or some: make bench ONLY="fig5 fig7")
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))

@@ -30,7 +30,8 @@ CELL_TIMEOUT = 120
 def chapters(parts_of_names: list[str]) -> list[Path]:
     """Return the chapters whose path contains one of the words, or all of them, in reading order."""
     found = sorted(BOOK.glob("part*/*.ipynb"))
-    chosen = [path for path in found if not parts_of_names or any(word in str(path) for word in parts_of_names)]
+    names = {path: str(path.relative_to(BOOK)) for path in found}  # Not the folders above: their names may match too.
+    chosen = [path for path in found if not parts_of_names or any(word in names[path] for word in parts_of_names)]
     if not chosen:
         raise SystemExit(f"no chapter matches {parts_of_names}; there are {[path.stem for path in found]}")
     return chosen

@@ -32,6 +32,7 @@ from book.experiments import (
     mnist_regularization,
     mnist_sweeps,
     nearest_neighbours,
+    short_runs,
     svm_features,
     svm_learning_curve,
     svm_standardized,
@@ -196,6 +197,17 @@ def test_a_run_of_xor_activations_repeats():
         again = xor_activations.train(row["activation"], row["width"], row["seed"])
         assert again["solved"] == row["solved"]
         assert np.isclose(again["final_loss"], row["final_loss"], rtol=0.05, atol=1e-4)
+
+
+def test_short_runs_repeat():
+    rows = load_result("short_runs")["rows"]
+    assert [(row["case"], row["seed"]) for row in rows] == [
+        (case, seed) for case in short_runs.CASES for seed in range(short_runs.SETUP["runs"])
+    ]
+    for case, train in list(short_runs.CASES.items())[:3]:
+        stored = next(row for row in rows if (row["case"], row["seed"]) == (case, 3))
+        for name, value in train(3).items():
+            assert np.isclose(stored[name], value, rtol=0.02, atol=0.01), (case, name)
 
 
 @pytest.mark.parametrize("name", SWEPT)

@@ -114,6 +114,7 @@ def test_there_are_chapters():
         "13-nearest-neighbours",
         "15-a-bug-that-looks-like-a-result",
         "14-support-vector-machine",
+        "17-replication-report",
     ]
 
 

@@ -21,7 +21,9 @@ from tqdm import tqdm
 
 import nnkit
 
-RESULTS = Path(__file__).resolve().parent.parent / "results"
+BOOK = Path(__file__).resolve().parent.parent
+RESULTS = Path(os.environ.get("NNKIT_RESULTS") or BOOK / "results")
+"""Where results go, and where kept weights are read; `book.rerun` names another folder to begin from zero."""
 
 
 def over_seeds(train: Callable[[int], dict[str, Any]], seeds: Sequence[int]) -> list[dict[str, Any]]:
@@ -115,7 +117,7 @@ def commit(*also: str) -> str:
     """
 
     def git(*words: str) -> str:
-        return subprocess.run(["git", *words], cwd=RESULTS.parent, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(["git", *words], cwd=BOOK, capture_output=True, text=True).stdout.strip()
 
     head = git("rev-parse", "--short=12", "HEAD") or os.environ.get("NNKIT_COMMIT")
     changed = git("status", "--porcelain", "--", "../nnkit", "experiments", *also)
