@@ -51,7 +51,7 @@ _FIT = """async () => {
     const width = (wide.querySelector("mjx-math") ?? wide).getBoundingClientRect().width;
     if (room && width > room) wide.style.fontSize = `${Math.floor(90 * room / width)}%`;
   }
-  return [...document.body.querySelectorAll("*")]
+  return [...document.body.querySelectorAll(":not(mjx-assistive-mml, mjx-assistive-mml *)")]
     .filter(element => element.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
     .map(element => `${element.tagName} ${element.className}: ${element.textContent.trim().slice(0, 80)}`);
 }"""
@@ -99,8 +99,12 @@ def article(page: Page, chosen: set[str], site: Path) -> Tag:
     assert text is not None, f"{path} has no article"
     for dropped in text.select(DROPPED):
         dropped.decompose()
+    seen = set()
     for element in text.find_all(id=True):
-        element["id"] = f"{page.id}--{element['id']}"
+        name = element.attrs.pop("id")
+        if name not in seen:  # Every exercise brings an exercise-content.
+            element["id"] = f"{page.id}--{name}"
+        seen.add(name)
     for element in text.find_all(True):
         for attribute in ("aria-describedby", "aria-live", "for"):
             del element[attribute]
