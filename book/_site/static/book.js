@@ -11,8 +11,12 @@
   // Its name was "Search", and hid the keys that the button shows.
   document.querySelector(".search-button-field")?.removeAttribute("aria-label");
 
+  // The arrow that opens a list of pages below a page has no name.
+  for (const arrow of document.querySelectorAll(".bd-links summary"))
+    arrow.setAttribute("aria-label", `Pages below ${arrow.closest("li").querySelector("a").textContent.trim()}`);
+
   // A page opened as a file may not read others, so that the search would fail at the excerpt of each result.
-  if (location.protocol === "file:" && window.DOCUMENTATION_OPTIONS) DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+  if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 
   // Paper is white, whatever the screen is.
   let onScreen = null;
