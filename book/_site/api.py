@@ -302,6 +302,22 @@ def add_box(app: Sphinx, doctree: nodes.document) -> None:
     next(doctree.findall(nodes.section)).append(box)
 
 
+def mend_signatures(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object) -> None:
+    """Write the lines of a long signature as lines: Sphinx makes them a list of definitions, with nothing defined."""
+    lines = {
+        "<dl>": '<span class="sig-lines">',
+        "</dl>": "</span>",
+        "<dd>": '<span class="sig-line">',
+        "</dd>": "</span>",
+    }
+    context["body"] = re.sub(
+        r'<dt class="sig .*?</dt>',
+        lambda heading: re.sub("</?d[ld]>", lambda tag: lines[tag[0]], heading[0]),
+        context.get("body", ""),
+        flags=re.S,
+    )
+
+
 def add_index(app: Sphinx, doctree: nodes.document) -> None:
     """List Sphinx's general index as the last page. It has no source file, which is all that _toc.yml can name."""
     if app.env.docname == app.config.root_doc:
@@ -341,5 +357,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("autodoc-process-docstring", add_chapters, priority=900)  # After numpydoc
     app.connect("autodoc-skip-member", skip_requests)
     app.connect("doctree-read", add_box)
+    app.connect("html-page-context", mend_signatures)
     app.connect("doctree-read", add_index, priority=450)  # After _toc.yml was read in, before it is kept.
     return {"parallel_read_safe": True, "parallel_write_safe": True}
