@@ -209,8 +209,9 @@ def _followed(name: str, X: Array, y: Array) -> dict[str, Any]:
     apart = {}
     for library in available()[1:]:
         expected = expected_losses(library, name, X, y)
-        apart[library] = float(np.abs(np.array(losses[library]) - expected).max())
-    return {"first_losses": losses, "largest_difference": apart}
+        apart[library] = [abs(a - b) for a, b in zip(losses[library], expected, strict=True)]
+    largest = {library: max(differences) for library, differences in apart.items()}
+    return {"first_losses": losses, "differences": apart, "largest_difference": largest}
 
 
 def failed(rows: list[Row]) -> bool:

@@ -1,7 +1,8 @@
 """Three networks of the book, each written for three libraries: what `frameworks` measures and chapter 16 shows.
 
 Each module `with_...` has a function for every task, which returns the network and what trains it, and one `train`.
-This file imports nothing heavy, so that a program can be measured alone.
+They look as a user of the library would write them, without types. This file imports nothing heavy, so that a program
+can be measured alone.
 """
 
 from __future__ import annotations
