@@ -32,7 +32,7 @@ from nnkit._checks import Array
 OWN, TORCH, SKLEARN = LIBRARIES
 CASES = (("xor", 1), ("classifier", 1), ("autoencoder", 1), ("autoencoder", 2))
 """Each task, and on how many threads it is timed."""
-MEMORY_ROUNDS = 3
+MEMORY_ROUNDS = 2
 N_STEPS, TOLERANCE = 20, 1e-6
 """How many losses must be the same, and how nearly: the bound of this part."""
 NEAREST: dict[str, tuple[str, float]] = {

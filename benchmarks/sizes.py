@@ -21,7 +21,7 @@ WIDTHS = (16, 64, 256, 1024)
 BATCH_SIZES = (8, 32, 128, 512)
 TORCH, TORCH_FLOOR, SKLEARN = "PyTorch lean", "PyTorch products", "scikit-learn"
 NAMES = (OWN, FLOOR, TORCH, TORCH_FLOOR, SKLEARN)
-FLOPS = 2e10
+FLOPS = 4e9
 """About how many operations one call spends on products, as far as that is neither too few steps nor too many."""
 
 
@@ -34,7 +34,7 @@ def n_operations(widths: list[int], batch_size: int) -> int:
 def n_steps(width: int, batch_size: int, n_samples: int) -> int:
     """Return how many steps a call makes."""
     wanted = int(FLOPS / n_operations([784, width, width, 10], batch_size))
-    return min(max(wanted, 12), 1000, n_samples // batch_size)
+    return min(max(wanted, 4), 300, n_samples // batch_size)
 
 
 def trainers(cell: Cell) -> dict[str, Trainer]:

@@ -33,7 +33,7 @@ class Task:
 
 TASKS = {
     "xor": Task((2, 4, 1), "xavier_normal", 4, 4, 1000, "log loss"),
-    "classifier": Task((784, 64, 32, 10), "kaiming_uniform", 128, 60_000, 3, "Adam's epsilon added early"),
+    "classifier": Task((784, 64, 32, 10), "kaiming_uniform", 128, 60_000, 2, "Adam's epsilon added early"),
     "autoencoder": Task(
         (784, 256, 128, 64, 32, 64, 128, 256, 784),
         "xavier_normal",
