@@ -77,7 +77,7 @@ def targets_for(library: str, name: str, y: Array) -> Array:
     return y[:, 0].astype(int) if (library, name) == (SKLEARN, "xor") else y
 
 
-def first_losses(library: str, name: str, X: Array, y: Array, variant: str = "") -> list[float]:
+def first_losses(library: str, name: str, X: Array, y: Array, variant: str = "", n_steps: int = N_STEPS) -> list[float]:
     """Return the loss of each of the first steps in float64, measured before the step.
 
     Step i takes the i-th stretch of the data, of the task's batch size, and begins again at the end of the data.
@@ -93,7 +93,7 @@ def first_losses(library: str, name: str, X: Array, y: Array, variant: str = "")
     X, targets = X.astype(float), targets_for(library, name, y)
     targets = targets if targets.dtype.kind == "i" else targets.astype(float)
     losses = []
-    for step in range(N_STEPS):
+    for step in range(n_steps):
         batch = np.arange(step * task.batch_size, (step + 1) * task.batch_size) % len(X)
         if library == SKLEARN:
             # Its fit would begin anew each time.
@@ -106,12 +106,12 @@ def first_losses(library: str, name: str, X: Array, y: Array, variant: str = "")
     return losses
 
 
-def expected_losses(library: str, name: str, X: Array, y: Array) -> list[float]:
+def expected_losses(library: str, name: str, X: Array, y: Array, n_steps: int = N_STEPS) -> list[float]:
     """Return nnkit's losses for what a library trains, which for scikit-learn is the nearest that it can."""
     if library == SKLEARN:
         variant, factor = NEAREST[name]
-        return [factor * loss for loss in first_losses(OWN, name, X, y, variant)]
-    return first_losses(OWN, name, X, y)
+        return [factor * loss for loss in first_losses(OWN, name, X, y, variant, n_steps)]
+    return first_losses(OWN, name, X, y, n_steps=n_steps)
 
 
 def n_lines(library: str, name: str) -> int:

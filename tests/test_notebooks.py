@@ -104,6 +104,7 @@ def test_there_are_chapters():
         "11-latent-space",
         "12-denoising",
         "13-nearest-neighbours",
+        "16-against-the-frameworks",
     ]
 
 
