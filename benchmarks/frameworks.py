@@ -25,13 +25,10 @@ import nnkit as nn
 from benchmarks import contestants, memory, verdicts
 from benchmarks.contestants import FLOOR
 from benchmarks.programs import LIBRARIES, TASKS, Task
-from benchmarks.threads import limited
 from benchmarks.verdicts import Row
 from nnkit._checks import Array
 
 OWN, TORCH, SKLEARN = LIBRARIES
-CASES = (("xor", 1), ("classifier", 1), ("autoencoder", 1), ("autoencoder", 2))
-"""Each task, and on how many threads it is timed."""
 MEMORY_ROUNDS = 2
 N_STEPS, TOLERANCE = 20, 1e-6
 """How many losses must be the same, and how nearly: the bound of this part."""
@@ -150,28 +147,25 @@ def timed(library: str, name: str, X: Array, y: Array, epochs: int, seed: int) -
 
 
 def measure(data: nn.Dataset, repeats: int, part: int = 1) -> list[Row]:
-    """Return a row a case, the libraries measured in turn, on one `part`-th of the samples."""
+    """Return a row a task, the libraries measured in turn on one `part`-th of the samples, on one thread."""
     rows = []
-    for name, threads in CASES:
-        task = TASKS[name]
+    for name, task in TASKS.items():
         X, y = data_for(name, data, task.n_samples // part)
-        row = {
-            "task": name,
-            "threads": threads,
-            "widths": list(task.widths),
-            "batch_size": task.batch_size,
-            "n_samples": len(X),
-            "epochs": task.epochs,
-            "not_available": sorted(set(LIBRARIES) - set(available())),
-        }
-        with limited(threads):
-            row |= _raced(name, X, y, repeats)
-        if threads == 1:
-            row |= {"lines": {library: n_lines(library, name) for library in available()}}
-            row |= {"memory_mb": _memories(name, X, y)}
-            with limited(1):
-                row |= _followed(name, X, y)
-        rows.append(row)
+        rows.append(
+            {
+                "task": name,
+                "threads": 1,
+                "widths": list(task.widths),
+                "batch_size": task.batch_size,
+                "n_samples": len(X),
+                "epochs": task.epochs,
+                "not_available": sorted(set(LIBRARIES) - set(available())),
+                **_raced(name, X, y, repeats),
+                "lines": {library: n_lines(library, name) for library in available()},
+                "memory_mb": _memories(name, X, y),
+                **_followed(name, X, y),
+            }
+        )
     return rows
 
 
@@ -216,14 +210,14 @@ def _followed(name: str, X: Array, y: Array) -> dict[str, Any]:
 
 def failed(rows: list[Row]) -> bool:
     """Return whether some library's losses are not nnkit's."""
-    return any(apart > TOLERANCE for row in rows for apart in row.get("largest_difference", {}).values())
+    return any(apart > TOLERANCE for row in rows for apart in row["largest_difference"].values())
 
 
 def conclusion(rows: list[Row]) -> list[str]:
     """Return a line for each comparison of losses."""
     lines = []
     for row in rows:
-        for library, apart in row.get("largest_difference", {}).items():
+        for library, apart in row["largest_difference"].items():
             nearest = f", both with {TASKS[row['task']].nearest}" if library == SKLEARN else ""
             verdict = "kept" if apart <= TOLERANCE else "MISSED"
             lines.append(
@@ -236,21 +230,20 @@ def conclusion(rows: list[Row]) -> list[str]:
 def table(rows: list[Row]) -> list[str]:
     """Return everything measured as one Markdown table."""
     lines = [
-        "| Task | Threads | Library | seconds an epoch (range) | ratio (quartiles) | final loss (range) | lines | "
+        "| Task | Library | seconds an epoch (range) | ratio (quartiles) | final loss (range) | lines | "
         "memory, MB | importing, MB |",
-        "|---|--:|---|--:|--:|--:|--:|--:|--:|",
+        "|---|---|--:|--:|--:|--:|--:|--:|",
     ]
     for row in rows:
         for name, times in row["seconds"].items():
-            of_memory = row.get("memory_mb", {}).get(name)
+            of_memory = row["memory_mb"].get(name)
             cells = [
                 row["task"],
-                str(row["threads"]),
                 f"{name} ({TASKS[row['task']].nearest})" if name == SKLEARN else name,
                 _spread(times, ".3g"),
                 "" if name == OWN else str(verdicts.ratio(row, name)),
                 _spread(row["loss"][name], ".4g") if name in row["loss"] else "",
-                str(row.get("lines", {}).get(name, "")),
+                str(row["lines"].get(name, "")),
                 _spread(of_memory["training"], ".1f") if of_memory else "",
                 _spread(of_memory["import"], ".0f") if of_memory else "",
             ]
