@@ -1,7 +1,7 @@
-"""Time the networks of figures 5 to 9, the neighbours and the SVMs, each contestant in turn, and print the ratios.
+"""Time the networks of figures 5 to 9 and the other parts of the benchmark, each contestant in turn; print the ratios.
 
 Seconds depend on the machine and on what else it does; the ratios of interleaved repetitions hardly do. A complete run
-also writes results.json and the tables of the README, and one of the neighbours or SVMs alone writes their part. Exit
+also writes results.json and the tables of the README, and one of a part, such as the neighbours, writes that part. Exit
 status 1 if a bound is clearly missed.
 """
 
@@ -14,17 +14,14 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
-
-from threadpoolctl import threadpool_info, threadpool_limits
 
 import nnkit as nn
 from benchmarks import cases, contestants, report, shares, verdicts
 from benchmarks.cases import Case
 from benchmarks.report import PARTS
+from benchmarks.threads import limited
 from book.experiments import _run
 from book.experiments.mnist_sweeps import BASE
 from nnkit._checks import Array
@@ -32,32 +29,6 @@ from nnkit._checks import Array
 WARM_UP_BATCHES = 20
 PROFILED = (128, 8)
 """The batch sizes for which the time of a step is divided up."""
-
-
-@contextmanager
-def limited(threads: int) -> Iterator[dict[str, int]]:
-    """Let every library compute on so many threads, and yield what each of them then says.
-
-    Raises
-    ------
-    RuntimeError
-        If one of them says another number.
-    """
-    import sklearn.neighbors
-    import sklearn.neural_network
-    import sklearn.svm  # noqa: F401 (what is loaded later would not be limited)
-
-    found = {}
-    if contestants.has_torch():
-        import torch
-
-        torch.set_num_threads(threads)
-        found["PyTorch"] = torch.get_num_threads()
-    with threadpool_limits(threads):
-        found |= {Path(pool["filepath"]).name: pool["num_threads"] for pool in threadpool_info()}
-        if set(found.values()) != {threads}:
-            raise RuntimeError(f"every library must compute on {threads} threads; got {found}")
-        yield found
 
 
 def measure(case: Case, X: Array, y: Array, repeats: int) -> dict[str, Any]:
@@ -162,12 +133,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with limited(1):
             measured = PARTS[name].measure(data, options.repeats, 10 if options.quick else 1)
         print("\n" + "\n".join([*PARTS[name].table(measured), "", *PARTS[name].conclusion(measured)]), flush=True)
-        results[name] = {"provenance": provenance | _ended(started, load), "rows": measured}
+        if not any(row.get("not_available") for row in measured):
+            results[name] = {"provenance": provenance | _ended(started, load), "rows": measured}
         failed |= PARTS[name].failed(measured)
     if complete:
         write(results | {"rows": rows})
         print(f"\n{report.RESULTS.name} and the tables of README.md are new, after {provenance['seconds']:.0f} s.")
-    elif not (figures or options.quick):
+    elif results and not (figures or options.quick):
         write(json.loads(report.RESULTS.read_text(encoding="utf-8")) | results)
         print(f"\n{' and '.join(results)} in {report.RESULTS.name} and README.md: new. The rest is as it was.")
     else:

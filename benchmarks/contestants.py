@@ -12,7 +12,7 @@ import itertools
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -214,23 +214,35 @@ def sklearn_mlp(cell: Cell) -> Trainer:
 
 
 def bare_products(cell: Cell) -> Trainer:
-    """Time nothing but the eight matrix products of each training step: the floor for any program on this BLAS.
+    """Time nothing but the eight matrix products of each training step: the floor for any program on this BLAS."""
+    return products_alone([784, *cell["hidden"], 10], cell["batch_size"])
+
+
+def products_alone(
+    widths: Sequence[int], batch_size: int, convert: Callable[[Array], Any] = lambda array: array
+) -> Trainer:
+    """Time the matrix products of each training step of a network of these widths, in NumPy or as `convert` has it.
 
     Each batch is a stretch of the data itself, unshuffled and uncopied, since no program can train without reading it.
     """
     rng = np.random.default_rng(0)
-    batch_size, widths = cell["batch_size"], [784, *cell["hidden"], 10]
-    W1, W2, W3 = [rng.standard_normal(shape).astype(np.float32) for shape in itertools.pairwise(widths)]
-    Z1, Z2, Z3 = [rng.standard_normal((batch_size, width)).astype(np.float32) for width in widths[1:]]
+    W = [convert(rng.standard_normal(shape).astype(np.float32)) for shape in itertools.pairwise(widths)]
+    Z = [convert(rng.standard_normal((batch_size, width)).astype(np.float32)) for width in widths[1:]]
+    inner = list(zip(Z[:-1], W[1:], Z[1:], strict=True))
 
     def train(X: Array, y: Array, epochs: int) -> Run:
+        X = convert(X)
         started = time.perf_counter()
         for _ in range(epochs):
             for start in range(0, len(X) - len(X) % batch_size, batch_size):
                 x = X[start : start + batch_size]
-                # Forward; then the gradients of the weights, and of the inputs of all layers but the first.
-                x @ W1, Z1 @ W2, Z2 @ W3
-                Z2.T @ Z3, Z3 @ W3.T, Z1.T @ Z2, Z2 @ W2.T, x.T @ Z1
+                x @ W[0]
+                for H, weight, _ in inner:
+                    H @ weight
+                # The gradients of the weights, and of the inputs of all layers but the first.
+                for H, weight, G in inner:
+                    H.T @ G, G @ weight.T
+                x.T @ Z[0]
         return Run(time.perf_counter() - started, math.nan, 0)
 
     return train

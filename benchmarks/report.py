@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import knn, svm, verdicts
+from benchmarks import frameworks, knn, sizes, svm, verdicts
 from benchmarks.cases import network_name, title
 from benchmarks.contestants import ALL, FLOOR, OWN
 from benchmarks.verdicts import Row, Verdict
@@ -24,7 +24,7 @@ from nnkit._checks import Array
 
 RESULTS = Path(__file__).with_name("results.json")
 README = Path(__file__).with_name("README.md")
-PARTS: dict[str, ModuleType] = {"knn": knn, "svm": svm}
+PARTS: dict[str, ModuleType] = {"knn": knn, "svm": svm, "frameworks": frameworks, "sizes": sizes}
 """What is measured and written apart from the networks, by its name in the results and among the README's markers."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import json
 import re
 
@@ -10,8 +12,9 @@ import pytest
 
 import nnkit as nn
 from benchmarks import __main__ as bench
-from benchmarks import cases, contestants, knn, report, shares, svm, verdicts
+from benchmarks import cases, contestants, frameworks, knn, memory, report, shares, sizes, svm, threads, verdicts
 from benchmarks.contestants import FLOOR, OWN
+from benchmarks.programs import LIBRARIES, TASKS
 from book.experiments.mnist_sweeps import BASE, FIGURES
 
 TORCH = ["PyTorch eager", "PyTorch lean", "PyTorch fused"]
@@ -148,15 +151,15 @@ def test_every_call_makes_whole_batches():
 
 
 def test_every_library_says_the_number_of_threads():
-    with bench.limited(1) as found:
+    with threads.limited(1) as found:
         assert found
         assert set(found.values()) == {1}
 
 
 def test_a_library_that_keeps_its_threads_stops_the_run(monkeypatch):
     pool = {"filepath": "lib/stubborn.so", "num_threads": 3}
-    monkeypatch.setattr(bench, "threadpool_info", lambda: [pool])
-    with pytest.raises(RuntimeError, match=r"1 threads; got .*stubborn.so': 3"), bench.limited(1):
+    monkeypatch.setattr(threads, "threadpool_info", lambda: [pool])
+    with pytest.raises(RuntimeError, match=r"1 threads; got .*stubborn.so': 3"), threads.limited(1):
         pass
 
 
@@ -293,6 +296,12 @@ def small_run(data, tmp_path, monkeypatch):
     monkeypatch.setattr(svm, "N_SAMPLES", 200)
     monkeypatch.setattr(svm, "N_QUERIES", 50)
     monkeypatch.setattr(svm, "failed", lambda rows: False)
+    monkeypatch.setattr(frameworks, "TASKS", {name: short_tasks()[name] for name in ("xor", "classifier")})
+    monkeypatch.setattr(memory, "measured", lambda library, task, folder: {"import": 2.0, "training": 1.0})
+    monkeypatch.setattr(frameworks, "LIBRARIES", {name: LIBRARIES[name] for name in ("nnkit", "scikit-learn")})
+    monkeypatch.setattr(sizes, "NAMES", (OWN, FLOOR, "scikit-learn"))
+    monkeypatch.setattr(sizes, "WIDTHS", (4,))
+    monkeypatch.setattr(sizes, "BATCH_SIZES", (8,))
     few = {name: contestants.ALL[name] for name in (OWN, "scikit-learn", FLOOR)}
     monkeypatch.setattr(contestants, "ALL", few)
     monkeypatch.setattr(nn, "load_mnist", lambda: data)
@@ -476,6 +485,153 @@ def test_results_of_the_machines_are_complete():
         assert {len(times) for times in found["seconds"].values()} == {results["provenance"]["repeats"]}
         assert abs(found["accuracy"][svm.OWN] - found["accuracy"][svm.PEER]) < 0.005
         assert found["unlike_nnkit"][svm.PEER] < (20 if found["strategy"] == "ovr" else 200)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The frameworks
+
+
+def short_tasks():
+    """Return the tasks with little to do."""
+    return {
+        name: dataclasses.replace(task, n_samples=min(task.n_samples, 1280), epochs=1) for name, task in TASKS.items()
+    }
+
+
+def programs_of(library):
+    if library == "PyTorch":
+        pytest.importorskip("torch")
+    return frameworks.program(library)
+
+
+others = pytest.mark.parametrize("library", ["PyTorch", "scikit-learn"])
+tasks = pytest.mark.parametrize("task", list(TASKS))
+
+
+@others
+@tasks
+def test_the_same_weights_give_the_same_losses_step_by_step(library, task, data):
+    programs_of(library)
+    X, y = frameworks.data_for(task, dataclasses.replace(data, X_train=nn.sigmoid(data.X_train)), 600)
+    found = frameworks.first_losses(library, task, X, y)
+    np.testing.assert_allclose(found, frameworks.expected_losses(library, task, X, y), rtol=0, atol=1e-9)
+    assert len(set(found)) == frameworks.N_STEPS  # Each step changes it.
+
+
+def test_what_scikit_learn_trains_is_not_quite_the_same(data):
+    X, y = frameworks.data_for("classifier", data, 600)
+    own, other = (frameworks.first_losses(library, "classifier", X, y) for library in ("nnkit", "scikit-learn"))
+    assert 1e-6 < np.abs(np.array(own) - other).max() < 0.1
+
+
+@pytest.mark.parametrize("library", list(LIBRARIES))
+@tasks
+def test_programs_begin_with_the_weights_that_they_are_given(library, task, data, monkeypatch):
+    programs_of(library)
+    monkeypatch.setattr(frameworks, "TASKS", short_tasks())
+    X, y = frameworks.data_for(task, dataclasses.replace(data, X_train=nn.sigmoid(data.X_train)), 256)
+    losses = [frameworks.timed(library, task, X, y, epochs=1, seed=seed)[1] for seed in (0, 0, 1)]
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_lines_are_those_of_code(tmp_path):
+    def counted():
+        """Say what it does.
+
+        At length.
+        """
+        # A comment.
+        total = sum(
+            [
+                1,
+            ]
+        )
+
+        if total:
+            return total
+        return 0
+
+    assert frameworks._n_lines(counted) == 9
+    assert frameworks.n_lines("nnkit", "xor") == 7
+
+
+def test_memory_is_that_of_the_program_alone(tmp_path):
+    X, y = frameworks.data_for("xor", None)
+    np.save(tmp_path / "X.npy", X)
+    np.save(tmp_path / "y.npy", y)
+    held = np.ones(50_000_000)  # 400 MB here, which must not count there.
+    found = memory.measured("nnkit", "xor", tmp_path)
+    assert len(held)
+    assert 5 < found["import"] < 150
+    assert 0 <= found["training"] < 20
+    assert memory.peak_mb() > 400
+
+
+def followed(**apart):
+    """Return a row with planted differences of losses."""
+    return {"task": "xor", "threads": 1, "largest_difference": apart}
+
+
+def test_losses_that_are_not_the_same_fail_the_benchmark():
+    good, bad = followed(PyTorch=1e-12), followed(PyTorch=2e-6)
+    assert not frameworks.failed([good])
+    assert frameworks.failed([good, bad])
+    start = "- xor, the first 20 losses in float64: PyTorch is within "
+    assert frameworks.conclusion([good, bad]) == [
+        f"{start}1e-12 of nnkit; at most 1e-06: kept",
+        f"{start}2e-06 of nnkit; at most 1e-06: MISSED",
+    ]
+
+
+def test_a_run_of_the_frameworks_alone_writes_their_part_and_leaves_the_rest(small_run, monkeypatch):
+    old = {"provenance": {"date": "then"}, "profile": [], "knn": {"rows": []}, "rows": [{"figures": ["fig5"]}]}
+    report.RESULTS.write_text(json.dumps(old), encoding="utf-8")
+    monkeypatch.setattr(report, "write_readme", lambda: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(frameworks, "LIBRARIES", LIBRARIES)
+        patch.setattr(contestants, "has_torch", lambda: False)
+        assert bench.main(["--repeats", "2", "--only", "frameworks"]) == 0
+    assert json.loads(report.RESULTS.read_text(encoding="utf-8")) == old  # Without PyTorch it would say half of it.
+    assert bench.main(["--repeats", "2", "--only", "frameworks", "sizes"]) == 0
+    results = json.loads(report.RESULTS.read_text(encoding="utf-8"))
+    assert {name: results[name] for name in old} == old
+    xor, classifier = results["frameworks"]["rows"]
+    assert (xor["task"], classifier["task"], classifier["n_samples"]) == ("xor", "classifier", 1280)
+    assert set(xor["seconds"]) == {"nnkit", "scikit-learn", FLOOR}
+    assert all(len(losses) == 2 for losses in classifier["loss"].values())
+    assert [row["operations"] for row in results["sizes"]["rows"]] == [2 * 8 * (2 * 784 * 4 + 3 * (4 * 4 + 4 * 10))]
+
+
+def test_results_of_the_frameworks_are_complete():
+    results = json.loads(report.RESULTS.read_text(encoding="utf-8"))
+    for name in ("frameworks", "sizes"):
+        provenance = results[name]["provenance"]
+        assert "changes" not in provenance["commit"]
+        assert provenance["data"]["name"] == "mnist"
+        assert provenance["repeats"] >= 5
+        for found in results[name]["rows"]:
+            assert {len(times) for times in found["seconds"].values()} == {provenance["repeats"]}
+            assert found["not_available"] == []
+    for found, (name, task) in zip(results["frameworks"]["rows"], TASKS.items(), strict=True):
+        assert (found["task"], found["threads"]) == (name, 1)
+        assert (found["n_samples"], found["epochs"]) == (task.n_samples, task.epochs)
+        assert set(found["seconds"]) == {*LIBRARIES, FLOOR}
+        assert set(found["memory_mb"]) == set(LIBRARIES)
+        own, other = (np.median(found["loss"][library]) for library in ("nnkit", "PyTorch"))
+        assert abs(other / own - 1) < 0.05
+        assert {len(losses) for losses in found["first_losses"].values()} == {frameworks.N_STEPS}
+        assert max(found["largest_difference"].values()) <= frameworks.TOLERANCE
+        for library in frameworks.available():
+            assert found["lines"][library] == frameworks.n_lines(library, name)
+    measured = [(found["width"], found["batch_size"]) for found in results["sizes"]["rows"]]
+    assert measured == list(itertools.product(sizes.WIDTHS, sizes.BATCH_SIZES))
+    for found in results["sizes"]["rows"]:
+        assert set(found["seconds"]) == set(sizes.NAMES)
+        assert np.median(found["seconds"][OWN]) > 0.9 * np.median(found["seconds"][FLOOR])
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The README
 
 
 def test_readme_shows_the_results():

@@ -115,6 +115,7 @@ def test_there_are_chapters():
         "15-a-bug-that-looks-like-a-result",
         "14-support-vector-machine",
         "17-replication-report",
+        "16-against-the-frameworks",
     ]
 
 

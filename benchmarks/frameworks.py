@@ -1,0 +1,256 @@
+"""Three networks of the book in nnkit, PyTorch and scikit-learn: the same losses, lines, seconds, memory.
+
+The programs are in `benchmarks/programs`, written for each library as its own users would write them; what ran is what
+is counted. From the same weights and batches, the first losses in float64 must be the same. scikit-learn cannot train
+quite the same: it does what comes nearest, and its losses are held against those of nnkit doing that too.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import tempfile
+import textwrap
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+import nnkit as nn
+from benchmarks import contestants, memory, verdicts
+from benchmarks.contestants import FLOOR
+from benchmarks.programs import LIBRARIES, TASKS, Task
+from benchmarks.verdicts import Row
+from nnkit._checks import Array
+
+OWN, TORCH, SKLEARN = LIBRARIES
+MEMORY_ROUNDS = 2
+N_STEPS, TOLERANCE = 20, 1e-6
+"""How many losses must be the same, and how nearly: the bound of this part."""
+NEAREST: dict[str, tuple[str, float]] = {
+    "xor": ("xor_with_log_loss", 1.0),
+    "classifier": ("classifier_with_early_epsilon", 1.0),
+    "autoencoder": ("autoencoder_with_squared_error", 0.5),
+}
+"""The program in nnkit that does what scikit-learn does, and the factor from its loss to scikit-learn's."""
+
+Weights = list[tuple[Array, Array]]
+
+
+def program(library: str) -> ModuleType:
+    """Return the programs of a library."""
+    return importlib.import_module(f"benchmarks.programs.{LIBRARIES[library]}")
+
+
+def available() -> list[str]:
+    """Return the libraries that can be imported here."""
+    return [library for library in LIBRARIES if library != TORCH or contestants.has_torch()]
+
+
+def first_weights(task: Task, seed: int) -> Weights:
+    """Return W, (in, out), and b of every layer, float64."""
+    rng = np.random.default_rng(seed)
+    layers = [nn.Linear(a, b, init=task.init, rng=rng) for a, b in zip(task.widths, task.widths[1:], strict=False)]
+    return [(layer.weight.data.astype(float), layer.bias.data.astype(float)) for layer in layers if layer.bias]
+
+
+def data_for(name: str, data: nn.Dataset | None, n_samples: int | None = None) -> tuple[Array, Array]:
+    """Return what a task is trained on, in float32: inputs and targets, which for the autoencoder are one array."""
+    if name == "xor":
+        X, labels = nn.make_xor()
+        return X, labels[:, None].astype(np.float32)
+    assert data is not None
+    X, labels = data.X_train[:n_samples], data.y_train[:n_samples]
+    return X, X if name == "autoencoder" else labels
+
+
+def targets_for(library: str, name: str, y: Array) -> Array:
+    """Return the targets as the library wants them: scikit-learn's classes are integers."""
+    return y[:, 0].astype(int) if (library, name) == (SKLEARN, "xor") else y
+
+
+def first_losses(library: str, name: str, X: Array, y: Array, variant: str = "", n_steps: int = N_STEPS) -> list[float]:
+    """Return the loss of each of the first steps in float64, measured before the step.
+
+    Step i takes the i-th stretch of the data, of the task's batch size, and begins again at the end of the data.
+
+    Parameters
+    ----------
+    variant : str, optional
+        Another function of the library's programs than the task's own.
+    """
+    task, programs = TASKS[name], program(library)
+    network = getattr(programs, variant or name)(programs.FLOAT64)
+    programs.start(network, first_weights(task, seed=0))
+    X, targets = X.astype(float), targets_for(library, name, y)
+    targets = targets if targets.dtype.kind == "i" else targets.astype(float)
+    losses = []
+    for step in range(n_steps):
+        batch = np.arange(step * task.batch_size, (step + 1) * task.batch_size) % len(X)
+        if library == SKLEARN:
+            # Its fit would begin anew each time.
+            network.set_params(batch_size=task.batch_size)
+            classes = {"classes": np.unique(targets)} if targets.dtype.kind == "i" else {}
+            losses.append(float(network.partial_fit(X[batch], targets[batch], **classes).loss_))
+        else:
+            found = programs.train(network, X[batch], targets[batch], epochs=1, batch_size=task.batch_size)
+            losses.append(float(found[0]))
+    return losses
+
+
+def expected_losses(library: str, name: str, X: Array, y: Array, n_steps: int = N_STEPS) -> list[float]:
+    """Return nnkit's losses for what a library trains, which for scikit-learn is the nearest that it can."""
+    if library == SKLEARN:
+        variant, factor = NEAREST[name]
+        return [factor * loss for loss in first_losses(OWN, name, X, y, variant, n_steps)]
+    return first_losses(OWN, name, X, y, n_steps=n_steps)
+
+
+def n_lines(library: str, name: str) -> int:
+    """Return the lines of the two functions that ran, without blank lines, docstrings and comments."""
+    programs = program(library)
+    return sum(_n_lines(function) for function in (getattr(programs, name), programs.train))
+
+
+def _n_lines(function: Callable[..., Any]) -> int:
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    body = tree.body[0]
+    assert isinstance(body, ast.FunctionDef)
+    if ast.get_docstring(body) is not None:
+        del body.body[0]
+    return len({line for node in ast.walk(body) if hasattr(node, "lineno") for line in _span(node)})
+
+
+def _span(node: Any) -> set[int]:
+    """Return the lines that a node alone has: of a compound statement its first, of any other all."""
+    last = node.lineno if hasattr(node, "body") else node.end_lineno
+    return set(range(node.lineno, last + 1))
+
+
+def timed(library: str, name: str, X: Array, y: Array, epochs: int, seed: int) -> tuple[float, float]:
+    """Train from a fresh start; return the seconds an epoch and the last epoch's mean loss."""
+    task, programs = TASKS[name], program(library)
+    network = getattr(programs, name)()
+    programs.start(network, first_weights(task, seed))
+    targets = targets_for(library, name, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scikit-learn's, that it has not converged.
+        started = time.perf_counter()
+        losses = programs.train(network, X, targets, epochs=epochs, batch_size=task.batch_size)
+        seconds = time.perf_counter() - started
+    return seconds / epochs, float(losses[-1])
+
+
+def measure(data: nn.Dataset, repeats: int, part: int = 1) -> list[Row]:
+    """Return a row a task, the libraries measured in turn on one `part`-th of the samples, on one thread."""
+    rows = []
+    for name, task in TASKS.items():
+        X, y = data_for(name, data, task.n_samples // part)
+        rows.append(
+            {
+                "task": name,
+                "threads": 1,
+                "widths": list(task.widths),
+                "batch_size": task.batch_size,
+                "n_samples": len(X),
+                "epochs": task.epochs,
+                "not_available": sorted(set(LIBRARIES) - set(available())),
+                **_raced(name, X, y, repeats),
+                "lines": {library: n_lines(library, name) for library in available()},
+                "memory_mb": _memories(name, X, y),
+                **_followed(name, X, y),
+            }
+        )
+    return rows
+
+
+def _raced(name: str, X: Array, y: Array, repeats: int) -> dict[str, Any]:
+    task = TASKS[name]
+    floor = contestants.products_alone(task.widths, task.batch_size)
+    n_warm = 20 * task.batch_size
+    for library in available():
+        timed(library, name, X[:n_warm], y[:n_warm], 1, seed=0)  # Caches and allocators.
+    seconds: dict[str, list[float]] = {library: [] for library in [*available(), FLOOR]}
+    losses: dict[str, list[float]] = {library: [] for library in available()}
+    for seed in range(repeats):
+        for library in available():
+            taken, loss = timed(library, name, X, y, task.epochs, seed)
+            seconds[library].append(float(f"{taken:.5g}"))
+            losses[library].append(float(f"{loss:.5g}"))
+        seconds[FLOOR].append(float(f"{floor(X, y, task.epochs).seconds / task.epochs:.5g}"))
+    return {"seconds": seconds, "loss": losses}
+
+
+def _memories(name: str, X: Array, y: Array) -> dict[str, dict[str, list[float]]]:
+    found: dict[str, dict[str, list[float]]] = {library: {"import": [], "training": []} for library in available()}
+    for _ in range(MEMORY_ROUNDS):
+        for library in available():
+            with tempfile.TemporaryDirectory() as folder:
+                np.save(Path(folder, "X.npy"), X)
+                np.save(Path(folder, "y.npy"), targets_for(library, name, y))
+                for what, megabytes in memory.measured(library, name, Path(folder)).items():
+                    found[library][what].append(megabytes)
+    return found
+
+
+def _followed(name: str, X: Array, y: Array) -> dict[str, Any]:
+    losses = {library: first_losses(library, name, X, y) for library in available()}
+    apart = {}
+    for library in available()[1:]:
+        expected = expected_losses(library, name, X, y)
+        apart[library] = [abs(a - b) for a, b in zip(losses[library], expected, strict=True)]
+    largest = {library: max(differences) for library, differences in apart.items()}
+    return {"first_losses": losses, "differences": apart, "largest_difference": largest}
+
+
+def failed(rows: list[Row]) -> bool:
+    """Return whether some library's losses are not nnkit's."""
+    return any(apart > TOLERANCE for row in rows for apart in row["largest_difference"].values())
+
+
+def conclusion(rows: list[Row]) -> list[str]:
+    """Return a line for each comparison of losses."""
+    lines = []
+    for row in rows:
+        for library, apart in row["largest_difference"].items():
+            nearest = f", both with {TASKS[row['task']].nearest}" if library == SKLEARN else ""
+            verdict = "kept" if apart <= TOLERANCE else "MISSED"
+            lines.append(
+                f"- {row['task']}, the first {N_STEPS} losses in float64: {library} is within {apart:.0e} of nnkit"
+                f"{nearest}; at most {TOLERANCE:.0e}: {verdict}"
+            )
+    return lines
+
+
+def table(rows: list[Row]) -> list[str]:
+    """Return everything measured as one Markdown table."""
+    lines = [
+        "| Task | Library | seconds an epoch (range) | ratio (quartiles) | final loss (range) | lines | "
+        "memory, MB | importing, MB |",
+        "|---|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in rows:
+        for name, times in row["seconds"].items():
+            of_memory = row["memory_mb"].get(name)
+            cells = [
+                row["task"],
+                f"{name} ({TASKS[row['task']].nearest})" if name == SKLEARN else name,
+                _spread(times, ".3g"),
+                "" if name == OWN else str(verdicts.ratio(row, name)),
+                _spread(row["loss"][name], ".4g") if name in row["loss"] else "",
+                str(row["lines"].get(name, "")),
+                _spread(of_memory["training"], ".1f") if of_memory else "",
+                _spread(of_memory["import"], ".0f") if of_memory else "",
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _spread(values: list[float], form: str) -> str:
+    low, middle, high = (format(value, form) for value in (min(values), np.median(values), max(values)))
+    return middle if low == high else f"{middle} ({low} to {high})"
