@@ -112,10 +112,10 @@ def test_there_are_chapters():
         "11-latent-space",
         "12-denoising",
         "13-nearest-neighbours",
-        "15-a-bug-that-looks-like-a-result",
         "14-support-vector-machine",
-        "17-replication-report",
+        "15-a-bug-that-looks-like-a-result",
         "16-against-the-frameworks",
+        "17-replication-report",
     ]
 
 

@@ -9,6 +9,9 @@ from typing import Any
 
 import nbformat
 from sphinx.application import Sphinx
+from sphinx.util import logging
+
+_logger = logging.getLogger(__name__)
 
 WORDS_A_MINUTE, LINES_A_MINUTE = 200, 20
 """How fast a text, and code that is shown, are read; exercises are not counted."""
@@ -32,13 +35,7 @@ def reading_minutes(notebook: nbformat.NotebookNode) -> int:
 
 
 def provenance(notebook: nbformat.NotebookNode, repository: str) -> str:
-    """Return the lines as HTML.
-
-    Raises
-    ------
-    KeyError
-        If the notebook does not say where its outputs come from: ``make notebooks`` writes that.
-    """
+    """Return the lines as HTML, of a notebook that ``make notebooks`` has stamped."""
     ran = notebook.metadata["nnkit"]
     data = ran["data"]
     commit = ran["commit"].split()[0]
@@ -47,7 +44,7 @@ def provenance(notebook: nbformat.NotebookNode, repository: str) -> str:
         f"<p>Its outputs come from a run of {ran['seconds']:.0f} seconds on <time>{escape(ran['date'])}</time>, with "
         f'nnkit {escape(ran["nnkit"])} at commit <a href="{repository}/tree/{commit}">{commit[:7]}</a>, '
         f"Python {escape(ran['python'])}, NumPy {escape(ran['numpy'])}, "
-        + (f"the data {escape(data['name'])} <code>{data['sha256']}</code>" if data else "no data but its own")
+        + (f"the data {escape(data['name'])} <code>{data['sha256']}</code>" if data else "no data set")
         + f", on {escape(ran['processor'])}.</p></div>"
     )
 
@@ -58,7 +55,11 @@ def add_provenance(app: Sphinx, pagename: str, templatename: str, context: dict[
         return
     path = Path(app.env.doc2path(pagename))
     if path.suffix == ".ipynb":
-        lines = provenance(nbformat.read(path, as_version=4), app.config.html_theme_options["repository_url"])
+        notebook = nbformat.read(path, as_version=4)
+        if "commit" not in notebook.metadata.get("nnkit", {}):
+            _logger.warning("it does not say which run its outputs come from; run make notebooks", location=pagename)
+            return
+        lines = provenance(notebook, app.config.html_theme_options["repository_url"])
         context["body"] = context["body"].replace("</h1>", f"</h1>\n{lines}", 1)
 
 

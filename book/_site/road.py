@@ -48,7 +48,7 @@ GAINS = {
     12: "what noise leaves to be read",
     13: "similar digits vote",
     14: "the widest margin, found pair by pair",
-    15: "what a good number may hide",
+    15: "what a good number does not prove",
     16: "the same steps in three libraries",
     17: "what held, and what did not",
 }
