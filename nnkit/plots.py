@@ -198,7 +198,8 @@ def margins(
     for cls, sign in enumerate((-1, 1)):
         holds = (y == sign) & (weight > 0)
         ax.scatter(
-            *X[holds].T,
+            X[holds, 0],
+            X[holds, 1],
             s=14 + 50 * weight[holds],
             color=CLASS_COLORS[cls],
             marker=CLASS_MARKERS[cls],
