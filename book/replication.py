@@ -883,7 +883,7 @@ def _() -> Outcome:
 @functools.cache
 def _knn_confusions() -> list[np.ndarray]:
     """Return, for each code of 4 numbers, how often each digit (row) was taken for each (column)."""
-    return [np.transpose(run["confusion"]) for run in _codes()]
+    return [np.array(run["confusion"]) for run in _codes()]
 
 
 def _right() -> np.ndarray:
