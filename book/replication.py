@@ -569,8 +569,9 @@ for _name, _why in _WHY_SWEEPS.items():
     def _(name: str = _name) -> Outcome:
         D, predicted = sweep_claims()[name]
         low, high = of_mean(D)(0.95)
-        p = max(sign_flip_test(D), 0.001)
-        text = f"{D.mean():+.2f} points ({low:+.2f} to {high:+.2f}, {len(D)} pairs), p-value {p:.3f}"
+        p = sign_flip_test(D)
+        p_text = f"{p:.3f}" if p >= 0.001 else "0.001 or less"
+        text = f"{D.mean():+.2f} points ({low:+.2f} to {high:+.2f}, {len(D)} pairs), p-value {p_text}"
         bounds = {"above": 0.0} if predicted == "larger" else {"above": -MARGIN, "below": MARGIN}
         return Comparison(of_mean(D), text, **bounds)
 
@@ -882,7 +883,7 @@ def _() -> Outcome:
 @functools.cache
 def _knn_confusions() -> list[np.ndarray]:
     """Return, for each code of 4 numbers, how often each digit (row) was taken for each (column)."""
-    return [np.transpose(run["confusion"]) for run in _codes()]
+    return [np.array(run["confusion"]) for run in _codes()]
 
 
 def _right() -> np.ndarray:

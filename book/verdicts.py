@@ -82,8 +82,9 @@ class Number:
         return prediction_interval(self.runs, coverage)
 
     def verdict(self, coverage: float = 0.95, tolerance: float | None = None) -> str:
-        """Return the verdict; `tolerance` replaces the entry's own and is relative to the reported number."""
-        width = self.tolerance if tolerance is None else tolerance * abs(self.reported)
+        """Return the verdict; `tolerance` replaces the entry's own, relative to the number or its share of errors."""
+        unit = 1 - self.reported if self.is_accuracy else abs(self.reported)
+        width = self.tolerance if tolerance is None else tolerance * unit
         return verdict_of_number(*self.interval(coverage), self.reported, tolerance=width, good=self.good)
 
 
