@@ -111,6 +111,11 @@ def result(name: str) -> list[dict[str, Any]]:
     return load_result(name)["rows"]
 
 
+def _benchmark(part: str) -> dict[str, Any]:
+    """Return one part of the committed benchmark."""
+    return json.loads((BOOK.parent / "benchmarks" / "results.json").read_text(encoding="utf-8"))[part]
+
+
 def runs_of(name: str, **config: Any) -> list[dict[str, Any]]:
     """Return the results of all seeds of the cells that have these values."""
     found = [row["result"] for row in store(name) if config.items() <= _hashable(row["config"]).items()]
@@ -322,6 +327,13 @@ def _() -> Outcome:
             checks.append(nn.check_gradients(part, x))
     text = f"{len(there)} parts; {sum(map(bool, checks))} of {len(checks)} gradient checks pass"
     return Conditions((len(there) == len(said("B.design")["parts"]), all(checks)), text)
+
+
+@measures("B.design.hidden", "what a framework hides is what these chapters derive")
+def _() -> Outcome:
+    rows = _benchmark("frameworks")["rows"]
+    apart = max(row["largest_difference"]["PyTorch"] for row in rows)
+    return Conditions((apart <= 1e-6,), f"PyTorch is within {apart:.0e} of our losses in {len(rows)} networks")
 
 
 # --- XOR --------------------------------------------------------------------------------------------------------------
@@ -635,6 +647,12 @@ for _name, _method, _why in (
 @measures("A.extensions_named.gpu", "nnkit stays on NumPy; chapter 16 says where that ends")
 def _() -> Outcome:
     return Conditions((None,), "not built")
+
+
+@measures("A.extensions_named.lacks", "chapter 8 adds two of the three; NumPy computes on the processor alone")
+def _() -> Outcome:
+    there = [name for name in ("BatchNorm1d", "Dropout") if hasattr(nn, name)]
+    return Conditions((not there, True), f"nnkit has {' and '.join(there)}, and no GPU")
 
 
 # --- Autoencoders -----------------------------------------------------------------------------------------------------
@@ -1162,6 +1180,14 @@ def _() -> Outcome:
     return Number(best["untrained"], said("B.table9_10_svm.features")["number"], text)
 
 
+@measures("B.table9_10_svm.telling", "which numbers they are depends on the start; how much they vary, on the training")
+def _() -> Outcome:
+    best = _rows_of_machines("trained as published", limit=-1)[0]["result"]["discriminative"]
+    first, variance, reported = best["feature"][0], best["variance"][0], said("B.table9_10_svm.telling")["numbers"]
+    text = f"{variance:.1f} in number {first}, of the published network trained at a rate of 0.5"
+    return Conditions((first == reported[0], abs(variance / reported[1] - 1) < 0.5), text)
+
+
 @measures("B.table9_10_svm.next_features", "its first is twice its second; ours fall more evenly")
 def _() -> Outcome:
     ratio = {name: found[:, 1] / found[:, 0] for name, found in _feature_variances().items()}
@@ -1172,7 +1198,7 @@ def _() -> Outcome:
 
 @measures("B.table9_10_svm.faster", "with as many digits for both, in the committed benchmark")
 def _() -> Outcome:
-    benchmark = json.loads((BOOK.parent / "benchmarks" / "results.json").read_text(encoding="utf-8"))["svm"]
+    benchmark = _benchmark("svm")
     times = {
         (row["case"], row["phase"]): np.array(row["seconds"]["nnkit"])
         for row in benchmark["rows"]
