@@ -41,7 +41,8 @@ $(VENV)/installed: requirements.txt pyproject.toml
 	@touch $@
 
 book: env ## build the site into _build/html
-	$(BIN)/jupyter-book build . -W -n --keep-going --quiet
+	@# A page with a warning is read again by the next build, which would else be silent and pass.
+	$(BIN)/jupyter-book build . -W -n --keep-going --quiet || { rm -rf _build/.doctrees; exit 1; }
 	@echo
 	@echo "The book is built. Open $(CURDIR)/_build/html/index.html in a browser,"
 	@echo "or run 'make lab' to read and run it in JupyterLab."

@@ -19,7 +19,7 @@ import nbformat
 from nbclient import NotebookClient
 
 import nnkit
-from book.experiments._run import commit, data_hash, processor, write_whole
+from book.experiments._run import commit, data_hash, processor, warn_unless_committed, write_whole
 from book.launch import is_launch, with_launch
 
 BOOK = Path(__file__).resolve().parent
@@ -51,10 +51,15 @@ def data_of(notebook: nbformat.NotebookNode) -> dict[str, str] | None:
     return {"name": data.name, "sha256": data_hash(data)}
 
 
+def commit_of_what_cells_call() -> str:
+    """Return the commit of nnkit, the book's helpers and the results; the hash of the cells is kept beside it."""
+    return commit("measured.py", "figures.mplstyle", "results")
+
+
 def execute(path: Path) -> float:
     """Run one chapter and write it back; return the seconds that it took."""
     notebook = with_launch(nbformat.read(path, as_version=4), path.parent.name)
-    ran = commit("measured.py", "figures.mplstyle", "results")  # Of what the cells call; their own hash is kept beside.
+    ran = commit_of_what_cells_call()
     started = time.perf_counter()
     client = NotebookClient(
         notebook,
@@ -62,6 +67,7 @@ def execute(path: Path) -> float:
         kernel_name="python3",
         resources={"metadata": {"path": str(path.parent)}},
         store_widget_state=False,
+        extra_arguments=["--log-level=ERROR"],  # A kernel warns at every start that it talks over TCP.
     )
     client.execute()
     seconds = time.perf_counter() - started
@@ -92,7 +98,9 @@ def execute(path: Path) -> float:
 def main() -> None:
     """Run the chapters that the command line names."""
     os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
-    for path in chapters(sys.argv[1:]):
+    chosen = chapters(sys.argv[1:])
+    warn_unless_committed(commit_of_what_cells_call())
+    for path in chosen:
         print(f"{path.relative_to(BOOK)} ... ", end="", flush=True)
         print(f"{execute(path):.1f} s")
 

@@ -186,6 +186,15 @@ def test_a_failing_experiment_leaves_the_old_result(tmp_path, monkeypatch):
     assert (tmp_path / "trial.json").read_text(encoding="utf-8") == "old"
 
 
+@pytest.mark.parametrize("ran", ["0123456789ab with changes", "unknown", "0123456789ab"])
+def test_a_run_of_code_that_is_not_committed_says_so_first(ran, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(_run, "RESULTS", tmp_path)
+    monkeypatch.setattr(_run, "commit", lambda: ran)
+    said = []
+    _run.record("trial", lambda: said.append(capsys.readouterr().err) or [], setup={})
+    assert said == [""] if ran == "0123456789ab" else f"{ran!r}, which the tests will refuse" in said[0]
+
+
 def test_runs_come_back_in_the_order_of_their_seeds():
     assert _run.over_seeds(lambda seed: {"square": seed**2}, range(5)) == [
         {"seed": seed, "square": seed**2} for seed in range(5)

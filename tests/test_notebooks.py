@@ -51,7 +51,7 @@ def problems(notebook: nbformat.NotebookNode) -> list[str]:
         found.append("stale: the code has changed since it ran; run make notebooks")
     ran = notebook.metadata.get("nnkit", {})
     if not re.fullmatch("[0-9a-f]{12}", ran.get("commit", "")):
-        found.append(f"ran on the commit {ran.get('commit')!r}; commit nnkit and book/*.py, then run make notebooks")
+        found.append(f"ran on the commit {ran.get('commit')!r}; commit nnkit and book first, then make notebooks")
     if (ran.get("data") or {}).get("name") != ("mnist" if data_of(notebook) else None):
         found.append(f"ran on the data {ran.get('data')}")
     if "widgets" in notebook.metadata:

@@ -240,6 +240,8 @@ class ModulePage(SphinxDirective):
         for name in [name for name, holder in public_names().items() if holder == module]:
             kind = "class" if inspect.isclass(find(name)) else "function"
             text += [f".. auto{kind}:: nnkit.{name}", *["   :members:"][: kind == "class"], ""]
+        self.env.note_dependency(f"{self.env.srcdir}/_toc.yml")  # A chapter that was not there changes it.
+        self.env.note_dependency(__file__)
         for chapter in chapters():
             self.env.note_dependency(f"{self.env.srcdir}/{chapter.document}.ipynb")
         return self.parse_text_to_nodes("\n".join(text), offset=self.content_offset)

@@ -76,6 +76,7 @@ def parts() -> dict[int, str]:
 def draw() -> str:
     """Return the picture as SVG: a line of stations, with an arc from each chapter to those that build on it."""
     titles, captions = chapters(), parts()
+    assert set(titles) == set(GAINS), f"GAINS is for the chapters {list(GAINS)}; there are {list(titles)}"
     place, y = {}, TOP - STEP
     for number in titles:
         y += STEP + (GAP if number in captions and place else 0)

@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -46,6 +47,7 @@ def record(
     The file appears whole or not at all; an older one stays until then.
     """
     ran = commit()  # Of the code that runs, whatever is edited meanwhile.
+    warn_unless_committed(ran)
     started = time.perf_counter()
     rows = run()
     provenance = {
@@ -122,3 +124,13 @@ def commit(*also: str) -> str:
     head = git("rev-parse", "--short=12", "HEAD") or os.environ.get("NNKIT_COMMIT")
     changed = git("status", "--porcelain", "--", "../nnkit", "experiments", *also)
     return (head or "unknown") + (" with changes" if head and changed else "")
+
+
+def warn_unless_committed(ran: str) -> None:
+    """Say before a run, not after it, that the tests refuse what comes from code that is not committed."""
+    if ran == "unknown" or ran.endswith("with changes"):
+        print(
+            f"This runs on the commit {ran!r}, which the tests will refuse. To keep what comes of it, commit nnkit, "
+            "the experiments and, for a chapter, book/measured.py and book/results first.",
+            file=sys.stderr,
+        )
