@@ -191,7 +191,7 @@ def main() -> None:
         for command in (["-m", "book.execute"], ["-m", "pytest", "-q", *CHECKS], _nbval()):
             subprocess.run([sys.executable, *command], cwd=BOOK.parent, check=True)
     print(f"from zero, it took {duration(seconds + time.perf_counter() - started)}")
-    print("To keep the new results, commit book/results, then 'make notebooks', so that each chapter names that commit.")
+    print("To keep the new results, commit book/results, then 'make notebooks', and each chapter names that commit.")
 
 
 def _nbval() -> list[str]:
