@@ -82,12 +82,12 @@ def seconds_of_chapters() -> float:
     return sum(nbformat.read(path, as_version=4).metadata.get("nnkit", {}).get("seconds", 0.0) for path in chapters)
 
 
-def table(steps: Sequence[Step], n_cores: int) -> str:
-    """Return the plan as text: each step, the chapters, and the sum."""
+def table(steps: Sequence[Step], n_cores: int, *, chapters: bool = True) -> str:
+    """Return the plan as text: each step, the chapters if they follow, and the sum."""
     lines = [f"expected on {n_cores} cores, from the seconds that the results hold:"]
     times = [(step.name, step.expected(n_cores)) for step in steps]
-    # The tests execute every chapter once more.
-    times += [("the chapters, then the tests that run them", 2 * seconds_of_chapters())]
+    if chapters:  # The tests execute every chapter once more.
+        times.append(("the chapters, then the tests that run them", 2 * seconds_of_chapters()))
     for name, seconds in times:
         lines.append(f"  {name:43} {'unknown' if seconds is None else duration(seconds):>10}")
     lines.append(f"  {'in all':43} {duration(sum(seconds or 0.0 for _, seconds in times)):>10}")
@@ -179,7 +179,7 @@ def main() -> None:
     parser.add_argument("--results-only", action="store_true", help="do not execute the chapters and the tests")
     options = parser.parse_args()
     steps = plan(options.names)
-    print(table(steps, os.cpu_count() or 1), flush=True)
+    print(table(steps, os.cpu_count() or 1, chapters=not options.results_only), flush=True)
     if options.plan:
         return
     if (ran := commit()).endswith("with changes"):
