@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 import nnkit
+from nnkit.sweep import Row, sweep
 
 BOOK = Path(__file__).resolve().parent.parent
 RESULTS = Path(os.environ.get("NNKIT_RESULTS") or BOOK / "results")
@@ -71,6 +72,19 @@ def record(
     write_whole(path, f'{head},\n  "rows": [\n{lines}\n  ]\n}}\n')
     print(f"{path.name}: {len(rows)} runs in {provenance['seconds']} s")
     return path
+
+
+def sweep_cells(
+    train: Callable[..., dict[str, Any]],
+    cells: Sequence[tuple[dict[str, Any], Sequence[int]]],
+    *,
+    store: Path,
+    setup: dict[str, Any],
+) -> list[Row]:
+    """Call ``train(**cell, seed=seed)`` on MNIST for every cell and its own seeds; the store keeps each run."""
+    data = nnkit.load_mnist()
+    setup = setup | {"data": data.name, "data_sha256": data_hash(data)}
+    return [row for cell, seeds in cells for row in sweep(train, [cell], seeds, store=store, setup=setup)]
 
 
 def write_whole(path: Path, text: str) -> None:

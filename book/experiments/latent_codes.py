@@ -14,7 +14,7 @@ from book.experiments._corruption import pca_projection
 from book.experiments._mnist import N_VALIDATION, rounded
 from book.experiments.autoencoder_grid import network
 from nnkit._checks import Array
-from nnkit.sweep import Row, sweep
+from nnkit.sweep import Row
 
 STORE = _run.RESULTS / "latent_codes.jsonl"
 LATENT = [4, 2, 8, 16, 32]
@@ -91,9 +91,7 @@ CELLS: list[tuple[dict[str, Any], range]] = [
 
 def run() -> list[Row]:
     """Measure every cell under its seeds."""
-    data = nn.load_mnist()
-    setup = SETUP | {"data": data.name, "data_sha256": _run.data_hash(data)}
-    return [row for cell, seeds in CELLS for row in sweep(train, [cell], seeds, store=STORE, setup=setup)]
+    return _run.sweep_cells(train, CELLS, store=STORE, setup=SETUP)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from book.experiments._autoencoder import WEIGHTS
 from book.experiments.autoencoder_grid import network
 from book.experiments.latent_codes import between_digits
 from nnkit._checks import Array
-from nnkit.sweep import Row, sweep
+from nnkit.sweep import Row
 
 STORE = _run.RESULTS / "latent_maps.jsonl"
 SETUP = {"codes": "of the test digits, by the weights latent_4", "init": "random", "iterations": 1000}
@@ -67,9 +67,7 @@ def train(perplexity: int, seed: int) -> dict[str, Any]:
 
 def run() -> list[Row]:
     """Draw every map."""
-    data = nn.load_mnist()
-    setup = SETUP | {"data": data.name, "data_sha256": _run.data_hash(data)}
-    return [row for cell, seeds in CELLS for row in sweep(train, [cell], seeds, store=STORE, setup=setup)]
+    return _run.sweep_cells(train, CELLS, store=STORE, setup=SETUP)
 
 
 if __name__ == "__main__":

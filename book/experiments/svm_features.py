@@ -13,7 +13,7 @@ from book.experiments._autoencoder import WEIGHTS, pooled, split_indices
 from book.experiments._mnist import rounded
 from book.experiments.autoencoder_training import SIZES
 from nnkit._checks import Array
-from nnkit.sweep import Row, sweep
+from nnkit.sweep import Row
 
 STORE = _run.RESULTS / "svm_features.jsonl"
 SETUP = {
@@ -102,9 +102,7 @@ def encoded(features: str, X: Array, for_training: Array, seed: int) -> Array:
 
 def run() -> list[Row]:
     """Fill every cell under its seeds."""
-    data = nn.load_mnist()
-    setup = SETUP | {"data": data.name, "data_sha256": _run.data_hash(data)}
-    return [row for grid, seeds in CELLS for row in sweep(train, [grid], seeds, store=STORE, setup=setup)]
+    return _run.sweep_cells(train, CELLS, store=STORE, setup=SETUP)
 
 
 if __name__ == "__main__":

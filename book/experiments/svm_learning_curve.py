@@ -11,7 +11,7 @@ import nnkit as nn
 from book.experiments import _run
 from book.experiments.latent_codes import trained
 from nnkit._checks import Array
-from nnkit.sweep import Row, sweep
+from nnkit.sweep import Row
 
 STORE = _run.RESULTS / "svm_learning_curve.jsonl"
 SETUP = {
@@ -63,9 +63,7 @@ def codes_of(seed: int) -> tuple[Array, Array]:
 
 def run() -> list[Row]:
     """Fill every cell under its seeds."""
-    data = nn.load_mnist()
-    setup = SETUP | {"data": data.name, "data_sha256": _run.data_hash(data)}
-    return [row for grid, seeds in CELLS for row in sweep(train, [grid], seeds, store=STORE, setup=setup)]
+    return _run.sweep_cells(train, CELLS, store=STORE, setup=SETUP)
 
 
 if __name__ == "__main__":
