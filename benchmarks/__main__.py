@@ -1,8 +1,8 @@
 """Time the networks of figures 5 to 9 and the other parts of the benchmark, each contestant in turn; print the ratios.
 
 Seconds depend on the machine and on what else it does; the ratios of interleaved repetitions hardly do. A complete run
-also writes results.json and the tables of the README, and one of a part, such as the neighbours, writes that part. Exit
-status 1 if a bound is clearly missed.
+also writes results.json and the tables of the README; one of all figures, or of another part such as the neighbours,
+writes that part. Exit status 1 if a bound is clearly missed.
 """
 
 from __future__ import annotations
@@ -121,12 +121,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if figures:
         print("\n" + "\n".join(report.conclusion(rows)))
     absent = {name for row in rows for name in row["not_available"]} - {"PyTorch compiled"}
-    complete = not (options.only or options.quick or absent)
     results: dict[str, Any] = {}
-    if complete:
-        results = {"provenance": provenance, "profile": divided(X, y, options.repeats)}
-        provenance |= _ended(started, load)
-        print("\n" + "\n".join(report.shares_table(results | {"rows": rows})))
+    if set(figures) == set(cases.CELLS) and not absent:
+        profile = divided(X, y, options.repeats)
+        results = {"provenance": provenance | _ended(started, load), "profile": profile, "rows": rows}
+        print("\n" + "\n".join(report.shares_table(results)))
     failed = verdicts.failed(rows)
     for name in [name for name in PARTS if name in names]:
         started = time.perf_counter()
@@ -136,14 +135,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not any(row.get("not_available") for row in measured):
             results[name] = {"provenance": provenance | _ended(started, load), "rows": measured}
         failed |= PARTS[name].failed(measured)
-    if complete:
-        write(results | {"rows": rows})
-        print(f"\n{report.RESULTS.name} and the tables of README.md are new, after {provenance['seconds']:.0f} s.")
-    elif results and not (figures or options.quick):
-        write(json.loads(report.RESULTS.read_text(encoding="utf-8")) | results)
-        print(f"\n{' and '.join(results)} in {report.RESULTS.name} and README.md: new. The rest is as it was.")
+    if results and not options.quick and not (figures and "rows" not in results):
+        complete = {"rows", *PARTS} <= set(results)
+        write(results if complete else json.loads(report.RESULTS.read_text(encoding="utf-8")) | results)
+        written = [name for name in results if name in PARTS] + (["the figures"] if "rows" in results else [])
+        rest = "" if complete else "; the rest is as it was"
+        print(f"\n{' and '.join(written)} in {report.RESULTS.name} and README.md: new{rest}.")
     else:
-        print(f"\n{report.RESULTS.name} stays as it is: only a complete run, PyTorch included, replaces it.")
+        print(f"\n{report.RESULTS.name} stays as it is: only a run of all figures, PyTorch included, replaces theirs.")
     print("What is timed, and where the time goes: benchmarks/README.md")
     return 1 if failed and not options.quick else 0
 

@@ -324,7 +324,19 @@ def test_a_complete_run_writes_results_and_readme(small_run, capsys):
     assert "scikit-learn" in printed
 
 
-@pytest.mark.parametrize("options", [["--only", "fig5"], ["--quick"]])
+def test_a_run_of_all_figures_writes_them_and_leaves_the_rest(small_run, monkeypatch):
+    old = {"provenance": {}, "profile": [], "knn": {"rows": []}, "rows": []}
+    report.RESULTS.write_text(json.dumps(old), encoding="utf-8")
+    monkeypatch.setattr(report, "write_readme", lambda: None)
+    assert bench.main(["--repeats", "1", "--only", "fig7", "fig5"]) == 0
+    results = json.loads(report.RESULTS.read_text(encoding="utf-8"))
+    assert results["knn"] == old["knn"]
+    assert len(results["rows"]) == 4
+    assert results["provenance"]["repeats"] == 1
+    assert [found["batch_size"] for found in results["profile"]] == [128, 8]
+
+
+@pytest.mark.parametrize("options", [["--only", "fig5"], ["--only", "fig5", "knn"], ["--quick"]])
 def test_a_partial_run_writes_nothing(options, small_run):
     assert bench.main(["--repeats", "1", *options]) == 0
     assert (small_run / "results.json").read_text(encoding="utf-8") == "old"
