@@ -125,7 +125,7 @@ def claim(sentence: str, values: Any, *, above: float | None = None, below: floa
             f"{word} {bound:g}" for word, bound in (("above", above), ("below", below)) if bound is not None
         )
         raise ClaimError(f"{text} — does not hold: the interval {low:.6g} to {high:.6g} is not {bounds}")
-    return Markdown(f"**Claim, checked.** {_spaced(text)}")
+    return Markdown(f"**Claim, checked.** {spaced(text)}")
 
 
 def reported_and_measured(rows: Sequence[tuple[str, str, str, bool | str, str]]) -> Markdown:
@@ -151,7 +151,7 @@ def reported_and_measured(rows: Sequence[tuple[str, str, str, bool | str, str]])
         else:
             verdict = "replicated" if holds else "did not replicate"
         lines.append(f"| {what} | {reported} | {measured} | **{verdict}** | {why} |")
-    return Markdown(_spaced("\n".join(lines)))
+    return Markdown(spaced("\n".join(lines)))
 
 
 def source_line(function: Callable[..., Any], statement: str) -> str:
@@ -178,6 +178,6 @@ def source_line(function: Callable[..., Any], statement: str) -> str:
     return f"`{Path(inspect.getfile(function)).name}`, line {found[0]}"
 
 
-def _spaced(text: str) -> str:
+def spaced(text: str) -> str:
     """Put the thin space before each % that the rest of the book has, and str.format does not."""
     return re.sub(r"(?<=\d)\s?%", "\N{NARROW NO-BREAK SPACE}%", text)

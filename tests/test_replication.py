@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from book import replication, rerun, verdicts
-from book.replication import Claim
+from book.replication import Claim, reading
 from book.verdicts import Comparison, Conditions, Number
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
@@ -76,8 +76,8 @@ def test_a_claim_without_a_function_says_what_to_do():
 @pytest.mark.parametrize("name", ["mnist_classifier", "mnist_sweeps"])
 def test_a_missing_result_file_is_an_error(name, monkeypatch):
     monkeypatch.setattr("book.measured._BOOK", BOOK / "nowhere")
-    monkeypatch.setattr(replication, "BOOK", BOOK / "nowhere")
-    read = replication.store if name == "mnist_sweeps" else replication.result
+    monkeypatch.setattr(reading, "BOOK", BOOK / "nowhere")
+    read = reading.store if name == "mnist_sweeps" else reading.result
     with pytest.raises(FileNotFoundError, match=f"there is no result '{name}'"):
         read.__wrapped__(name)
 
@@ -255,8 +255,8 @@ def test_a_verdict_follows_the_numbers():
     assert Number(runs - 0.02, 0.97, "", "higher").verdict() == "weaker"
     assert Number(runs - 0.02, 0.97, "", "higher").verdict(tolerance=0.1) == "replicated"
     differences = np.linspace(-1, 3, 25)
-    assert Comparison(replication.of_median(differences), "", above=0).verdict(0.95) == "replicated"
-    assert Comparison(replication.of_median(differences), "", above=0).verdict(0.9999) == "weaker"
+    assert Comparison(reading.of_median(differences), "", above=0).verdict(0.95) == "replicated"
+    assert Comparison(reading.of_median(differences), "", above=0).verdict(0.9999) == "weaker"
     assert Conditions((np.bool_(True), np.bool_(False)), "").verdict() == "in part"
 
 

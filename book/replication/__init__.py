@@ -1,0 +1,36 @@
+"""The replication report: what the two sources say, what was measured here, and a verdict by rule for each of it.
+
+`reported.toml` holds what the sources say. For each claim there, one function in this package returns what was
+measured, from the stores in ``book/results`` or by a short computation, with the form that its verdict takes: a number,
+a comparison, or a list of conditions. No verdict is typed. The functions register themselves when their modules, one
+for each part of the book, are imported here.
+"""
+
+from book.replication import autoencoders, codes, foundations, machines, mnist, noise, xor
+from book.replication.claim import CONTRADICTIONS, MEASURED, REPORTED, Claim, claims
+from book.replication.evidence import EVIDENCE
+from book.replication.mnist import MARGIN, sweep_claims
+from book.replication.tables import contradictions, counts, ratios, report, shown
+
+__all__ = [
+    "CONTRADICTIONS",
+    "EVIDENCE",
+    "MARGIN",
+    "MEASURED",
+    "REPORTED",
+    "Claim",
+    "autoencoders",
+    "claims",
+    "codes",
+    "contradictions",
+    "counts",
+    "foundations",
+    "machines",
+    "mnist",
+    "noise",
+    "ratios",
+    "report",
+    "shown",
+    "sweep_claims",
+    "xor",
+]

@@ -1,0 +1,202 @@
+"""What was measured for the claims on how autoencoders train and rebuild."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from book.experiments._pictures import from_text
+from book.replication.claim import Outcome, measures, said
+from book.replication.reading import of_median, of_shares, result, runs_of, share, spread, store
+from book.verdicts import Comparison, Conditions, Number
+
+
+@functools.cache
+def _training() -> dict[str, list[dict[str, Any]]]:
+    """Return the runs of source B's autoencoder: as stated, at a larger rate, and by our better set-up."""
+    from book.experiments.autoencoder_training import CELLS
+
+    return {
+        name: [row["result"] for row in store("autoencoder_training") if row["config"] == cell]
+        for name, cell in zip(("stated", "faster", "better"), CELLS.values(), strict=True)
+    }
+
+
+_TABLE_8: dict[str, tuple[Callable[[dict[str, Any]], float], str]] = {
+    "first_loss": (lambda run: run["loss"][0], "the mean of the first epoch"),
+    "final_loss": (lambda run: run["loss"][-1], "the steps are smaller than those of the report"),
+    "final_val_loss": (lambda run: run["val_loss"][-1], "likewise"),
+    "mse": (lambda run: run["test"]["mse"], "likewise; this was to be reached at the stated rate"),
+    "mae": (lambda run: run["test"]["mae"], "likewise"),
+    "bce": (lambda run: run["test"]["bce"], "likewise; the loss of perfect pictures is part of it"),
+    "error_std": (lambda run: run["test"]["error_std"], "rises and falls with the error itself"),
+    "range_preservation": (lambda run: run["test"]["range_preservation"], "two pixels of 11 million decide it"),
+}
+
+for _name, (_value, _why) in _TABLE_8.items():
+
+    @measures(f"B.table7_8_autoencoder.{_name}", _why)
+    def _(name: str = _name, value: Callable[[dict[str, Any]], float] = _value) -> Outcome:
+        by = {kind: np.array([value(run) for run in runs]) for kind, runs in _training().items()}
+        better = f"{by['better'].min():.5f} to {by['better'].max():.5f} by a better one ({len(by['better'])} runs)"
+        text = f"{by['stated'][0]:.5f} as stated, {by['faster'][0]:.5f} at a rate of 0.5 (one run each); {better}"
+        number = said(f"B.table7_8_autoencoder.{name}")["number"]
+        return Number(by["stated"], number, text, "lower", 0.05 * number)
+
+
+def stated_and_faster() -> list[dict[str, Any]]:
+    """Return the run with the published set-up, and that with its other learning rate, 0.5."""
+    return [_training()["stated"][0], _training()["faster"][0]]
+
+
+@measures("B.table7_8_autoencoder.smooth", "late in training the noise of the batches is larger than the progress")
+def _() -> Outcome:
+    falls = [np.mean(np.diff(run["loss"]) < 0) for run in stated_and_faster()]
+    text = f"falls in {falls[0]:.0%} and {falls[1]:.0%} of the steps from epoch to epoch (0.1 and 0.5)"
+    return Conditions((min(falls) > 0.5, min(falls) == 1), text)
+
+
+@measures("B.table7_8_autoencoder.validation", "50,400 digits are many for this network and plain SGD")
+def _() -> Outcome:
+    gaps = [run["val_loss"][-1] - run["loss"][-1] for run in stated_and_faster()]
+    lowest = [1 + int(np.argmin(run["val_loss"])) for run in stated_and_faster()]
+    text = f"at the end {gaps[0]:.5f} and {gaps[1]:.5f} above it; lowest at epochs {lowest[0]} and {lowest[1]}"
+    return Conditions((max(gaps) < 0.003, min(lowest) > 700), text)
+
+
+@measures("B.table7_8_autoencoder.convergence", "as stated it is still falling; with the larger rate, hardly")
+def _() -> Outcome:
+    last = [1 - run["val_loss"][799] / run["val_loss"][699] for run in stated_and_faster()]
+    text = f"the last 100 epochs lower the validation loss by {last[0]:.1%} and {last[1]:.1%}"
+    return Conditions(tuple(drop < 0.01 for drop in last), text)
+
+
+@measures("B.table7_8_autoencoder.shape", "and so for all five runs")
+def _() -> Outcome:
+    medians = [run["test"]["error_median"] / run["test"]["mse"] for runs in _training().values() for run in runs]
+    return Conditions((max(medians) < 1,), f"median over mean: {spread(medians, '.2f')}")
+
+
+@measures("B.table7_8_autoencoder.most_errors", "of 14,000 test digits")
+def _() -> Outcome:
+    below = [np.arange(14_000) < np.sum(run["test"]["histogram"][:20]) for run in stated_and_faster()]
+    text = f"{share(below[0], '.1%')} as stated, {share(below[1], '.1%')} at a rate of 0.5"
+    return Comparison(of_shares(below[0]), text, above=0.5)
+
+
+@measures(
+    "B.table7_8_autoencoder.spread", "the reported numbers say the same: some digits come back far worse than others"
+)
+def _() -> Outcome:
+    ratio = np.array([run["test"]["error_std"] / run["test"]["mse"] for runs in _training().values() for run in runs])
+    text = f"standard deviation over mean: {spread(ratio, '.0%')}"
+    return Comparison(lambda _: (float(ratio.min()), float(ratio.max())), text, below=0.5)
+
+
+@measures("B.table7_8_autoencoder.identity", "read by a classifier; the same widths, another training")
+def _() -> Outcome:
+    clean, through = (
+        np.array([run["Gaussian"]["accuracy"][0] for run in runs_of("denoising", method=method)])
+        for method in ("nothing", "autoencoder, no noise")
+    )
+    text = f"{spread(through, '.1%')} of the reconstructions are read, {np.median(clean):.1%} of the digits"
+    return Conditions((through.min() > 0.95,), text)
+
+
+@measures("B.table7_8_autoencoder.compression", "counted in numbers; in bits it is less")
+def _() -> Outcome:
+    return Conditions(
+        (round(1 - 32 / 784, 3) == 0.959, round(784 / 32, 1) == 24.5), f"{1 - 32 / 784:.1%}, {784 / 32:.1f} times"
+    )
+
+
+@functools.cache
+def _grid() -> dict[str, Any]:
+    """Return the tables of figure 10: medians over seeds, one row a size, one column a depth."""
+    from book.experiments.autoencoder_grid import GRID
+
+    sizes, depths, losses = GRID["latent"], GRID["depth"], GRID["loss"]
+
+    def table(name: str, loss: str) -> np.ndarray:
+        def cell(h: int, q: int) -> float:
+            return float(np.median([run[name] for run in runs_of("autoencoder_grid", loss=loss, latent=h, depth=q)]))
+
+        return np.array([[cell(h, q) for q in depths] for h in sizes])
+
+    mse = {loss: table("test_mse", loss) for loss in losses}
+    own = {"MSE": mse["MSE"], "cross-entropy": table("test_cross_entropy", "cross-entropy")}
+    return {"mse": mse, "own": own}
+
+
+@measures("A.fig10_latent_depth.larger", "the additional numbers may stay unused, and do not")
+def _() -> Outcome:
+    columns = np.hstack(list(_grid()["mse"].values()))
+    removed = (columns[1:] < columns[:-1]).ravel()
+    low, high = of_shares(removed)(0.95)
+    text = f"better in {removed.sum()} of {removed.size} doublings (95 % interval {low:.0%} to {high:.0%})"
+    return Conditions((removed.any(), removed.all()), text)
+
+
+@measures("A.fig10_latent_depth.depth", "the larger the code, the fewer layers are best; the widths are ours")
+def _() -> Outcome:
+    rows = np.vstack(list(_grid()["mse"].values()))
+    best = rows.argmin(axis=1) + 1
+    in_range, worse = int((best >= 3).sum()), int((rows[:, 2:] > rows[:, 1:2]).sum())
+    text = (
+        f"3 to 5 in {in_range} of {len(best)} rows; but {worse} of {3 * len(best)} such networks are worse than depth 2"
+    )
+    return Conditions((2 * in_range > len(best), worse == 0 and in_range == len(best)), text)
+
+
+@measures("A.fig10_latent_depth.plateau", "most of the gain is in the first bend")
+def _() -> Outcome:
+    rows = np.vstack(list(_grid()["mse"].values()))
+    gain = np.median(1 - rows[:, 1:] / rows[:, :-1], axis=0)
+    text = f"layers 2 to 5 remove {', '.join(f'{part:.0%}' for part in gain)} (medians of {len(rows)} rows)"
+    return Conditions((gain[0] > 5 * gain[1:].max(),), text)
+
+
+def _more_sensitive(tables: dict[str, np.ndarray], drop: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
+    drops = {loss: drop(table[:-1], table[1:]) for loss, table in tables.items()}
+    return (drops["cross-entropy"] > drops["MSE"]).ravel()
+
+
+for _name, _tables, _drop, _why in (
+    ("sensitive", "own", lambda a, b: a - b, "its unit is larger"),
+    ("sensitive_relative", "own", lambda a, b: 1 - b / a, "its floor does not fall"),
+    ("sensitive_mse", "mse", lambda a, b: 1 - b / a, "the squared error leaves pixels that are sure and wrong"),
+):
+
+    @measures(f"A.fig10_latent_depth.{_name}", _why)
+    def _(tables: str = _tables, drop: Callable[..., np.ndarray] = _drop) -> Outcome:
+        more = _more_sensitive(_grid()[tables], drop)
+        low, high = of_shares(more)(0.95)
+        text = f"cross-entropy drops further in {more.sum()} of {more.size} doublings ({low:.0%} to {high:.0%})"
+        return Comparison(of_shares(more), text, above=0.5)
+
+
+def _total_variation(pictures: np.ndarray) -> np.ndarray:
+    P = pictures.reshape(-1, 28, 28)
+    return sum(np.abs(np.diff(P, axis=axis)).sum(axis=(1, 2)) for axis in (1, 2))
+
+
+@measures("A.fig11_reconstructions.smoother", "detail that the code has no room for, rather than noise")
+def _() -> Outcome:
+    digits = next(row for row in result("autoencoder_baselines") if row["reconstruction"] == "itself")
+    drawn = [
+        runs_of("autoencoder_grid", loss=loss, latent=32, depth=5)[0]["ten_digits"] for loss in ("MSE", "cross-entropy")
+    ]
+    less = 1 - np.mean([_total_variation(from_text(text)) for text in drawn], axis=0) / _total_variation(
+        from_text(digits["ten_digits"])
+    )
+    low, high = of_median(less)(0.95)
+    text = f"{np.median(less):.0%} less total variation ({low:.0%} to {high:.0%}, ten digits)"
+    return Comparison(of_median(less), text, above=0)
+
+
+@measures("A.fig11_reconstructions.essential", "a judgement of the eye")
+def _() -> Outcome:
+    return Conditions((None,), "see the figure in the chapter")

@@ -1,0 +1,78 @@
+"""A claim of the sources, and the register of the functions that measure each."""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from book.verdicts import Comparison, Conditions, Number
+
+_TRANSCRIPTION = Path(__file__).resolve().parent.parent / "reported.toml"
+REPORTED: dict[str, Any] = tomllib.loads(_TRANSCRIPTION.read_text(encoding="utf-8"))
+CONTRADICTIONS: list[dict[str, Any]] = REPORTED["contradiction"]
+
+Outcome = Number | Comparison | Conditions
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One row of the report."""
+
+    key: str
+    entry: dict[str, Any] = field(repr=False)
+    said: dict[str, Any] = field(repr=False)
+
+    @property
+    def chapter(self) -> str:
+        return self.said.get("chapter", self.entry["chapter"])
+
+    @property
+    def outcome(self) -> Outcome:
+        if self.key not in MEASURED:
+            raise KeyError(f"nothing is measured for {self.key!r}; add a function for it to book/replication")
+        return outcome(self.key)
+
+    @property
+    def why(self) -> str:
+        return MEASURED[self.key][1]
+
+
+MEASURED: dict[str, tuple[Callable[[], Outcome], str]] = {}
+"""Of each claim: the function that measures it, and the reason for what comes out."""
+
+
+def measures(key: str, why: str) -> Callable[[Callable[[], Outcome]], Callable[[], Outcome]]:
+    """Register the function that measures a claim."""
+
+    def register(function: Callable[[], Outcome]) -> Callable[[], Outcome]:
+        MEASURED[key] = function, why
+        return function
+
+    return register
+
+
+@functools.cache
+def outcome(key: str) -> Outcome:
+    """Return what was measured for a claim, computed once."""
+    return MEASURED[key][0]()
+
+
+def claims() -> list[Claim]:
+    """Return every claim of the transcription, in its order."""
+    return [
+        Claim(f"{source}.{name}.{claim}", entry, said)
+        for source in "AB"
+        for name, entry in REPORTED[source].items()
+        for claim, said in entry["claims"].items()
+    ]
+
+
+def said(key: str) -> dict[str, Any]:
+    """Return what the transcription holds of a claim, or of a figure or table."""
+    source, name, *claim = key.split(".")
+    entry = REPORTED[source][name]
+    return entry["claims"][claim[0]] if claim else entry

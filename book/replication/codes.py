@@ -1,0 +1,195 @@
+"""What was measured for the claims on codes: maps, neighbours, walks."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from typing import Any
+
+import numpy as np
+
+from book.replication.claim import Outcome, measures, said
+from book.replication.reading import runs_of, share, spread, store
+from book.verdicts import Conditions, Number
+
+PAIRS = list(itertools.combinations(range(10), 2))
+
+
+def of_pairs(table: Any) -> np.ndarray:
+    """Return the entries of a symmetric table in the order of `PAIRS`."""
+    return np.array([table[a][b] for a, b in PAIRS])
+
+
+def _codes(method: str = "autoencoder", latent: int = 4) -> list[dict[str, Any]]:
+    return runs_of("latent_codes", method=method, latent=latent)
+
+
+@measures("A.fig12_tsne.clusters", "most neighbours share their class, but some classes overlap; the gaps are t-SNE's")
+def _() -> Outcome:
+    from sklearn.neighbors import NearestNeighbors
+
+    from book.experiments.latent_maps import points_from_text
+    from book.experiments.latent_walks import labels_from_text
+
+    digit = labels_from_text(runs_of("latent_walks", method="pixels")[0]["labels"])
+    right = []
+    for run in (row["result"] for row in store("latent_maps")):
+        points = points_from_text(run["points"])
+        _, near = NearestNeighbors(n_neighbors=5).fit(points).kneighbors()
+        votes = (digit[near][:, :, None] == np.arange(10)).sum(axis=1)
+        right.append(np.mean(votes.argmax(axis=1) == digit))
+    code = _codes()[0]
+    gap = of_pairs(code["centroid_distances"])[PAIRS.index((4, 9))]
+    spreads = gap / np.sqrt((code["spread"][4] ** 2 + code["spread"][9] ** 2) / 2)
+    text = (
+        f"five read {min(right):.0%} to {max(right):.0%} on {len(right)} maps; 4 and 9 are {spreads:.1f} spreads apart"
+    )
+    return Conditions((min(right) > 0.8, spreads > 1), text)
+
+
+@measures("A.fig12_tsne.neighbours", "4 and 9 come first in every code; the others, one code or map may not show")
+def _() -> Outcome:
+    named = [PAIRS.index(pair) for pair in ((4, 9), (3, 5), (3, 8), (5, 8))]
+
+    def places(run: dict[str, Any]) -> list[int]:
+        apart = of_pairs(run["centroid_distances"])
+        return [1 + int(np.sum(apart < apart[i])) for i in named]
+
+    in_code = np.array([places(run) for run in _codes()])
+    on_maps = np.array([places(row["result"]) for row in store("latent_maps")])
+    text = (
+        f"{share((in_code <= 10).ravel())} of the places in three codes are among the ten nearest of 45; "
+        f"at worst {in_code.max()}, on the maps {on_maps.max()}"
+    )
+    return Conditions(tuple((in_code <= 10).ravel().tolist()), text)
+
+
+@functools.cache
+def _knn_confusions() -> list[np.ndarray]:
+    """Return, for each code of 4 numbers, how often each digit (row) was taken for each (column)."""
+    return [np.array(run["confusion"]) for run in _codes()]
+
+
+def _right() -> np.ndarray:
+    return np.array([run["accuracy"][4] for run in _codes()])
+
+
+def mean_of_ten(right: Any) -> Any:
+    """Return the mean of ten one-vs-rest accuracies: each wrong answer is wrong in two of the ten questions."""
+    return 1 - 2 / 10 * (1 - np.asarray(right))
+
+
+def _of_each_class(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the one-vs-rest accuracy and the F1 score of each class."""
+    both, right = confusion.sum(axis=0) + confusion.sum(axis=1), np.diag(confusion)
+    return 1 - (both - 2 * right) / confusion.sum(), 2 * right / both
+
+
+@measures("A.table_knn.mean_of_ten", "the same formula on fewer errors; the source does not say how long it trained")
+def _() -> Outcome:
+    found = mean_of_ten(_right())
+    return Number(found, said("A.table_knn.mean_of_ten")["number"], spread(found, ".2%"), "higher", is_accuracy=True)
+
+
+@measures("A.table_knn.right", "as above")
+def _() -> Outcome:
+    return Number(_right(), said("A.table_knn.right")["number"], spread(_right(), ".2%"), "higher", is_accuracy=True)
+
+
+@measures("A.table_knn.confirms", "the conclusion holds, by the right answers; this number could not have denied it")
+def _() -> Outcome:
+    ones = _knn_confusions()[0].sum(axis=1)[1] / 10_000
+    for_nothing = mean_of_ten(ones)
+    text = f'{spread(_right(), ".1%")} right; always "1" scores {for_nothing:.2%} by the mean of ten'
+    return Conditions((_right().min() > 0.5, for_nothing < 0.5), text)
+
+
+@measures("A.table_knn.one", "the highest of ten in each of our codes, also by F1")
+def _() -> Outcome:
+    accuracy, f1 = (np.array(found) for found in zip(*map(_of_each_class, _knn_confusions()), strict=True))
+    parts = ((accuracy.argmax(axis=1) == 1).all(), (f1.argmax(axis=1) == 1).all())
+    text, number = spread(accuracy[:, 1], ".2%"), said("A.table_knn.one")["number"]
+    return Conditions(parts, text, Number(accuracy[:, 1], number, text, is_accuracy=True))
+
+
+@measures("A.table_knn.five_three", "another code mixes up other digits; by recall its own counts name 5 and 9")
+def _() -> Outcome:
+    lowest = [np.argsort(_of_each_class(confusion)[0])[:2].tolist() for confusion in _knn_confusions()]
+    text = "two lowest: " + "; ".join(f"{a} and {b}" for a, b in lowest)
+    return Conditions((all(set(two) == {3, 5} for two in lowest),), text)
+
+
+@measures("A.table_knn.sums", "the table is consistent, also with the printed accuracies")
+def _() -> Outcome:
+    entry = said("A.table_knn")
+    counts = np.array([row[:4] for row in entry["counts"]])
+    printed = np.array([row[4] for row in entry["counts"]])
+    TP, FP, FN, TN = counts.T
+    digits = _knn_confusions()[0].sum(axis=1)
+    parts = (
+        bool((counts.sum(axis=1) == 10_000).all()),
+        bool(np.array_equal(counts.sum(axis=0), entry["total"][:4])),
+        bool(np.allclose((TP + TN) / 10_000, printed, atol=5.1e-5)),
+        bool(np.array_equal(TP + FN, digits)),
+    )
+    return Conditions(parts, f"{FP.sum():,} FP, {FN.sum():,} FN; rows sum to 10,000; TP + FN are MNIST's digits")
+
+
+def _strangers(run: dict[str, Any]) -> tuple[int, int]:
+    """Return how many centroids, and how many mixes of two, are read as another digit than theirs."""
+    read = run["mixes_read"]
+    return sum(read[c][c] != c for c in range(10)), sum(read[a][b] not in (a, b) for a, b in PAIRS)
+
+
+def _walks() -> list[dict[str, Any]]:
+    return runs_of("latent_walks", method="autoencoder", latent=4)
+
+
+@measures("A.fig13_interpolation.centroids", "by the five nearest training digits")
+def _() -> Outcome:
+    themselves = [10 - _strangers(run)[0] for run in _walks()]
+    return Conditions((min(themselves) >= 9,), f"{', '.join(map(str, themselves))} of 10 read as themselves")
+
+
+@measures("A.fig13_interpolation.mixes", "smooth, as every decoder is; but the way leads through other digits")
+def _() -> Outcome:
+    thirds = [_strangers(run)[1] for run in _walks()]
+    flags = np.arange(45 * len(thirds)) < sum(thirds)
+    text = f"{', '.join(map(str, thirds))} of 45 mixes are read as a third digit, {share(flags)}"
+    return Conditions((max(thirds) < 45 / 2, max(thirds) == 0), text)
+
+
+@measures("A.fig13_interpolation.memorizing", "these errors are the evidence; the interpolation is none")
+def _() -> Outcome:
+    ratio = np.array([run["test_mse"] / run["train_mse"] for run in _walks()])
+    text = f"error on new digits over that on its own: {spread(ratio, '.2f')}"
+    return Conditions((ratio.max() < 1.1,), text)
+
+
+@functools.cache
+def _plane(space: str) -> dict[str, Any]:
+    return runs_of("latent_pca", space=space)[0]
+
+
+@measures("B.table7_8_autoencoder.variance", "two of 32; two of 784 pixels explain less")
+def _() -> Outcome:
+    part, of_pixels = (sum(_plane(space)["explained"][:2]) for space in ("autoencoder", "pixels"))
+    return Conditions((part > of_pixels, part > 0.5), f"{part:.0%} (one network); of the pixels {of_pixels:.0%}")
+
+
+@measures("B.table7_8_autoencoder.separated", "counted as the share of their own among ten neighbours in the plane")
+def _() -> Outcome:
+    own = np.diag(_plane("autoencoder")["in_plane"])
+    best = set(np.argsort(-own)[:3].tolist())
+    text = (
+        f"{', '.join(f'{own[c]:.0%}' for c in (0, 1, 6))}; the three with the most: {', '.join(map(str, sorted(best)))}"
+    )
+    return Conditions(tuple(c in best for c in (0, 1, 6)), text)
+
+
+@measures("B.table7_8_autoencoder.overlap", "in the plane; source B names no measure")
+def _() -> Outcome:
+    table = np.array(_plane("autoencoder")["in_plane"])
+    shared = of_pairs(table + table.T)
+    place = [1 + int(np.sum(shared > shared[PAIRS.index(pair)])) for pair in ((4, 9), (3, 8))]
+    return Conditions((max(place) <= 10,), f"places {place[0]} and {place[1]} of 45 by shared neighbours")

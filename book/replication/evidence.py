@@ -1,0 +1,44 @@
+"""What code can add to the places where the sources contradict themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from book.replication.autoencoders import stated_and_faster
+from book.replication.claim import outcome, said
+from book.replication.xor import XOR
+
+
+def _knn_counts() -> np.ndarray:
+    return np.array([row[:4] for row in said("A.table_knn")["counts"]])
+
+
+def _b_predictions() -> list[float]:
+    return said("B.table4_to_6_xor")["predictions"]
+
+
+EVIDENCE: dict[str, Callable[[], str]] = {
+    "A.knn_accuracy": lambda: (
+        f"{_knn_counts()[:, 0].sum() / 10_000:.2%} right; mean of ten "
+        f"{(_knn_counts()[:, 0] + _knn_counts()[:, 3]).mean() / 10_000:.2%}"
+    ),
+    "A.distinct_clusters": lambda: f"{_knn_counts()[:, 1].sum() / 10_000:.0%} of its digits get another's name",
+    "A.five_and_three": lambda: (
+        "lowest recall: "
+        + " and ".join(map(str, np.argsort(_knn_counts()[:, 0] / (_knn_counts()[:, 0] + _knn_counts()[:, 2]))[:2]))
+    ),
+    "B.largest_error": lambda: (
+        f"table 6 leaves at most {np.abs(np.array(_b_predictions()) - XOR).max():.4f}, and a loss "
+        f"of {np.mean(np.square(np.array(_b_predictions()) - XOR)):.6f}"
+    ),
+    "B.learning_rate": lambda: "first epoch here: {:.4f} at 0.1, {:.4f} at 0.5".format(
+        *(run["loss"][0] for run in stated_and_faster())
+    ),
+    "B.spread": lambda: f"the standard deviation is {0.005112 / 0.008067:.0%} of the mean",
+    "B.strong_accuracy": lambda: f"{(1 - 0.752) / (1 - 0.925):.1f} times the errors",
+    "B.svm_samples": lambda: f"ratios {2000 / 500:.0f} and {5000 / 3000:.1f}",
+    "B.mse_against_itself": lambda: outcome("B.table3_mse.difference").text,
+}
+"""What code can add to a contradiction."""

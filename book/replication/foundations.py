@@ -1,0 +1,182 @@
+"""What was measured for the claims of the first chapters: regression, classification, gradients, design."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+import nnkit as nn
+from book.replication.claim import Outcome, measures, said
+from book.replication.reading import benchmark, of_median, short_runs, spread
+from book.verdicts import Comparison, Conditions, Number
+
+
+@measures("A.fig2_linear_regression.loss_curve", "a bowl with one lowest point")
+def _() -> Outcome:
+    runs = short_runs("regression")
+    fall, excess = runs["first"] / runs["after_20"], runs["last"] / runs["floor"] - 1
+    text = f"falls {spread(fall, '.0f')} times lower in 20 epochs; ends {np.median(excess):.2%} above least squares"
+    return Conditions((np.median(fall) > 5, np.median(excess) < 0.01), text)
+
+
+@measures("A.fig2_linear_regression.worst_run", "the order of the last mini-batches matters more than the start")
+def _() -> Outcome:
+    excess = short_runs("regression")["last"] / short_runs("regression")["floor"] - 1
+    return Conditions((excess.max() < 0.02,), f"above least squares: {spread(excess, '.2%')}")
+
+
+@measures("A.fig3_linear_classification.loss_curve", "it falls, but the weights still grow: it has not converged")
+def _() -> Outcome:
+    runs = short_runs("classification")
+    fall, above = runs["first"] / runs["after_20"], runs["last"] / runs["floor"]
+    text = f"falls {np.median(fall):.1f} times lower in 20 epochs; ends at {spread(above, '.1f')} times the lowest"
+    return Conditions((np.median(fall) > 2, np.median(above) < 1.1), text)
+
+
+@measures("A.fig3_linear_classification.accuracy", "the clouds overlap; we take 97 % for nearly all")
+def _() -> Outcome:
+    right = short_runs("classification")["right"]
+    return Comparison(of_median(right), spread(right, ".1%"), above=0.97)
+
+
+@measures("A.fig3_linear_classification.worst_run", "the angle has not settled; the larger it is, the larger the loss")
+def _() -> Outcome:
+    runs = short_runs("classification")
+    order = np.argsort(runs["last"])
+    better, worse = (np.median(runs["angle"][half]) for half in (order[:12], order[13:]))
+    text = (
+        f"median angle to the best border {better:.0f} degrees in the better half of 25 runs, {worse:.0f} in the worse"
+    )
+    return Conditions((runs["right"].min() > 0.95, worse > better), text)
+
+
+@measures("A.fig1_backprop.algorithm", "the steps are the chain rule, from the right end")
+def _() -> Outcome:
+    layers = (nn.Linear(6, 5, rng=0), nn.Tanh(), nn.Linear(5, 4, rng=1), nn.Sigmoid(), nn.Linear(4, 3, rng=2))
+    x, target = np.random.default_rng(3).standard_normal((7, 6)), np.array([0, 1, 2, 0, 1, 2, 0])
+    check = nn.check_gradients(nn.Sequential(*layers), x, loss=nn.CrossEntropyLoss(), target=target)
+    text = f"{check.max_relative_error:.0e}, the largest error of a gradient in three layers"
+    return Conditions((check.passed,), text)
+
+
+@measures("A.fig6_activation.vanishing", "the factor is real; that it is the reason is not shown")
+def _() -> Outcome:
+    def behind_two(activation: type[nn.Module], seed: int) -> float:
+        rng = np.random.default_rng(seed)
+        options = {"init": "xavier_normal", "rng": rng, "dtype": np.float64}
+        model = nn.Sequential(*(part for _ in range(2) for part in (nn.Linear(64, 64, **options), activation())))
+        out = model(rng.standard_normal((256, 64)))
+        G = rng.standard_normal(out.shape)
+        model[0].needs_input_grad = True
+        return float(np.sqrt(np.mean(model.backward(G) ** 2) / np.mean(G**2)))
+
+    ratio = np.array([behind_two(nn.Tanh, seed) / behind_two(nn.Sigmoid, seed) for seed in range(20)])
+    text = f"behind two sigmoids the gradient is {spread(ratio, '.1f')} times smaller than behind two tanhs"
+    return Conditions((ratio.min() > 2, None), text)
+
+
+def _numeric(value: Callable[[], float], array: np.ndarray) -> np.ndarray:
+    """Return the central differences with respect to all entries of an array, at the step that source B states."""
+    entries = [nn.numeric_gradient(value, array, index, 1e-7) for index in np.ndindex(array.shape)]
+    return np.reshape(entries, array.shape)
+
+
+@functools.cache
+def _dense_errors() -> np.ndarray:
+    """Return the relative errors of weights and biases of table 1's layer, for 25 draws of its numbers."""
+
+    def check(seed: int) -> list[float]:
+        rng = np.random.default_rng(seed)
+        layer = nn.Linear(3, 2, init="xavier_normal", rng=rng, dtype=np.float64)
+        x, upstream = rng.standard_normal((2, 3)), rng.standard_normal((2, 2))
+        layer(x)
+        layer.backward(upstream)
+        found = []
+        for p in layer.parameters():
+            numeric = _numeric(lambda: np.sum(upstream * layer(x)), p.data)
+            larger = max(np.linalg.norm(p.grad), np.linalg.norm(numeric))
+            found.append(float(np.linalg.norm(p.grad - numeric) / larger))
+        return found
+
+    return np.array([check(seed) for seed in range(25)])
+
+
+for _name, _column, _why in (
+    ("weights", 0, "which power of ten depends on the numbers drawn"),
+    ("biases", 1, "as above; a dense layer is linear, so only rounding is left"),
+):
+
+    @measures(f"B.table1_dense_gradcheck.{_name}", _why)
+    def _(name: str = _name, column: int = _column) -> Outcome:
+        errors, text = _dense_errors()[:, column], f"{spread(_dense_errors()[:, column], '.0e')}; tolerance 1e-5"
+        return Conditions(
+            (errors.max() < 1e-5,), text, Number(errors, said(f"B.table1_dense_gradcheck.{name}")["number"], text)
+        )
+
+
+@measures("B.table2_activations.all_pass", "the largest error of any entry")
+def _() -> Outcome:
+    x = np.random.default_rng(1).standard_normal((4, 3))
+    errors = {kind.__name__: nn.check_gradients(kind(), x, eps=1e-7) for kind in (nn.ReLU, nn.Sigmoid, nn.Tanh)}
+    text = ", ".join(f"{name} {report.max_relative_error:.0e}" for name, report in errors.items())
+    return Conditions((all(report.max_relative_error < 1e-5 for report in errors.values()),), text)
+
+
+@measures("B.table3_mse.difference", "0 is what comes out when a formula is compared with itself")
+def _() -> Outcome:
+    own, numeric = [], []
+    for seed in range(25):
+        rng = np.random.default_rng(seed)
+        pred, target = rng.standard_normal((3, 2)), rng.standard_normal((3, 2))
+        loss = nn.MSELoss()
+        loss(pred, target)
+        computed = loss.backward()
+        own.append(abs(computed - 2 / 6 * (pred - target)).max())
+        numeric.append(abs(computed - _numeric(lambda f=loss, p=pred, t=target: f(p, t), pred)).max())
+    text = f"against its own formula {max(own):.2g}; against central differences {spread(numeric, '.0e')}"
+    return Conditions((max(own) == 0, max(numeric) == 0), text)
+
+
+@measures("B.table3_mse.norm", "the gradient's norm is 2 times the root of loss / 6: its two numbers agree")
+def _() -> Outcome:
+    entry = said("B.table3_mse")
+    norm = 2 * math.sqrt(entry["loss"] / 6)
+    return Conditions((abs(norm - entry["gradient_norm"]) < 1e-6,), f"norm from its loss {norm:.6f}")
+
+
+@measures("B.design.parts", "each is there, and central differences agree with its backward")
+def _() -> Outcome:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((4, 3))
+    modules = {
+        "Layer": nn.Module,
+        "Dense": nn.Linear(3, 2, rng=0),
+        "ReLU": nn.ReLU(),
+        "Sigmoid": nn.Sigmoid(),
+        "Tanh": nn.Tanh(),
+        "Softmax": nn.Softmax(),
+        "MSE": nn.MSELoss(),
+        "BCE with logits": nn.BCEWithLogitsLoss(),
+        "SGD": nn.SGD,
+        "Sequential": nn.Sequential(nn.Linear(3, 4, rng=0), nn.Tanh(), nn.Linear(4, 2, rng=1)),
+        "Xavier/Glorot normal": nn.Linear(3, 2, init="xavier_normal", rng=0),
+    }
+    there = [part for part in said("B.design")["parts"] if part in modules]
+    checks = []
+    for part in modules.values():
+        if isinstance(part, nn.Loss):
+            checks.append(nn.check_gradients(nn.Sequential(), x, loss=part, target=rng.random((4, 3))))
+        elif isinstance(part, nn.Module):
+            checks.append(nn.check_gradients(part, x))
+    text = f"{len(there)} parts; {sum(map(bool, checks))} of {len(checks)} gradient checks pass"
+    return Conditions((len(there) == len(said("B.design")["parts"]), all(checks)), text)
+
+
+@measures("B.design.hidden", "what a framework hides is what these chapters derive")
+def _() -> Outcome:
+    rows = benchmark("frameworks")["rows"]
+    apart = max(row["largest_difference"]["PyTorch"] for row in rows)
+    return Conditions((apart <= 1e-6,), f"PyTorch is within {apart:.0e} of our losses in {len(rows)} networks")

@@ -1,0 +1,78 @@
+"""How the measured side of a claim is read from the results, and put into words and intervals."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from book.measured import interval, load_result
+from nnkit.sweep import load_rows
+
+BOOK = Path(__file__).resolve().parent.parent
+
+
+@functools.cache
+def store(name: str) -> list[dict[str, Any]]:
+    """Return the rows of a sweep's store, those of one cell in the order of their seeds."""
+    path = BOOK / "results" / f"{name}.jsonl"
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no result {name!r}; python -m book.experiments.{name} makes it")
+    return sorted(load_rows(path), key=lambda row: row["seed"])
+
+
+@functools.cache
+def result(name: str) -> list[dict[str, Any]]:
+    """Return the rows of an experiment's result."""
+    return load_result(name)["rows"]
+
+
+def benchmark(part: str) -> dict[str, Any]:
+    """Return one part of the committed benchmark."""
+    return json.loads((BOOK.parent / "benchmarks" / "results.json").read_text(encoding="utf-8"))[part]
+
+
+def runs_of(name: str, **config: Any) -> list[dict[str, Any]]:
+    """Return the results of all seeds of the cells that have these values."""
+    found = [row["result"] for row in store(name) if config.items() <= _hashable(row["config"]).items()]
+    if not found:
+        raise LookupError(f"{name} holds no run of {config}")
+    return found
+
+
+def _hashable(config: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
+
+
+def short_runs(case: str) -> dict[str, np.ndarray]:
+    """Return the columns of one case of the short runs, one number a seed."""
+    rows = [row for row in result("short_runs") if row["case"] == case]
+    return {name: np.array([row[name] for row in rows]) for name in rows[0] if name != "case"}
+
+
+def spread(values: Any, form: str = ".3g") -> str:
+    """Return the median of runs and where they lie, as text."""
+    values = np.asarray(values, dtype=float)
+    if len(values) == 1:
+        return f"{values[0]:{form}} (one run)"
+    return f"{np.median(values):{form}} ({values.min():{form}} to {values.max():{form}}, {len(values)} runs)"
+
+
+def share(flags: Any, form: str = ".0%") -> str:
+    """Return a share with its 95 % interval, as text."""
+    estimate, low, high = interval(np.asarray(flags, dtype=bool))
+    return f"{estimate:{form}} ({low:{form}} to {high:{form}})"
+
+
+def of_shares(flags: Any) -> Callable[[float], tuple[float, float]]:
+    """Return the interval of a share, as a function of the confidence."""
+    return lambda confidence: interval(np.asarray(flags, dtype=bool), confidence)[1:]
+
+
+def of_median(values: Any) -> Callable[[float], tuple[float, float]]:
+    """Return the interval of a median, as a function of the confidence."""
+    return lambda confidence: interval(values, confidence)[1:]
