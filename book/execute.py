@@ -53,7 +53,7 @@ def data_of(notebook: nbformat.NotebookNode) -> dict[str, str] | None:
 
 def commit_of_what_cells_call() -> str:
     """Return the commit of nnkit, the book's helpers and the results; the hash of the cells is kept beside it."""
-    return commit("measured.py", "figures.mplstyle", "results")
+    return commit(":(glob)*.py", "replication", "figures.mplstyle", "reported.toml", "results", "../benchmarks")
 
 
 def execute(path: Path) -> float:

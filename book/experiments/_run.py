@@ -145,6 +145,6 @@ def warn_unless_committed(ran: str) -> None:
     if ran == "unknown" or ran.endswith("with changes"):
         print(
             f"This runs on the commit {ran!r}, which the tests will refuse. To keep what comes of it, commit nnkit, "
-            "the experiments and, for a chapter, book/measured.py and book/results first.",
+            "the experiments and, for a chapter, what else is Python in book, book/results and the benchmarks first.",
             file=sys.stderr,
         )
