@@ -6,6 +6,8 @@ import importlib
 import itertools
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +92,48 @@ SWEPT = {
     "svm_standardized": [([cell], seeds) for cell, seeds in svm_standardized.CELLS],
 }
 RECORDED = [name for name in NAMES if name not in SWEPT]
+
+# Starts each experiment as its command does, up to where its workers would be sent what to call; prints that as text.
+_SEND = """
+import base64, runpy, sys
+from joblib.externals.loky.backend.reduction import dumps
+import nnkit
+from nnkit import sweep
+
+load = nnkit.load_mnist
+nnkit.load_mnist = lambda: load(fallback=True)
+
+def send(train, runs, n_jobs, backend):
+    print(sys.modules["__main__"].__spec__.name, base64.b64encode(dumps(train)).decode())
+    raise SystemExit
+
+sweep._outcomes = send
+for name in sys.argv[1:]:
+    try:
+        runpy.run_module(f"book.experiments.{name}", run_name="__main__", alter_sys=True)
+    except SystemExit:
+        pass
+"""
+# And this is a worker, which knows nothing but what it was sent.
+_RECEIVE = """
+import base64, pickle, sys
+
+for line in sys.stdin:
+    name, sent = line.split()
+    assert callable(pickle.loads(base64.b64decode(sent))), name
+    print(name)
+"""
+
+
+def test_workers_can_read_what_the_command_of_an_experiment_sends_them(tmp_path):
+    (tmp_path / "weights").symlink_to(BOOK / "results" / "weights")
+    environment = os.environ | {"NNKIT_RESULTS": str(tmp_path)}
+    start = {"capture_output": True, "text": True, "cwd": BOOK.parent, "env": environment, "check": False}
+    sent = subprocess.run([sys.executable, "-c", _SEND, *SWEPT], **start)
+    assert sent.returncode == 0, sent.stderr
+    read = subprocess.run([sys.executable, "-c", _RECEIVE], input=sent.stdout, **start)
+    assert read.returncode == 0, read.stderr
+    assert read.stdout.split() == [f"book.experiments.{name}" for name in SWEPT]
 
 
 @pytest.mark.parametrize("name", RECORDED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import importlib
 import importlib.metadata
 import json
 import os
@@ -84,7 +85,20 @@ def sweep_cells(
     """Call ``train(**cell, seed=seed)`` on MNIST for every cell and its own seeds; the store keeps each run."""
     data = nnkit.load_mnist()
     setup = setup | {"data": data.name, "data_sha256": data_hash(data)}
+    train = _imported(train)
     return [row for cell, seeds in cells for row in sweep(train, [cell], seeds, store=store, setup=setup)]
+
+
+def _imported(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function as its module has it, where ``python -m`` runs that module as ``__main__``.
+
+    A worker imports the functions of a module. Those of ``__main__`` it is sent, with all that they use, anew for each
+    run: what another one has cached is lost, and a cached function cannot be sent at all.
+    """
+    spec = sys.modules["__main__"].__spec__
+    if function.__module__ != "__main__" or spec is None:
+        return function
+    return getattr(importlib.import_module(spec.name), function.__name__)
 
 
 def write_whole(path: Path, text: str) -> None:
