@@ -76,6 +76,8 @@ def problems(notebook: nbformat.NotebookNode) -> list[str]:
             for text in texts:
                 if path := MACHINE_PATH.search(text[:20_000]):
                     found.append(f"{where} shows a path of the machine that ran it: {path[0]}")
+            if re.search(r"\d ?%", output.get("data", {}).get("text/markdown", "")):
+                found.append(f"{where} shows a percentage without the thin space; measured.spaced puts it")
             for mime, data in output.get("data", {}).items():
                 if mime.startswith("image/"):
                     size = len(base64.b64decode(data)) if mime != "image/svg+xml" else len(data)
@@ -226,6 +228,14 @@ def test_a_warning_and_a_path_are_caught():
     found = broken(change)
     assert any("printed a warning" in problem for problem in found)
     assert any("path of the machine" in problem for problem in found)
+
+
+def test_a_percentage_without_its_space_is_caught():
+    def change(notebook):
+        data = {"text/markdown": "| right | 98% |"}
+        code_cells(notebook)[2].outputs = [nbformat.v4.new_output("display_data", data)]
+
+    assert any("thin space" in problem for problem in broken(change))
 
 
 def test_a_figure_without_words_is_caught():
