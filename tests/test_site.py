@@ -10,9 +10,10 @@ import os
 import re
 import threading
 from pathlib import Path
-from urllib.parse import unquote, urlparse
+from urllib.parse import unquote, urljoin, urlparse
 
 import pytest
+from bs4 import BeautifulSoup
 
 from book.launch import repository
 from book.pdf import BROWSERS, browser_path
@@ -329,6 +330,18 @@ def test_internal_links_and_anchors_lead_somewhere(page):
         target = (SITE / page).parent.joinpath(path).resolve() if path else SITE / page
         assert target.exists(), link
         assert not anchor or target.suffix != ".html" or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_a_chapter_that_a_caption_or_an_output_names_is_a_link(page):
+    soup = BeautifulSoup((SITE / page).read_text(encoding="utf-8"), "html.parser")
+    for code in soup.select("pre, code"):
+        code.decompose()
+    for place in soup.select("figcaption, caption, .cell_output"):
+        for text in place.find_all(string=re.compile(r"[Cc]hapter \d")):
+            link = text.find_parent("a")
+            assert link is not None, text
+            assert f"/{int(text.split()[1]):02d}-" in urljoin(f"/{page}", link["href"])
 
 
 def test_index_lists_terms_and_names_and_is_linked_from_every_page():
