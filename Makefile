@@ -19,6 +19,9 @@ export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
 
 CHAPTERS := $(wildcard book/part*/*.ipynb)
 PYTEST := $(BIN)/python -m pytest
+WITHOUT_MNIST := NNKIT_OFFLINE=1 NNKIT_DATA= XDG_CACHE_HOME=$(CURDIR)/_build/empty-cache
+# The tests that read MNIST, or chapters that ran on it, and must pass where it is not.
+READ_MNIST := $(patsubst %,tests/test_%.py,datasets experiments labs launch mnist neighbors notebooks prose replication)
 # One notebook stays on one worker: its cells depend on each other.
 NBVAL := $(PYTEST) -q -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout 120 -W default
 
@@ -50,18 +53,19 @@ book: env ## build the site into _build/html
 pdf: book ## print the book into _build/book.pdf (needs Chromium or Chrome)
 	$(BIN)/python -m book.pdf
 
-test: book test-code test-notebooks ## run every test: the code's, the site's, and every notebook with and without MNIST
+test: book test-code test-notebooks ## run every test: of the code, the site and every notebook, with and without MNIST
 	@echo
 	@echo "All tests passed. 'make lab' opens the chapters; 'make bench' measures the speed."
 
 test-code: env
 	$(PYTEST) -q -n 2 tests
+	@echo "And again without MNIST:"
+	$(WITHOUT_MNIST) $(PYTEST) -q -n 2 $(READ_MNIST)
 
 test-notebooks: env
 	$(NBVAL) $(CHAPTERS)
 	@echo "And again without MNIST, on the embedded digits:"
-	NNKIT_OFFLINE=1 NNKIT_DATA= XDG_CACHE_HOME=$(CURDIR)/_build/empty-cache \
-	  $(NBVAL) $$(grep -l load_mnist $(CHAPTERS))
+	$(WITHOUT_MNIST) $(NBVAL) $$(grep -l load_mnist $(CHAPTERS))
 
 lint: env ## check style and types (ruff, mypy)
 	$(BIN)/ruff check .

@@ -43,9 +43,14 @@ def source_hash(notebook: nbformat.NotebookNode) -> str:
     return hashlib.sha256("\0".join(sources).encode()).hexdigest()[:16]
 
 
+def loads_mnist(notebook: nbformat.NotebookNode) -> bool:
+    """Return whether a chapter loads MNIST; else it makes its own data."""
+    return any("load_mnist(" in cell.source for cell in notebook.cells if cell.cell_type == "code")
+
+
 def data_of(notebook: nbformat.NotebookNode) -> dict[str, str] | None:
     """Return the name and the hash of the data set that a chapter loads; None if it makes its own data."""
-    if not any("load_mnist(" in cell.source for cell in notebook.cells if cell.cell_type == "code"):
+    if not loads_mnist(notebook):
         return None
     data = nnkit.load_mnist(fallback=True)
     return {"name": data.name, "sha256": data_hash(data)}

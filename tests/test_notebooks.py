@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from book.execute import data_of, source_hash
+from book.execute import loads_mnist, source_hash
 from book.launch import is_launch
 from nnkit.interact import MAX_BYTES
 
@@ -52,7 +52,7 @@ def problems(notebook: nbformat.NotebookNode) -> list[str]:
     ran = notebook.metadata.get("nnkit", {})
     if not re.fullmatch("[0-9a-f]{12}", ran.get("commit", "")):
         found.append(f"ran on the commit {ran.get('commit')!r}; commit nnkit and book first, then make notebooks")
-    if (ran.get("data") or {}).get("name") != ("mnist" if data_of(notebook) else None):
+    if (ran.get("data") or {}).get("name") != ("mnist" if loads_mnist(notebook) else None):
         found.append(f"ran on the data {ran.get('data')}")
     if "widgets" in notebook.metadata:
         found.append("the state of widgets is stored")
