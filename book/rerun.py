@@ -33,6 +33,7 @@ NEEDS = {
     "latent_walks": "latent_codes",
     "nearest_neighbours": "latent_codes",
     "svm_features": "autoencoder_training",
+    "svm_standardized": "autoencoder_training",
 }
 # Not those of the notebooks as files: they ask for a run on committed results, and these are new.
 CHECKS = ("tests/test_experiments.py", "tests/test_replication.py")
@@ -131,7 +132,8 @@ def repeat(
     Raises
     ------
     RuntimeError
-        If a step left no result. The old results are then untouched, as they are if a step fails.
+        If a step left no result, or failed runs in its store. The old results are then untouched, as they are if a
+        step fails, and the next call begins that step again.
     """
     fresh = results.with_name(f"{results.name}.new")
     if fresh.exists():
@@ -144,13 +146,27 @@ def repeat(
             print(f"[{number}/{len(steps)}] {step.name}", flush=True)
             started = time.perf_counter()
             run(step.name, fresh)
+            _refuse_incomplete(step.name, fresh)
             done.write_text(f"{time.perf_counter() - started:.1f}\n", encoding="utf-8")
-        if not any((fresh / f"{step.name}{ending}").is_file() for ending in (".json", ".jsonl")):
-            raise RuntimeError(f"{step.name} left no result in {fresh}")
         seconds += float(done.read_text(encoding="utf-8"))
     for step in steps:
         (fresh / f".{step.name}.done").unlink()
     return exchange(fresh, results), seconds
+
+
+def _refuse_incomplete(name: str, fresh: Path) -> None:
+    store = fresh / f"{name}.jsonl"
+    if not store.is_file():
+        if not store.with_suffix(".json").is_file():
+            raise RuntimeError(f"{name} left no result in {fresh}")
+        return
+    rows = load_rows(store)
+    if failed := [row for row in rows if "error" in row]:  # A sweep goes on to its end, and only warns of them.
+        first = failed[0]
+        raise RuntimeError(
+            f"{len(failed)} of {len(rows)} runs of {name} failed; the first, {first['config']} with seed "
+            f"{first['seed']}, with {first['error']['type']}: {first['error']['message'][:200]}"
+        )
 
 
 def exchange(fresh: Path, results: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import json
 import re
@@ -14,6 +15,7 @@ import pytest
 from book import replication, rerun, verdicts
 from book.replication import Claim, reading
 from book.verdicts import Comparison, Conditions, Number
+from nnkit.sweep import sweep
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
 REFERENCE = BOOK.parent.parent / "shared" / "reference"
@@ -290,7 +292,7 @@ def results_of(folder: Path, **texts: str) -> Path:
     results = folder / "results"
     (results / "weights").mkdir(parents=True)
     for name, text in texts.items():
-        (results / f"{name}.jsonl").write_text(text, encoding="utf-8")
+        (results / f"{name}.json").write_text(text, encoding="utf-8")
     (results / "weights" / "first.npz").write_text("old weights", encoding="utf-8")
     return results
 
@@ -300,7 +302,7 @@ def steps(*names: str) -> list[rerun.Step]:
 
 
 def write(name: str, folder: Path) -> None:
-    (folder / f"{name}.jsonl").write_text(f"new {name}", encoding="utf-8")
+    (folder / f"{name}.json").write_text(f"new {name}", encoding="utf-8")
     if name == "first":
         (folder / "weights").mkdir()
         (folder / "weights" / "first.npz").write_text("new weights", encoding="utf-8")
@@ -315,14 +317,14 @@ def test_new_results_take_the_place_of_the_old_and_nothing_is_lost(tmp_path):
     results = results_of(tmp_path, first="old first", second="old second", other="old other")
     old, seconds = rerun.repeat(steps("first", "second"), results=results, run=write)
     assert contents(results) == {
-        "first.jsonl": "new first",
-        "second.jsonl": "new second",
-        "other.jsonl": "old other",
+        "first.json": "new first",
+        "second.json": "new second",
+        "other.json": "old other",
         "weights/first.npz": "new weights",
     }
     assert contents(old) == {
-        "first.jsonl": "old first",
-        "second.jsonl": "old second",
+        "first.json": "old first",
+        "second.json": "old second",
         "weights/first.npz": "old weights",
     }
     assert seconds >= 0
@@ -344,15 +346,43 @@ def test_a_step_that_fails_leaves_the_old_results_and_the_next_run_goes_on(tmp_p
     assert contents(results) == before
     rerun.repeat(steps("first", "second"), results=results, run=fail_at_second)
     assert calls == ["first", "second", "second"]
-    assert contents(results)["second.jsonl"] == "new second"
+    assert contents(results)["second.json"] == "new second"
 
 
-def test_a_step_without_a_result_is_an_error(tmp_path):
+def test_a_step_without_a_result_is_an_error_and_is_begun_again(tmp_path):
     results = results_of(tmp_path, first="old first")
     before = contents(results)
     with pytest.raises(RuntimeError, match="first left no result"):
         rerun.repeat(steps("first"), results=results, run=lambda name, folder: None)
     assert contents(results) == before
+    rerun.repeat(steps("first"), results=results, run=write)
+    assert contents(results)["first.json"] == "new first"
+
+
+def test_a_store_with_a_failed_run_does_not_replace_a_whole_one(tmp_path):
+    results = results_of(tmp_path)
+    (results / "first.jsonl").write_text("old", encoding="utf-8")
+    before, broken = contents(results), [True]
+
+    def train(width, seed):
+        if broken[0] and width == 2:
+            raise FileNotFoundError("the weights")
+        return {"twice": 2 * width}
+
+    def run(name: str, folder: Path) -> None:
+        sweep(train, {"width": [1, 2]}, [0], store=folder / f"{name}.jsonl", progress=False)
+
+    with (
+        pytest.warns(RuntimeWarning, match="1 of 2 runs failed"),
+        pytest.raises(
+            RuntimeError, match=r"1 of 2 runs of first failed; .*'width': 2.* FileNotFoundError: the weights"
+        ),
+    ):
+        rerun.repeat(steps("first"), results=results, run=run)
+    assert contents(results) == before
+    broken[0] = False
+    rerun.repeat(steps("first"), results=results, run=run)
+    assert [row["result"]["twice"] for row in rerun.load_rows(results / "first.jsonl")] == [2, 4]
 
 
 def test_an_experiment_runs_into_the_folder_that_it_is_told(tmp_path, monkeypatch):
@@ -370,7 +400,8 @@ def test_an_experiment_runs_into_the_folder_that_it_is_told(tmp_path, monkeypatc
         encoding="utf-8",
     )
     monkeypatch.setattr(rerun, "BOOK", package)
-    results = results_of(tmp_path, tiny="old")
+    results = results_of(tmp_path)
+    (results / "tiny.jsonl").write_text("old", encoding="utf-8")
     old, _ = rerun.repeat(rerun.plan(["tiny"], results=results_of(tmp_path / "none")), results=results)
     assert [row["result"]["twice"] for row in rerun.load_rows(results / "tiny.jsonl")] == [2, 4]
     assert (old / "tiny.jsonl").read_text(encoding="utf-8") == "old"
@@ -387,12 +418,45 @@ def test_plan_runs_everything_and_what_is_needed_first():
 
 
 def test_every_experiment_that_reads_kept_weights_says_whose():
-    readers = {
-        path.stem
-        for path in (BOOK / "experiments").glob("[!_]*.py")
-        if re.search(r"load_checkpoint\(|import (.*\b)?(kept_network|codes_of)\b", path.read_text(encoding="utf-8"))
+    assert readers_of_weights(BOOK / "experiments") == set(rerun.NEEDS)
+
+
+def test_a_reader_of_weights_is_found_behind_two_imports(tmp_path):
+    for name, text in {
+        "loads": "def kept():\n    return nn.load_checkpoint('a.npz')\n\ndef other():\n    return 1\n",
+        "uses": "from book.experiments.loads import kept\n\ndef codes():\n    return kept().encode()\n",
+        "sweeps": "from book.experiments.uses import codes\n\ndef train(seed):\n    return codes()\n",
+        "trains": "from book.experiments.loads import other\n\ndef train(seed):\n    return other()\n",
+    }.items():
+        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+    assert readers_of_weights(tmp_path) == {"loads", "uses", "sweeps"}
+
+
+def readers_of_weights(folder: Path) -> set[str]:
+    """Return the modules with a function that loads a checkpoint, itself or by another one that it names."""
+    functions = [
+        (path.stem, node.name, {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}, ast.unparse(node))
+        for path in folder.glob("[!_]*.py")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef)
+    ]
+    imported = {
+        (path.stem, alias.asname or alias.name): (str(node.module).rpartition(".")[2], alias.name)
+        for path in folder.glob("[!_]*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
     }
-    assert readers == set(rerun.NEEDS)
+    readers = {(module, name) for module, name, _, source in functions if "load_checkpoint(" in source}
+    while True:
+        found = {
+            (module, name)
+            for module, name, used, _ in functions
+            if any(imported.get((module, other), (module, other)) in readers for other in used)
+        }
+        if found <= readers:
+            return {module for module, _ in readers}
+        readers |= found
 
 
 def test_expected_seconds_are_those_of_the_results(tmp_path):
