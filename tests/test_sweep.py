@@ -352,8 +352,9 @@ def train(a, seed):
 if __name__ == "__main__":
     os.environ["MAIN"] = str(os.getpid())
     dask.config.set({"distributed.nanny.pre-spawn-environ.OPENBLAS_NUM_THREADS": 2})
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster):
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
         sweep(train, {"a": list(range(12))}, [0], store=FOLDER / "store.jsonl", backend="dask")
+        client.wait_for_workers(2, timeout=60)  # A cluster that closes while one starts again raises.
 """
     finish(start(code))
     rows = load_rows(store)
