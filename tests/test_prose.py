@@ -55,6 +55,37 @@ def test_the_chapters_are_among_the_sources():
     assert chapters | {"README.md", "book/index.md", "book/appendix/notation.md"} <= set(SOURCES)
 
 
+def loose_percentages(source: str) -> list[str]:
+    """Return the percentages in a page's text, captions and alternative texts that a line can end inside of."""
+    path = ROOT / source
+    if path.suffix == ".md":
+        texts = [path.read_text(encoding="utf-8")]
+    else:
+        texts = []
+        for cell in nbformat.read(path, as_version=4).cells:
+            shown = cell.metadata.get("mystnb", {})
+            texts += [cell.source] if cell.cell_type == "markdown" else []
+            texts += [shown.get("figure", {}).get("caption", ""), shown.get("image", {}).get("alt", "")]
+    return [match[0] for text in texts for match in re.finditer(r".{,20}\d ?%.{,10}", text)]
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_percentage_has_its_thin_space(source):
+    """The narrow space at which no line breaks; outputs have it from `measured.spaced`, and are tested as well."""
+    assert loose_percentages(source) == []
+
+
+def test_a_loose_percentage_is_found(tmp_path):
+    cell = nbformat.v4.new_code_cell("draw()  # 5 %")
+    cell.metadata["mystnb"] = {"figure": {"caption": "At 97 %."}, "image": {"alt": "At 98%."}}
+    cells = [nbformat.v4.new_markdown_cell("About 95 % or 96\N{NARROW NO-BREAK SPACE}%."), cell]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "planted.ipynb")
+    (tmp_path / "planted.md").write_text("Some 3 % or $99\\,\\%$.", encoding="utf-8")
+    found = loose_percentages(str(tmp_path / "planted.ipynb"))
+    assert found == ["About 95 % or 96\N{NARROW NO-BREAK SPACE}%.", "At 97 %.", "At 98%."]
+    assert loose_percentages(str(tmp_path / "planted.md")) == ["Some 3 % or $99\\,\\"]
+
+
 # A notebook in which measured numbers have been typed, in every place that a reader sees.
 
 PLANTED_TEXT = """\
