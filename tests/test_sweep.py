@@ -382,8 +382,9 @@ def train(a, seed):
     return {"a": a}
 
 if __name__ == "__main__":
-    with LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=None) as cluster, Client(cluster):
+    with LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=None) as cluster, Client(cluster) as client:
         sweep(train, {"a": [0, 1]}, [0], store=FOLDER / "store.jsonl", backend="dask")
+        client.wait_for_workers(1, timeout=60)  # A cluster that closes while one starts again raises.
 """
     finish(start(code))
     first, second = sorted(load_rows(store), key=lambda row: row["config"]["a"])
