@@ -37,9 +37,9 @@ for (const root of document.querySelectorAll("#ID:not([data-ready])")) {
     document.head.append(script);
   };
   const restore = () => {
-    const [id, query] = decodeURIComponent(location.hash).split("?");
-    if (id !== "#" + root.id || query === undefined) return false;
-    const wanted = new URLSearchParams(query);
+    const start = "#" + root.id + "?";
+    if (!location.hash.startsWith(start)) return false;
+    const wanted = new URLSearchParams(location.hash.slice(start.length));
     names.forEach((name, i) => {
       const value = texts[i].indexOf(wanted.get(name));
       if (value >= 0) inputs[i].value = value;

@@ -14,7 +14,9 @@ from urllib.parse import unquote, urljoin, urlparse
 
 import pytest
 from bs4 import BeautifulSoup
+from matplotlib.figure import Figure
 
+import nnkit
 from book.launch import repository
 from book.pdf import BROWSERS, browser_path
 from tests import axe
@@ -26,6 +28,7 @@ REFERENCE = ("activations", "svm", "training")
 PAGES = [page for page in WRITTEN if "/api/" not in page or Path(page).stem in REFERENCE]
 THEME_PAGES = [name for name in ("search.html", "genindex.html", "_modules/nnkit/svm.html") if (SITE / name).exists()]
 MAX_PAGE_BYTES = 1_500_000
+PIXEL = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAAC"
 
 pytestmark = pytest.mark.site
 if not PAGES:
@@ -117,6 +120,17 @@ def assert_fits(page) -> None:
     assert wide <= room, f"the page is {wide} pixels wide in a window of {room}"
 
 
+def assert_whole(page) -> None:
+    """Fail if something in the page is not as it was meant, folded away or not."""
+    assert "Traceback (most recent call last)" not in page.text_content("body"), page.url
+    for article in page.locator("article").all():
+        assert "\\begin{" not in article.text_content(), page.url  # Mathematics that was not set.
+    images = page.eval_on_selector_all(
+        "article img", "images => images.map(i => [i.src, i.alt, i.complete && i.naturalWidth > 0])"
+    )
+    assert [source for source, alt, loaded in images if len(alt) <= 20 or not loaded] == []
+
+
 def look(page, scheme: str, width: int) -> None:
     """Turn an open page into other colours and another width, as a reader's system or window would."""
     page.emulate_media(color_scheme=scheme)
@@ -136,14 +150,24 @@ def test_page_opens_without_a_fault_and_without_another_host(browser, localhost,
         for scheme, width in looks:
             look(visit.page, scheme, width)
             assert_fits(visit.page)
-            text = visit.page.inner_text("body")
-            assert "Traceback (most recent call last)" not in text
-            assert "\\begin{" not in visit.page.inner_text("article")  # Mathematics that was not set.
-            images = visit.page.eval_on_selector_all(
-                "article img", "images => images.map(i => [i.alt, i.complete && i.naturalWidth > 0])"
-            )
-            assert all(len(alt) > 20 and loaded for alt, loaded in images)
+            assert_whole(visit.page)
         assert visit.problems == []
+
+
+@pytest.mark.parametrize("origin", ["file", "http"])
+def test_every_other_page_opens_without_a_fault_too(browser, localhost, origin):
+    """The rest of the reference, its sources, index and search: one after the other in one window."""
+    pages = sorted(str(path.relative_to(SITE)) for path in SITE.rglob("*.html") if "_static" not in path.parts)
+    others = [page for page in pages if page not in PAGES]
+    assert {"index.html", "search.html", "genindex.html", "_modules/nnkit/svm.html"} <= set(others)
+    with Visit(browser, bases(localhost)[origin], others[0]) as visit:
+        for page in others:
+            visit.page.goto(bases(localhost)[origin] + page, wait_until="load")
+            if page == "index.html":  # It leads to the first page.
+                visit.page.wait_for_url("**/book/index.html")
+            assert_whole(visit.page)
+            assert_fits(visit.page)
+            assert visit.problems == [], page
 
 
 def labs(page: str) -> bool:
@@ -159,43 +183,49 @@ def test_every_chapter_has_its_lab():
     assert [*CHAPTERS, "book/index.html"] == sorted(LAB_PAGES, key=lambda page: page == "book/index.html")
 
 
+def assert_sliders_change_the_picture(page) -> None:
+    """Move each slider of a lab by keyboard and then by mouse; fail where picture or words do not follow."""
+    lab = near(page.locator(".nnkit-lab"))
+    sliders = lab.locator("input[type=range]")
+    for i in range(sliders.count()):
+        slider = sliders.nth(i)
+        label = lab.locator(f"label[for='{slider.get_attribute('id')}']")
+        assert label.inner_text().strip()
+        before = picture(lab)
+        slider.focus()
+        page.keyboard.press("ArrowRight")
+        after = picture(lab)
+        assert after["source"] != before["source"]
+        assert after["text"] != before["text"]
+        assert after["alt"] == after["text"]
+        said = slider.get_attribute("aria-valuetext")
+        assert said == lab.locator("output").nth(i).inner_text()
+        assert said in after["text"]
+        page.keyboard.press("End")
+        page.keyboard.press("Home")
+        assert picture(lab) == before
+        page.keyboard.press("ArrowRight")  # So that the next slider moves from another place.
+    for slider in sliders.all():
+        slider.press("Home")
+        slider.scroll_into_view_if_needed()
+        before = picture(lab)
+        box = slider.bounding_box()
+        page.mouse.move(box["x"] + 4, box["y"] + box["height"] / 2)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] - 2, box["y"] + box["height"] / 2, steps=5)
+        page.mouse.up()
+        assert slider.input_value() == slider.get_attribute("max")
+        assert picture(lab)["source"] != before["source"]
+        assert picture(lab)["text"] != before["text"]
+
+
 @pytest.mark.parametrize("origin", ["file", "http"])
 @pytest.mark.parametrize("page", LAB_PAGES)
 def test_every_slider_changes_the_picture_by_keyboard_and_by_mouse(browser, localhost, page, origin):
     with Visit(browser, bases(localhost)[origin], page) as visit:
-        lab = near(visit.page.locator(".nnkit-lab"))
-        sliders = lab.locator("input[type=range]")
-        assert sliders.count() >= 2
-        for i in range(sliders.count()):
-            slider = sliders.nth(i)
-            label = lab.locator(f"label[for='{slider.get_attribute('id')}']")
-            assert label.inner_text().strip()
-            before = picture(lab)
-            slider.focus()
-            visit.page.keyboard.press("ArrowRight")
-            after = picture(lab)
-            assert after["source"] != before["source"]
-            assert after["text"] != before["text"]
-            assert after["alt"] == after["text"]
-            said = slider.get_attribute("aria-valuetext")
-            assert said == lab.locator("output").nth(i).inner_text()
-            assert said in after["text"]
-            visit.page.keyboard.press("End")
-            visit.page.keyboard.press("Home")
-            assert picture(lab) == before
-            visit.page.keyboard.press("ArrowRight")  # So that the next slider moves from another place.
-        assert lab.locator(".nnkit-lab-readout").get_attribute("aria-live") == "polite"
-        for slider in sliders.all():
-            slider.press("Home")
-            slider.scroll_into_view_if_needed()
-            before = picture(lab)
-            box = slider.bounding_box()
-            visit.page.mouse.move(box["x"] + 4, box["y"] + box["height"] / 2)
-            visit.page.mouse.down()
-            visit.page.mouse.move(box["x"] + box["width"] - 2, box["y"] + box["height"] / 2, steps=5)
-            visit.page.mouse.up()
-            assert slider.input_value() == slider.get_attribute("max")
-            assert picture(lab) != before
+        assert visit.page.locator(".nnkit-lab input[type=range]").count() >= 2
+        assert_sliders_change_the_picture(visit.page)
+        assert visit.page.locator(".nnkit-lab-readout").get_attribute("aria-live") == "polite"
         assert visit.problems == []
 
 
@@ -212,6 +242,30 @@ def test_address_keeps_the_state_of_the_sliders(browser, localhost, origin):
     with Visit(browser, "", address) as again:
         assert picture(near(again.page.locator(".nnkit-lab"))) == shown
         assert again.problems == []
+
+
+def test_address_keeps_values_that_hold_signs_and_survives_what_is_no_state(browser, tmp_path):
+    def draw(value):
+        figure = Figure(figsize=(1, 1))
+        figure.text(0.5, 0.5, value)
+        return figure
+
+    values = ["start", 1e6, "a+b", "R&D", "50%", "a?b"]
+    page = nnkit.interact.lab(draw, title="Signs", value=values).html()
+    (tmp_path / "signs.html").write_text(f"<!doctype html>{page}", encoding="utf-8")
+    base = tmp_path.as_uri() + "/"
+    for i in range(1, len(values)):
+        with Visit(browser, base, "signs.html") as visit:
+            for _ in range(i):
+                visit.page.locator("input").press("ArrowRight")
+            address, shown = visit.page.url, picture(visit.page.locator(".nnkit-lab"))
+        with Visit(browser, "", address) as again:
+            assert picture(again.page.locator(".nnkit-lab")) == shown
+            assert again.page.locator("output").inner_text() == shown["text"].removeprefix("Value ").removesuffix(".")
+    for wrong in ("signs.html#50%", "signs.html#lab-signs?value=%"):
+        with Visit(browser, base, wrong) as visit:
+            assert "start" in picture(visit.page.locator(".nnkit-lab"))["text"]
+            assert visit.problems == []
 
 
 @pytest.mark.parametrize("page", LAB_PAGES)
@@ -434,6 +488,38 @@ def test_a_fault_would_be_seen(browser, localhost, tmp_path):
     assert "planted" in found
     assert "missing.png" in found
     assert "another host: https://example.org" in found
+
+
+@pytest.mark.parametrize(
+    ("planted", "found"),
+    [
+        ("<details><summary>More</summary><pre><b>Traceback</b> (most recent call last)</pre></details>", "Traceback"),
+        ("<p hidden>\\begin{aligned}</p>", "begin"),
+        (f"<img src='{PIXEL}' alt='A figure.'>", "gif"),
+        (f"<img src='missing.png' alt='{'a long text in its place' * 2}'>", "missing"),
+    ],
+)
+def test_a_page_that_is_not_whole_would_be_seen(browser, tmp_path, planted, found):
+    (tmp_path / "bad.html").write_text(f"<article>{planted}</article>", encoding="utf-8")
+    with Visit(browser, tmp_path.as_uri() + "/", "bad.html") as visit, pytest.raises(AssertionError, match=found):
+        assert_whole(visit.page)
+
+
+def test_a_dead_slider_would_be_seen(browser, tmp_path):
+    """One that moves, and tells its value, but leaves the picture as it is."""
+    (tmp_path / "dead.html").write_text(
+        "<div class='nnkit-lab' id='lab' data-frames='there'><label for='rate'>rate</label>"
+        "<input type='range' id='rate' min='0' max='2' value='0'><output>0</output>"
+        f"<img src='{PIXEL}' alt=''><p class='nnkit-lab-readout'></p></div>"
+        "<script>const input = document.querySelector('input');"
+        "input.oninput = () => { document.querySelector('p').textContent = 'rate ' + input.value; }</script>",
+        encoding="utf-8",
+    )
+    with (
+        Visit(browser, tmp_path.as_uri() + "/", "dead.html") as visit,
+        pytest.raises(AssertionError, match="data:image/gif"),
+    ):
+        assert_sliders_change_the_picture(visit.page)
 
 
 @pytest.mark.parametrize("page", PAGES)
