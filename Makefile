@@ -10,6 +10,10 @@ BIN := $(VENV)/bin
 # The kernel of this environment, not one of the same name that the user has elsewhere.
 export JUPYTER_PREFER_ENV_PATH := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
+# Chapters run in their own folders, from where a relative path would lead elsewhere.
+ifneq ($(filter-out /% ~%,$(firstword $(NNKIT_DATA))),)
+export NNKIT_DATA := $(CURDIR)/$(NNKIT_DATA)
+endif
 # One BLAS thread a process: these matrices are small, and threads that wait for each other are slower than one.
 export OPENBLAS_NUM_THREADS := 1
 export OMP_NUM_THREADS := 1
@@ -21,9 +25,13 @@ CHAPTERS := $(wildcard book/part*/*.ipynb)
 PYTEST := $(BIN)/python -m pytest
 WITHOUT_MNIST := NNKIT_OFFLINE=1 NNKIT_DATA= XDG_CACHE_HOME=$(CURDIR)/_build/empty-cache
 # The tests that read MNIST, or chapters that ran on it, and must pass where it is not.
-READ_MNIST := $(patsubst %,tests/test_%.py,datasets experiments labs launch mnist neighbors notebooks prose replication)
+READ_MNIST := $(patsubst %,tests/test_%.py,datasets experiments labs launch mnist neighbors notebooks project prose \
+  replication)
 # One notebook stays on one worker: its cells depend on each other.
 NBVAL := $(PYTEST) -q -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout 120 -W default
+
+# The parts of a test read what the one before has built, and each keeps two processes busy.
+.NOTPARALLEL:
 
 .PHONY: help env book pdf test test-code test-notebooks lint lab notebooks experiments replicate bench clean
 
@@ -34,7 +42,7 @@ help: ## list what there is
 env: $(VENV)/installed ## make the environment in .venv, if there is none
 
 # The stamp is written last, so that an interrupted install is begun again.
-$(VENV)/installed: requirements.txt pyproject.toml
+$(VENV)/installed: requirements.txt constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; $$($(PYTHON) --version) is what PYTHON=$(PYTHON) gives." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)

@@ -291,7 +291,7 @@ def test_figures_of_the_sweeps_share_the_network_of_figure_five():
     assert cells_of(mnist_sweeps.FAIR).count(mnist_sweeps.BASE) == 3
 
 
-@pytest.mark.skipif(not os.environ.get("NNKIT_DATA"), reason="needs MNIST in NNKIT_DATA")
+@pytest.mark.usefixtures("mnist")
 def test_a_run_of_the_sweeps_repeats(monkeypatch):
     monkeypatch.setitem(mnist_sweeps.SETUP, "epochs", 2)
     again = mnist_sweeps.train(**mnist_sweeps.BASE, seed=3)
@@ -336,10 +336,9 @@ def test_stored_weights_say_where_they_come_from(path):
     assert all(array.dtype == np.float16 for array in saved.states["model"].values())
 
 
-@pytest.mark.skipif(not os.environ.get("NNKIT_DATA"), reason="needs MNIST in NNKIT_DATA")
 @pytest.mark.parametrize("name", ["autoencoder", "autoencoder_published"])
-def test_stored_weights_have_the_error_that_the_store_says(name):
-    X, _ = _autoencoder.pooled(nn.load_mnist())
+def test_stored_weights_have_the_error_that_the_store_says(name, mnist):
+    X, _ = _autoencoder.pooled(mnist)
     X = X[_autoencoder.split_indices(len(X))[2]]
     model = nn.Autoencoder.symmetric(autoencoder_training.SIZES, rng=0, logits=True).astype(np.float16)
     saved = nn.load_checkpoint(_autoencoder.WEIGHTS / f"{name}.npz")

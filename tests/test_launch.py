@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 import types
@@ -38,6 +39,7 @@ def test_launch_cell_does_nothing_elsewhere(monkeypatch):
     assert Path.cwd() == before
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="there is no git, with which the cell fetches the book")
 def test_launch_cell_clones_installs_and_goes_to_the_chapter(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -1,14 +1,11 @@
 """KNeighborsClassifier: the neighbours of the definition on hard data, scikit-learn's predictions, ties, and memory."""
 
 import itertools
-import os
 import pickle
 import tracemalloc
 
 import numpy as np
 import pytest
-
-import nnkit as nn
 
 pytest.importorskip("sklearn")
 pytest.importorskip("hypothesis")
@@ -53,13 +50,6 @@ def check_neighbours(X, queries, k):
 def digits():
     X, y = load_digits(return_X_y=True)
     return X[:1400], X[1400:], y[:1400], y[1400:]
-
-
-@pytest.fixture(scope="module")
-def mnist():
-    if not os.environ.get("NNKIT_DATA"):
-        pytest.skip("NNKIT_DATA is not set to a folder with the four MNIST files")
-    return nn.load_mnist()
 
 
 # The contract

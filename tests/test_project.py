@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from book import execute
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_FILE_BYTES = 1_500_000
 
 
 def tracked() -> list[Path]:
+    if shutil.which("git") is None:
+        pytest.skip("there is no git, and so no list of this checkout's files")
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
     if listed.returncode != 0:
         pytest.skip("this is no git checkout, so there is no list of its files")
@@ -42,6 +51,29 @@ def test_every_target_of_the_makefile_that_the_texts_name_exists():
         assert used <= targets, (name, used - targets)
 
 
+@pytest.mark.parametrize("given", ["../digits", "digits", "my digits", "/some/digits", "/some/my digits", "~/digits"])
+def test_make_leads_chapters_to_the_data_wherever_they_run(given):
+    shown = subprocess.run(
+        ["make", "-s", "-C", str(ROOT), "--no-print-directory", "--eval", 'show: ; @echo "$$NNKIT_DATA"', "show"],
+        env=os.environ | {"NNKIT_DATA": given},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    assert shown == (given if given[0] in "/~" else f"{ROOT}/{given}")
+
+
+def test_chapters_that_run_anew_find_the_data_wherever_they_run(monkeypatch, tmp_path):
+    seen = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NNKIT_DATA", "digits")
+    monkeypatch.setattr("sys.argv", ["execute", "01"])
+    monkeypatch.setattr(execute, "warn_unless_committed", lambda commit: None)
+    monkeypatch.setattr(execute, "execute", lambda path: seen.append(os.environ["NNKIT_DATA"]) or 0.0)
+    execute.main()
+    assert seen == [str(tmp_path / "digits")]
+
+
 def test_no_file_is_large_and_none_is_data():
     for path in tracked():
         assert path.stat().st_size <= MAX_FILE_BYTES, path
@@ -62,7 +94,32 @@ def test_no_file_leads_into_a_home_folder():
             assert not home.search(path.read_text(encoding="utf-8", errors="ignore")), path
 
 
-def test_requirements_are_pinned():
-    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+def pins(name: str) -> dict[str, str]:
+    """Return the version of each distribution that a file of requirements names; any other line is an error."""
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    found = {}
     for line in lines:
-        assert not line or line.startswith("#") or re.fullmatch(r"[\w.-]+==[\w.]+", line), line
+        if line and not line.startswith("#") and line != "-c constraints.txt":
+            pin = re.fullmatch(r"([\w.-]+)==([\w.]+)", line)
+            assert pin, line
+            found[canonicalize_name(pin[1])] = pin[2]
+    return found
+
+
+def test_requirements_are_pinned_with_all_that_they_bring():
+    required, pinned = pins("requirements.txt"), pins("constraints.txt")
+    assert required.items() <= pinned.items()
+    assert "-c constraints.txt" in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    waiting, seen = sorted(required), {*required, "setuptools"}  # Which comes with Python.
+    while waiting:
+        name = waiting.pop()
+        assert name in pinned, f"{name} is not in constraints.txt, whose first lines say how to renew it"
+        try:
+            requirements = importlib.metadata.requires(name) or []
+        except importlib.metadata.PackageNotFoundError:  # Of another system, or not asked for here.
+            continue
+        for requirement in map(Requirement, requirements):
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                brought = canonicalize_name(requirement.name)
+                waiting += [brought] if brought not in seen else []
+                seen.add(brought)
