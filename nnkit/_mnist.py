@@ -5,12 +5,18 @@ from __future__ import annotations
 import gzip
 import hashlib
 import logging
+import math
 import os
+import socket
 import struct
 import tempfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import numpy as np
 
@@ -23,11 +29,27 @@ MIRRORS = (
 )
 """Public copies of the four files. Their .gz files differ, their decompressed contents do not."""
 
-TIMEOUT = 30
-"""Seconds without an answer after which the next mirror is tried."""
+CONNECT_TIMEOUT = 10
+"""Seconds for a connection to a mirror, shared among its addresses, after which the next mirror is tried."""
+
+READ_TIMEOUT = 30
+"""Seconds without an answer over a connection after which the next mirror is tried."""
+
+SLOW = 1
+"""Seconds that a failure may take and still be forgotten; a slower one makes the mirror rest."""
+
+REST = 60
+"""Seconds for which a mirror is not asked again after a slow failure: others may wait in the same cell."""
 
 _IMAGES, _LABELS = 2051, 2049  # The magic numbers at the start of the two kinds of file.
 _KINDS = {_IMAGES: "images", _LABELS: "labels"}
+
+# What a web page may begin with before its first "<": byte-order marks, the zeros of UTF-16, and blanks.
+_BEFORE_MARKUP = b"\xef\xbb\xbf\xfe\xff\0 \t\r\n\f"
+
+# When the rest of a mirror ends, and how it failed. The proxies are part of the key, since whoever sets one after a
+# failure is right to try again at once.
+_resting: dict[tuple[str, frozenset[tuple[str, str]]], tuple[float, str]] = {}
 
 
 @dataclass(frozen=True)
@@ -113,7 +135,7 @@ def _find_folder() -> Path:
     looked = []
     folder = _wanted_folder()
     if folder is not None:
-        missing = [file.name for file in FILES if not (folder / file.name).is_file()]
+        missing = [file.name for file in _missing(folder)]
         if not missing:
             return folder
         if len(missing) < len(FILES):
@@ -121,7 +143,8 @@ def _find_folder() -> Path:
                 f"NNKIT_DATA is {folder}, which holds some of the MNIST files but not {', '.join(missing)}; "
                 "add what is missing, or unset NNKIT_DATA to have all four downloaded"
             )
-        what = "holds none of the four MNIST files" if folder.is_dir() else "is no folder"
+        readable = os.access(folder, os.R_OK | os.X_OK)
+        what = "holds none of the four MNIST files" if readable else "is no folder that may be read"
         looked.append(f"NNKIT_DATA is {folder}, which {what}")
     try:
         cache = cache_folder()
@@ -129,11 +152,11 @@ def _find_folder() -> Path:
         raise _unavailable(
             [*looked, f"the cache and the download need {error.name}: pip install pooch tqdm"]
         ) from error
-    missing_files = [file for file in FILES if not (cache / file.name).is_file()]
+    missing_files = _missing(cache)
     if not missing_files:
         return cache
     looked.append(f"the cache {cache} does not hold all four files")
-    if os.environ.get("NNKIT_OFFLINE", "") not in ("", "0"):
+    if _offline():
         raise _unavailable([*looked, "NNKIT_OFFLINE is set, so nothing was downloaded"])
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -148,12 +171,30 @@ def _find_folder() -> Path:
     return cache
 
 
+def _missing(folder: Path) -> list[IdxFile]:
+    """Return those of the four files that a folder does not hold, or does not show to this user."""
+    try:
+        return [file for file in FILES if not (folder / file.name).is_file()]
+    except PermissionError:  # The folder may not be searched.
+        return list(FILES)
+
+
+def _offline() -> bool:
+    return os.environ.get("NNKIT_OFFLINE", "") not in ("", "0")
+
+
 def _download(file: IdxFile, scratch: Path, cache: Path, looked: list[str]) -> None:
     import pooch
 
     pooch.get_logger().setLevel(logging.WARNING)
     failures = []
     for mirror in MIRRORS:
+        key = (mirror, frozenset(getproxies().items()))
+        start = monotonic()
+        end, failure = _resting.get(key, (start, ""))
+        if end > start:
+            failures.append(f"{mirror}: {failure} (not asked again for {math.ceil(end - start)} s)")
+            continue
         try:
             path = Path(
                 pooch.retrieve(
@@ -161,7 +202,7 @@ def _download(file: IdxFile, scratch: Path, cache: Path, looked: list[str]) -> N
                     known_hash=None,  # The .gz differs between mirrors; _read checks the contents.
                     fname=file.name,
                     path=scratch,
-                    downloader=pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT),
+                    downloader=_downloader(mirror),
                 )
             )
             _read(path, file)
@@ -171,17 +212,47 @@ def _download(file: IdxFile, scratch: Path, cache: Path, looked: list[str]) -> N
         except OSError as error:  # What requests raises for every failure of the network is one of these.
             if error.errno is not None:  # A local file: the disk is full, or read-only.
                 raise
-            failures.append(f"{mirror}: {type(error).__name__}")
+            failure = type(error).__name__
+            if monotonic() - start > SLOW:
+                _resting[key] = (monotonic() + REST, failure)
+                failure += f" (not asked again for {REST} s)"
+            failures.append(f"{mirror}: {failure}")
         else:
             path.replace(cache / file.name)
             return
     raise _unavailable([*looked, f"downloading {file.name} failed at every mirror ({'; '.join(failures)})"])
 
 
+def _downloader(mirror: str) -> Any:
+    """Return what downloads from a mirror, with a progress bar where tqdm is installed."""
+    import pooch
+
+    timeout = (_connect_timeout(mirror), READ_TIMEOUT)
+    try:
+        return pooch.HTTPDownloader(progressbar=True, timeout=timeout)
+    except ValueError:  # tqdm is missing.
+        return pooch.HTTPDownloader(progressbar=False, timeout=timeout)
+
+
+def _connect_timeout(mirror: str) -> float:
+    """Return the seconds for each address of a mirror: some have 16, which are tried one after another."""
+    parts = urlsplit(mirror)
+    host = parts.hostname or ""
+    if {parts.scheme, "all"} & getproxies().keys() and not proxy_bypass(host):
+        return CONNECT_TIMEOUT  # The proxy connects, and only it may know the addresses.
+    try:
+        addresses = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        # Without an errno, as requests raises it, since it is no fault of a local file.
+        raise ConnectionError(f"the name {host} cannot be resolved") from error
+    return max(1.0, CONNECT_TIMEOUT / len(addresses))
+
+
 def _unavailable(reasons: list[str]) -> MnistUnavailableError:
+    unset = ", unset NNKIT_OFFLINE" if _offline() else ""
     return MnistUnavailableError(
         f"MNIST cannot be had: {'; '.join(reasons)}. Three ways to mend it: "
-        f"(1) connect to the internet and call load_mnist() again, with a cache that can be written "
+        f"(1) connect to the internet{unset} and call load_mnist() again, with a cache that can be written "
         f"(XDG_CACHE_HOME moves it); "
         f"(2) put {', '.join(file.name for file in FILES)} into a folder and set NNKIT_DATA to it; "
         f"(3) call load_mnist(fallback=True) for scikit-learn's small digits instead"
@@ -190,14 +261,19 @@ def _unavailable(reasons: list[str]) -> MnistUnavailableError:
 
 def _read(path: Path, file: IdxFile, mend: str = "") -> Array:
     """Return the bytes of a file behind its header, once all of it is what it must be."""
-    packed = path.read_bytes()
 
-    def fail(what: str) -> MnistFileError:
-        return MnistFileError(f"{path} {what}; to mend it, {mend}" if mend else f"{file.name} {what}")
+    def fail(what: str, first: str = "") -> MnistFileError:
+        return MnistFileError(f"{path} {what}; to mend it, {first}{mend}" if mend else f"{file.name} {what}")
 
+    try:
+        packed = path.read_bytes()
+    except OSError as error:
+        if not mend:  # A download that cannot be read back is no fault of the mirror.
+            raise
+        raise fail(f"cannot be read ({error.strerror or error})", "make it readable, or ") from error
     if not packed.startswith(b"\x1f\x8b"):
         start = packed[:64].lstrip()
-        kind = "a web page" if start.startswith(b"<") else f"something that starts with {start[:16]!r}"
+        kind = "a web page" if _is_web_page(packed) else f"something that starts with {start[:16]!r}"
         raise fail(f"is not a gzip file but {kind if packed else 'empty'}")
     try:
         contents = gzip.decompress(packed)
@@ -205,6 +281,8 @@ def _read(path: Path, file: IdxFile, mend: str = "") -> Array:
         raise fail(f"is truncated or damaged: its {len(packed):,} bytes cannot be decompressed") from None
     magic = struct.unpack(">i", contents[:4])[0] if len(contents) >= 4 else None
     if magic != file.magic:
+        if _is_web_page(contents):
+            raise fail(f"holds a web page where {_KINDS[file.magic]} (magic number {file.magic}) should be")
         found = f"{_KINDS[magic]} (magic number {magic})" if magic in _KINDS else f"magic number {magic}"
         swapped = ": images and labels are swapped" if magic in _KINDS else ""
         raise fail(f"holds {found} where {_KINDS[file.magic]} (magic number {file.magic}) should be{swapped}")
@@ -218,3 +296,7 @@ def _read(path: Path, file: IdxFile, mend: str = "") -> Array:
     if hashlib.sha256(contents).hexdigest() != file.sha256:
         raise fail("has the right size but not the published contents (its SHA-256 differs)")
     return np.frombuffer(contents, dtype=np.uint8, offset=size)
+
+
+def _is_web_page(contents: bytes) -> bool:
+    return contents[:64].lstrip(_BEFORE_MARKUP).startswith(b"<")

@@ -9,6 +9,7 @@ import socket
 import struct
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -72,10 +73,27 @@ def tiny(tmp_path, monkeypatch):
     monkeypatch.setattr(_mnist, "FILES", files)
     monkeypatch.setattr(_mnist, "MIRRORS", (closed_port(),))
     monkeypatch.setattr(_mnist, "cache_folder", lambda: tmp_path / "cache" / "mnist")
+    monkeypatch.setattr(_mnist, "_resting", {})  # A later test may get the port of an earlier one.
     monkeypatch.delenv("NNKIT_DATA", raising=False)
     monkeypatch.delenv("NNKIT_OFFLINE", raising=False)
     for name in ("NO_PROXY", "no_proxy"):  # A proxy would not find the servers of these tests.
         monkeypatch.setenv(name, "127.0.0.1")
+
+
+class Clock:
+    """Tells a time that passes only where a test says so."""
+
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(_mnist, "monotonic", clock)
+    return clock
 
 
 @pytest.fixture
@@ -265,6 +283,23 @@ def test_web_page_under_the_name_of_a_file_is_recognized(folder):
     assert "is not a gzip file but a web page" in error_of(NAMES[0], HTML, folder)
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"\xef\xbb\xbf" + HTML,
+        HTML.decode().encode("utf-16-le"),
+        HTML.decode().encode("utf-16"),
+        b"\xfe\xff" + HTML.decode().encode("utf-16-be"),
+        b"\r\n\t " + HTML,
+    ],
+    ids=["utf-8 with a mark", "utf-16 without one", "utf-16", "utf-16, big-endian", "after blanks"],
+)
+def test_web_page_is_recognized_whatever_comes_before_its_first_tag(page, folder):
+    assert "is not a gzip file but a web page" in error_of(NAMES[0], page, folder)
+    message = error_of(NAMES[0], gzip.compress(page), folder)
+    assert "holds a web page where images (magic number 2051) should be" in message
+
+
 def test_unpacked_file_under_the_packed_name_is_recognized(folder):
     message = error_of(NAMES[0], CONTENTS[NAMES[0]], folder)
     assert r"is not a gzip file but something that starts with b'\x00\x00\x08\x03" in message
@@ -320,6 +355,59 @@ def test_damaged_file_in_the_cache_is_told_of_as_such_also_where_a_folder_is_nam
     assert "to mend it, delete it, and load_mnist() downloads it again" in error_of(NAMES[0], b"", cache)
 
 
+def refuse_to(monkeypatch, method, path):
+    """Make a method of Path fail at one path as if the user had no right to it: those who run as root have every."""
+    original = getattr(Path, method)
+
+    def refuse(self, *args, **options):
+        if self == path:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return original(self, *args, **options)
+
+    monkeypatch.setattr(Path, method, refuse)
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("fallback", [False, True])
+def test_unreadable_file_is_named_with_its_mend(fallback, monkeypatch, folder):
+    refuse_to(monkeypatch, "read_bytes", folder / NAMES[2])
+    with pytest.raises(MnistFileError) as caught:
+        load_mnist(fallback=fallback)
+    message = str(caught.value)
+    assert (
+        f"{folder / NAMES[2]} cannot be read (Permission denied); to mend it, make it readable, or replace" in message
+    )
+
+
+def test_unreadable_file_in_the_cache_may_be_deleted(monkeypatch, cache):
+    write_all(cache)
+    refuse_to(monkeypatch, "read_bytes", cache / NAMES[0])
+    with pytest.raises(MnistFileError, match="make it readable, or delete it, and load_mnist"):
+        load_mnist()
+
+
+def test_download_that_cannot_be_read_back_is_not_blamed_on_the_mirror(monkeypatch, serve, tmp_path, cache):
+    address, _ = serve(write_all(tmp_path / "server"))
+    monkeypatch.setattr(_mnist, "MIRRORS", (address,))
+
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(MnistUnavailableError, match=r"the cache .* cannot be written \(\[Errno 13\] Permission denied"):
+        load_mnist()
+
+
+def test_folder_that_may_not_be_searched_is_passed_over(monkeypatch, folder, cache):
+    refuse_to(monkeypatch, "is_file", folder / NAMES[0])
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    monkeypatch.setenv("NNKIT_OFFLINE", "1")
+    with pytest.raises(MnistUnavailableError, match=r"NNKIT_DATA is .*, which is no folder that may be read"):
+        load_mnist()
+    write_all(cache)
+    check_is_tiny(load_mnist())
+
+
 # Nowhere to be had
 
 
@@ -335,6 +423,8 @@ def test_offline_downloads_nothing(monkeypatch, serve, tmp_path, cache):
         load_mnist()
     assert asked == []
     assert not cache.exists()
+    with pytest.raises(MnistUnavailableError, match=r"\(1\) connect to the internet, unset NNKIT_OFFLINE and call"):
+        load_mnist()
     monkeypatch.setenv("NNKIT_OFFLINE", "0")
     check_is_tiny(load_mnist())
 
@@ -351,6 +441,135 @@ def test_mirrors_that_do_not_answer_are_named(monkeypatch, cache):
     assert f"the cache {cache} does not hold all four files" in message
     for way in ("(1) connect to the internet", "(2) put ", "set NNKIT_DATA", "(3) call load_mnist(fallback=True)"):
         assert way in message
+    assert nothing_is_left_in(cache)
+
+
+@pytest.fixture
+def drops(monkeypatch, clock):
+    """Let the mirrors drop packets, which takes 10 seconds of the clock each; return the list of what was asked."""
+    import requests
+
+    asked = []
+
+    def time_out(url, **options):
+        asked.append(url)
+        clock.now += 10
+        raise requests.ConnectTimeout("timed out")
+
+    monkeypatch.setattr("pooch.retrieve", time_out)
+    monkeypatch.setattr(_mnist, "MIRRORS", ("https://127.0.0.1:1/", "https://127.0.0.1:2/"))
+    return asked
+
+
+def test_mirrors_that_drop_packets_rest_for_a_minute(drops, clock):
+    expected = [mirror + NAMES[0] for mirror in _mnist.MIRRORS]
+    for rests in ((60, 60), (50, 60)):  # The second call comes at once, and asks nobody.
+        with pytest.raises(MnistUnavailableError) as caught:
+            load_mnist()
+        assert f"downloading {NAMES[0]} failed at every mirror" in str(caught.value)
+        for mirror, rest in zip(_mnist.MIRRORS, rests, strict=True):
+            assert f"{mirror}: ConnectTimeout (not asked again for {rest} s)" in str(caught.value)
+        assert drops == expected
+    clock.now += 60
+    with pytest.raises(MnistUnavailableError):
+        load_mnist()
+    assert drops == expected * 2
+
+
+def test_fallback_serves_at_once_while_the_mirrors_rest(drops):
+    pytest.importorskip("sklearn")
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="ConnectTimeout"):
+            assert load_mnist(fallback=True).name == "digits"
+    assert len(drops) == 2
+
+
+def test_mirrors_are_asked_at_once_through_a_new_proxy(drops, monkeypatch):
+    for proxies in ({}, {"https": "http://127.0.0.1:3"}):
+        monkeypatch.setattr(_mnist, "getproxies", lambda proxies=proxies: proxies)
+        with pytest.raises(MnistUnavailableError):
+            load_mnist()
+    assert len(drops) == 4
+
+
+def test_failure_that_comes_at_once_is_forgotten(monkeypatch, serve, tmp_path):
+    # A cable that is not plugged in fails at once; whoever plugs it in and runs the cell again need not wait.
+    import requests
+
+    address, _ = serve(write_all(tmp_path / "server"))
+    monkeypatch.setattr(_mnist, "MIRRORS", (address,))
+
+    def fail(url, **options):
+        raise requests.ConnectionError("no route")
+
+    with monkeypatch.context() as unplugged:
+        unplugged.setattr("pooch.retrieve", fail)
+        with pytest.raises(MnistUnavailableError) as caught:
+            load_mnist()
+    assert "not asked again" not in str(caught.value)
+    check_is_tiny(load_mnist())
+
+
+def test_mirror_that_drops_packets_is_waited_for_once_and_not_for_each_file(monkeypatch, clock, serve, tmp_path):
+    import pooch
+    import requests
+
+    good, asked_good = serve(write_all(tmp_path / "server"))
+    monkeypatch.setattr(_mnist, "MIRRORS", ("https://127.0.0.1:1/", good))
+    retrieve, asked_bad = pooch.retrieve, []
+
+    def sometimes(url, **options):
+        if url.startswith(good):
+            return retrieve(url, **options)
+        asked_bad.append(url)
+        clock.now += 10
+        raise requests.ConnectTimeout("timed out")
+
+    monkeypatch.setattr("pooch.retrieve", sometimes)
+    check_is_tiny(load_mnist())
+    assert asked_good == NAMES
+    assert len(asked_bad) == 1
+
+
+@pytest.mark.parametrize(
+    ("n_addresses", "proxies", "expected"),
+    [
+        (1, {}, 10),
+        (4, {}, 2.5),
+        (16, {}, 1),
+        (16, {"https": "http://127.0.0.1:3"}, 10),
+        (16, {"all": "http://127.0.0.1:3"}, 10),
+        (16, {"http": "http://127.0.0.1:3"}, 1),
+    ],
+)
+def test_connecting_is_given_up_soon_however_many_addresses_a_mirror_has(n_addresses, proxies, expected, monkeypatch):
+    import pooch
+
+    downloaders = []
+
+    def remember(url, *, downloader, **options):
+        downloaders.append(downloader)
+        raise ConnectionError("no answer")
+
+    monkeypatch.setattr(_mnist, "MIRRORS", ("https://mirror.example/mnist/",))
+    monkeypatch.setattr(_mnist, "getproxies", lambda: proxies)
+    monkeypatch.setattr("socket.getaddrinfo", lambda *args, **options: [("an address",)] * n_addresses)
+    monkeypatch.setattr("pooch.retrieve", remember)
+    with pytest.raises(MnistUnavailableError):
+        load_mnist()
+    assert isinstance(downloaders[0], pooch.HTTPDownloader)
+    assert downloaders[0].kwargs["timeout"] == (expected, 30)
+
+
+def test_name_that_cannot_be_resolved_is_the_mirrors_fault_and_not_the_caches(monkeypatch, cache):
+    def fail(*args, **options):
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(_mnist, "MIRRORS", ("https://mirror.example/mnist/",))
+    monkeypatch.setattr(_mnist, "getproxies", dict)
+    monkeypatch.setattr("socket.getaddrinfo", fail)
+    with pytest.raises(MnistUnavailableError, match=r"https://mirror.example/mnist/: ConnectionError"):
+        load_mnist()
     assert nothing_is_left_in(cache)
 
 
@@ -519,6 +738,14 @@ def test_download_shows_its_progress(monkeypatch, serve, tmp_path, capsys):
     monkeypatch.setattr(_mnist, "MIRRORS", (address,))
     load_mnist()
     assert "100%" in capsys.readouterr().err
+
+
+def test_download_needs_no_progress_bar(monkeypatch, serve, tmp_path, capsys):
+    address, _ = serve(write_all(tmp_path / "server"))
+    monkeypatch.setattr(_mnist, "MIRRORS", (address,))
+    monkeypatch.setattr("pooch.downloaders.tqdm", None)  # As pooch has it where tqdm is not installed.
+    check_is_tiny(load_mnist())
+    assert "100%" not in capsys.readouterr().err
 
 
 def test_download_does_not_ask_for_a_hash_to_be_written_down(monkeypatch, serve, tmp_path, caplog):
