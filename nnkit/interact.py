@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
 import io
 import itertools
@@ -10,7 +11,10 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MAX_BYTES = 600_000
 """The largest HTML that a lab may put on a page."""
@@ -44,8 +48,10 @@ class Lab:
     def __init__(self, function: Callable[..., Any], title: str, grids: Mapping[str, Iterable[Any]]) -> None:
         if not callable(function):
             raise TypeError(f"function must be callable; got {function!r}")
-        if not title or not re.search(r"\w", title):
-            raise ValueError(f"title must name the lab; got {title!r}")
+        if not isinstance(title, str):
+            raise TypeError(f"title must be a string that names the lab; got {title!r}")
+        if not re.search(r"[^\W_]", title):
+            raise ValueError(f"title must name the lab, with a letter or a digit at least; got {title!r}")
         self.function = function
         self.title = title
         self.grids = {name: tuple(values) for name, values in grids.items()}
@@ -55,12 +61,17 @@ class Lab:
             texts = [_text(value) for value in values]
             if len(set(texts)) != len(texts):
                 raise ValueError(f"{name} must have values that read differently; got {texts}")
-        self._frames: dict[tuple[Any, ...], tuple[bytes, str]] = {}
+        # By the positions of the sliders, since values that read differently may be equal, as 0 and False are.
+        self._frames: dict[tuple[int, ...], tuple[bytes, str]] = {}
 
     @property
     def id(self) -> str:
         """The name of the lab in the page's address."""
-        return "lab-" + re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
+        words = re.findall(r"[a-z0-9]+", self.title.lower())
+        if any(letter.isalnum() and not letter.isascii() for letter in self.title):
+            # The letters that are left out must still tell this lab from others.
+            words.append(hashlib.sha256(self.title.encode()).hexdigest()[:8])
+        return "-".join(["lab", *words])
 
     def frame(self, **values: Any) -> tuple[bytes, str]:
         """Return the picture (WebP, lossless) and the sentence for one value of each slider.
@@ -71,29 +82,40 @@ class Lab:
             If a name is missing or unknown, or a value is not one of its slider's.
         RuntimeError
             If the function fails; its own error is the cause.
+        TypeError
+            If the function returns neither a Matplotlib figure nor a figure and a sentence.
         """
         if set(values) != set(self.grids):
             raise ValueError(f"values must name {sorted(self.grids)}; got {sorted(values)}")
-        for name, value in values.items():
-            if value not in self.grids[name]:
-                raise ValueError(f"{name} must be one of {self.grids[name]}; got {value!r}")
-        key = tuple(values[name] for name in self.grids)
-        if key not in self._frames:
-            where = ", ".join(f"{_label(name)} {_text(values[name])}" for name in self.grids)
+        return self._frame(tuple(self._position(name, values[name]) for name in self.grids))
+
+    def _position(self, name: str, value: Any) -> int:
+        """Return where a value is in its slider's grid; of several that are equal, the one that reads the same."""
+        grid = self.grids[name]
+        equal = [position for position, other in enumerate(grid) if other is value or other == value]
+        if not equal:
+            raise ValueError(f"{name} must be one of {grid}; got {value!r}")
+        return next((position for position in equal if _text(grid[position]) == _text(value)), equal[0])
+
+    def _frame(self, positions: tuple[int, ...]) -> tuple[bytes, str]:
+        """Return the picture and the sentence for the position of each slider."""
+        if positions not in self._frames:
+            values = {
+                name: grid[position] for (name, grid), position in zip(self.grids.items(), positions, strict=True)
+            }
+            where = ", ".join(f"{_label(name)} {_text(value)}" for name, value in values.items())
             try:
                 result = self.function(**values)
             except Exception as error:
                 raise RuntimeError(f"the lab's function failed at {where}: {error}") from error
-            figure, sentence = result if isinstance(result, tuple) else (result, "")
-            self._frames[key] = _picture(figure), f"{where[0].upper()}{where[1:]}. {sentence}".strip()
-        return self._frames[key]
+            figure, sentence = _figure_and_sentence(result, where)
+            self._frames[positions] = _picture(figure), f"{where[0].upper()}{where[1:]}. {sentence}".strip()
+        return self._frames[positions]
 
     def frames(self) -> list[tuple[bytes, str]]:
         """Return every frame, the last slider moving fastest."""
-        names = list(self.grids)
-        return [
-            self.frame(**dict(zip(names, values, strict=True))) for values in itertools.product(*self.grids.values())
-        ]
+        positions = itertools.product(*[range(len(grid)) for grid in self.grids.values()])
+        return [self._frame(each) for each in positions]
 
     def html(self) -> str:
         """Return the lab as HTML that needs nothing else: no kernel, no server, no other host.
@@ -145,7 +167,8 @@ class Lab:
 
         sliders = {
             name: ipywidgets.SelectionSlider(
-                options=[(_text(value), value) for value in values],
+                # The texts alone: ipywidgets would take one value for another that is equal, such as 0 for False.
+                options=[_text(value) for value in values],
                 description=_label(name),
                 continuous_update=False,
                 style={"description_width": "initial"},
@@ -157,11 +180,11 @@ class Lab:
         readout = ipywidgets.HTML()
 
         def show(_: Any = None) -> None:
-            image.value, text = self.frame(**{name: slider.value for name, slider in sliders.items()})
+            image.value, text = self._frame(tuple(slider.index for slider in sliders.values()))
             readout.value = f'<span aria-live="polite">{html.escape(text)}</span>'
 
         for slider in sliders.values():
-            slider.observe(show, names="value")
+            slider.observe(show, names="index")
         show()
         title = ipywidgets.HTML(f"<b>Lab: {html.escape(self.title)}</b>")
         return ipywidgets.VBox([title, *sliders.values(), image, readout])
@@ -202,8 +225,10 @@ def lab(function: Callable[..., Any], *, title: str, **grids: Iterable[Any]) -> 
 
     Raises
     ------
+    TypeError
+        If `function` cannot be called or `title` is no string.
     ValueError
-        If a grid is empty or two of its values read the same.
+        If `title` has neither a letter nor a digit, a grid is empty, or two of its values read the same.
 
     Examples
     --------
@@ -220,17 +245,26 @@ def _text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _picture(figure: Any) -> bytes:
+def _figure_and_sentence(result: Any, where: str) -> tuple[Figure, str]:
+    """Return what a lab's function returned, the sentence empty where there is none."""
+    from matplotlib.figure import Figure
+
+    match result:
+        case Figure():
+            return result, ""
+        case (Figure() as figure, str() as sentence):
+            return figure, sentence
+    raise TypeError(
+        f"the lab's function must return a Matplotlib figure, or a figure and a sentence; got {result!r} at {where}"
+    )
+
+
+def _picture(figure: Figure) -> bytes:
     """Return a figure as a small lossless image, and close it."""
     import matplotlib.pyplot as plt
-    from matplotlib.figure import Figure
 
     from nnkit.plots import packed
 
-    if not isinstance(figure, Figure):
-        raise TypeError(
-            f"the lab's function must return a Matplotlib figure, or a figure and a sentence; got {figure!r}"
-        )
     picture = packed(figure, "webp", colors=64, dpi=100)
     plt.close(figure)
     return picture

@@ -48,6 +48,38 @@ def test_title_is_escaped_and_names_the_lab(two_sliders):
     assert 'id="lab-slopes-kinds"' in page
 
 
+def test_titles_in_any_script_name_different_labs():
+    titles = ["损失", "梯度", "Größe", "Grüße", "Größe 2", "Grose"]
+    ids = [lab(draw, title=title, slope=[1]).id for title in titles]
+    assert len(set(ids)) == len(ids)
+    # Written down, since it is an address: it must be the same on every machine and in every release.
+    assert ids[:3] == ["lab-26bf7401", "lab-9a4adbad", "lab-gr-e-aedc3f80"]
+    assert ids[5] == "lab-grose"
+
+
+def test_values_that_are_equal_but_read_differently_have_frames_of_their_own():
+    def name(V):
+        return plt.figure(figsize=(2, 1)), f"It is {V!r}."
+
+    expected = ["V 0. It is 0.", "V False. It is False.", "V True. It is True.", "V 1. It is 1.", "V -0. It is -0.0."]
+    grid = [0, False, True, 1, -0.0]
+    equal = lab(name, title="Equal", V=grid)
+    assert [text for _, text in frames_of(equal.html())] == expected
+    assert [equal.frame(V=value)[1] for value in grid] == expected
+    assert equal.frame(V=1.0)[1] == "V 1. It is 1."
+    _, slider, _, readout = equal.widget().children
+    for index in (1, 2, 3, 2, 1, 4, 0):
+        slider.index = index
+        assert slider.index == index
+        assert expected[index] in readout.value
+
+
+def test_values_need_not_be_hashable():
+    sizes = lab(lambda sizes: draw(len(sizes)), title="Sizes", sizes=[[2], [2, 3]])
+    assert sizes.frames()[1][1] == "Sizes [2, 3]. The slope is 2."
+    assert sizes.frame(sizes=[2, 3])[1] == "Sizes [2, 3]. The slope is 2."
+
+
 def test_a_sentence_cannot_end_the_script():
     page = lab(lambda a: (draw(a)[0], "</script><b>"), title="Trap", a=[1, 2]).html()
     data = re.search(r'<script type="application/json">(.*?)</script>', page, re.S)[1]
@@ -93,7 +125,7 @@ def test_bundle_offers_the_live_widget_and_the_html(two_sliders):
 
 def test_widget_shows_the_frame_of_its_sliders(two_sliders):
     _, slope, kind, image, readout = two_sliders.widget().children
-    slope.value, kind.value = -3, "dots"
+    slope.value, kind.value = "-3", "dots"
     picture, text = two_sliders.frame(slope=-3, kind="dots")
     assert image.value == picture
     assert text in readout.value
@@ -124,6 +156,9 @@ def test_figures_of_different_sizes_are_refused():
     [
         ({"function": 3, "title": "t", "a": [1]}, TypeError, "function must be callable; got 3"),
         ({"function": draw, "title": " ", "slope": [1]}, ValueError, "title must name the lab"),
+        ({"function": draw, "title": "_", "slope": [1]}, ValueError, "title must name the lab"),
+        ({"function": draw, "title": 5, "slope": [1]}, TypeError, "title must be a string that names the lab; got 5"),
+        ({"function": draw, "title": None, "slope": [1]}, TypeError, "title must be a string .* got None"),
         ({"function": draw, "title": "t"}, ValueError, "at least one slider"),
         ({"function": draw, "title": "t", "slope": []}, ValueError, "at least one value"),
         (
@@ -136,6 +171,17 @@ def test_figures_of_different_sizes_are_refused():
 def test_bad_arguments_are_named(arguments, error, message):
     with pytest.raises(error, match=message):
         lab(**arguments)
+
+
+@pytest.mark.parametrize("rest", [(None,), (5,), (), ("one sentence", "another")])
+def test_what_is_no_sentence_is_refused(rest):
+    with pytest.raises(TypeError, match=r"a figure and a sentence; got \(<Figure .* at slope 1$"):
+        lab(lambda slope: (draw(slope)[0], *rest), title="Sentence", slope=[1]).html()
+    plt.close("all")
+
+
+def test_a_figure_alone_has_no_sentence():
+    assert lab(lambda slope: draw(slope)[0], title="Alone", slope=[1]).frame(slope=1)[1] == "Slope 1."
 
 
 def test_a_failing_function_says_where(two_sliders):
