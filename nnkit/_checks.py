@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -31,12 +32,20 @@ def float_array(name: str, value: Any, dtype: DTypeLike | None = None) -> Array:
     """
     if type(value) is np.ndarray and value.dtype.kind == "f" and (dtype is None or value.dtype == dtype):
         return value
-    array = np.asarray(value)
+    array = as_array(name, value)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} must hold real numbers; got dtype {array.dtype}")
     if dtype is None:
         dtype = array.dtype if array.dtype.kind == "f" else np.float32
     return array.astype(dtype, copy=False)
+
+
+def as_array(name: str, value: Any) -> Array:
+    """Return `value` as an array of whatever dtype it has, or raise ValueError if its rows are of unequal lengths."""
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} must be an array, or lists of which all have one length; got {error}") from error
 
 
 def finite_array(name: str, value: Any, dtype: DTypeLike | None = None) -> Array:
@@ -58,8 +67,13 @@ def finite_array(name: str, value: Any, dtype: DTypeLike | None = None) -> Array
 
 def same_shape(name: str, array: Array, shape: tuple[int, ...], of: str) -> None:
     """Raise ValueError unless `array` has the shape of the thing that `of` names."""
-    if array.shape != shape:
-        raise ValueError(f"{name} must have the shape of {of}, {shape}; got {array.shape}")
+    # Every layer asks this in each backward pass, so what is no array is only looked for once it has failed.
+    try:
+        if array.shape == shape:
+            return
+    except AttributeError:
+        raise TypeError(f"{name} must be an array of the shape of {of}, {shape}; got {shown(array)}") from None
+    raise ValueError(f"{name} must have the shape of {of}, {shape}; got {array.shape}")
 
 
 def number(
@@ -117,3 +131,48 @@ def chosen(name: str, value: Any, options: Mapping[str, Function]) -> Function:
     if not isinstance(value, str) or value not in options:
         raise ValueError(f"{name} must be one of {sorted(options)} or a function; got {value!r}")
     return options[value]
+
+
+def entries(name: str, value: Any, count: int, expected: str) -> tuple[Any, ...]:
+    """Return the entries of `value`, or raise an error that says what is `expected` if they are not `count`."""
+    try:
+        found = tuple(value)
+    except TypeError:
+        raise TypeError(f"{name} must be {expected}; got {shown(value)}") from None
+    if len(found) != count:
+        raise ValueError(f"{name} must be {expected}; got {shown(value)}")
+    return found
+
+
+def instance(name: str, value: Any, kind: type, expected: str) -> None:
+    """Raise TypeError unless `value` is a `kind`, which `expected` says in words."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be {expected}; got {value!r}{_parentheses(value)}")
+
+
+def with_methods(name: str, value: Any, methods: tuple[str, ...], expected: str) -> None:
+    """Raise TypeError unless `value` is an object with these methods; a class has them too, and is refused."""
+    if isinstance(value, type) or not all(callable(getattr(value, method, None)) for method in methods):
+        raise TypeError(
+            f"{name} must be {expected}, which has {' and '.join(methods)}; got {value!r}{_parentheses(value)}"
+        )
+
+
+def generator(name: str, rng: Any) -> np.random.Generator:
+    """Return the generator that `rng` is, or that it seeds, or raise an error that says what may be given."""
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(
+            f"{name} must be a numpy.random.Generator or a whole number that is at least 0; got {rng!r}"
+        ) from error
+
+
+def shown(value: Any) -> str:
+    """Return how an error shows what may be large: an array by its shape, anything else by its beginning."""
+    return f"an array of shape {value.shape}" if isinstance(value, np.ndarray) else reprlib.repr(value)
+
+
+def _parentheses(value: Any) -> str:
+    return f"; write {value.__name__}(...) with parentheses" if isinstance(value, type) else ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnkit import _mnist
-from nnkit._checks import Array, number, whole_number
+from nnkit._checks import Array, finite_array, generator, number, whole_number
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,8 @@ def make_linear(
     X, y : ndarray of float32, shape (n, 1)
     """
     n, noise = whole_number("n", n, least=1), number("noise", noise, least=0)
-    rng = np.random.default_rng(rng)
+    slope, intercept = number("slope", slope), number("intercept", intercept)
+    rng = generator("rng", rng)
     X = rng.uniform(-2, 2, (n, 1))
     y = slope * X + intercept + rng.normal(0, noise, (n, 1))
     return X.astype(np.float32), y.astype(np.float32)
@@ -151,10 +152,10 @@ def make_blobs(
     y : ndarray of int64, shape (n,)
     """
     n, spread = whole_number("n", n, least=1), number("spread", spread, least=0)
-    rng = np.random.default_rng(rng)
-    middles = np.asarray(centers, dtype=np.float64)
-    if middles.ndim != 2:
-        raise ValueError(f"centers must have shape (k, d); got {middles.shape}")
+    rng = generator("rng", rng)
+    middles = finite_array("centers", centers, np.float64)
+    if middles.ndim != 2 or middles.size == 0:
+        raise ValueError(f"centers must have shape (k, d), at least (1, 1); got {middles.shape}")
     y = rng.permutation(np.arange(n) % len(middles))
     X = middles[y] + rng.normal(0, spread, (n, middles.shape[1]))
     return X.astype(np.float32), y.astype(np.int64)
@@ -184,7 +185,7 @@ def make_xor(
         corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.float32)
         return corners, np.array([0, 1, 1, 0], dtype=np.int64)
     n, margin = whole_number("n", n, least=1), number("margin", margin, least=0, below=1)
-    rng = np.random.default_rng(rng)
+    rng = generator("rng", rng)
     X = rng.uniform(margin, 1, (n, 2)) * rng.choice([-1, 1], (n, 2))
     return X.astype(np.float32), ((X[:, 0] > 0) != (X[:, 1] > 0)).astype(np.int64)
 
@@ -209,7 +210,7 @@ def make_moons(
     y : ndarray of int64, shape (n,)
     """
     n, noise = whole_number("n", n, least=1), number("noise", noise, least=0)
-    rng = np.random.default_rng(rng)
+    rng = generator("rng", rng)
     y = rng.permutation(np.arange(n) % 2)
     angle = rng.uniform(0, np.pi, n)
     upper = np.column_stack([np.cos(angle), np.sin(angle)])

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit._checks import Array, finite_array, number, same_shape, whole_number
+from nnkit._checks import Array, finite_array, generator, number, same_shape, whole_number
 from nnkit.losses import Loss
 from nnkit.module import Module
 
@@ -121,7 +121,7 @@ def check_gradients(
     eps : float, default 1e-6
         The step of the differences :math:`(f(x + \epsilon) - f(x - \epsilon)) / 2 \epsilon`.
     rtol, atol : float, default 1e-5 and 1e-8
-        An entry passes if :math:`|a - n| \le` atol + rtol :math:`\max(|a|, |n|)`.
+        An entry passes if :math:`|a - n| \le` atol + rtol :math:`\max(|a|, |n|)`; both finite and at least 0.
     max_entries : int, optional
         At most so many entries of each array, drawn at random; without it, all.
     rng : numpy.random.Generator or int, default 0
@@ -135,23 +135,26 @@ def check_gradients(
     Raises
     ------
     ValueError
-        If `backward` returns an array of another shape than the input, or `x` is not finite.
+        If `backward` returns an array of another shape than the input, `x` is not finite, or a tolerance is negative
+        or not finite.
     """
     number("eps", eps, above=0)
+    number("rtol", rtol, least=0)
+    number("atol", atol, least=0)
     if max_entries is not None:
         whole_number("max_entries", max_entries, least=1)
     if (loss is None) != (target is None):
         raise ValueError("loss and target must be given together")
-    rng = np.random.default_rng(rng)
+    rng = generator("rng", rng)
     module = copy.deepcopy(module).astype(np.float64)
     module.needs_input_grad = True
     loss = copy.deepcopy(loss)
     x = np.array(finite_array("x", x, np.float64))
-    generators = [(generator, generator.bit_generator.state) for _, generator in module.named_generators()]
+    generators = [(source, source.bit_generator.state) for _, source in module.named_generators()]
 
     def forward() -> Array:
-        for generator, state in generators:
-            generator.bit_generator.state = state
+        for source, state in generators:
+            source.bit_generator.state = state
         return module.forward(x)
 
     output = forward()
@@ -218,7 +221,9 @@ def _compare(
     # A NaN or an infinity on either side is the worst failure there is, and must not vanish in a maximum.
     broken = ~np.isfinite(error)
     error[broken], size[broken] = np.inf, 1.0
-    excess = error / (atol + rtol * size)
+    tolerance = atol + rtol * size
+    # An error of 0 is within every tolerance, also one of 0, which both gradients give where they are 0 and atol is.
+    excess = np.divide(error, tolerance, out=np.where(error > 0, np.inf, 0.0), where=tolerance > 0)
     worst = int(excess.argmax())
     relative = np.divide(error, size, out=np.zeros_like(error), where=size > 0)
     return GradientCheck(

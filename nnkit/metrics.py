@@ -17,15 +17,22 @@ def predicted_classes(pred: Any, threshold: float | None = None) -> Array:
     ----------
     pred : array_like
         Classes, shape (n,) and integers, returned as they are; scores, shape (n, k) with k at least 2, of which the
-        column of the largest counts; or one score a sample, shape (n,) or (n, 1), which needs a `threshold`.
+        column of the largest counts; or one score a sample, shape (n,) or (n, 1), which needs a `threshold`. Scores
+        may be infinite, as the logit of what is impossible.
     threshold : float, optional
         From which score on a single score means class 1: 0.5 for a probability, 0 for a logit.
 
     Returns
     -------
     ndarray of int64, shape (n,)
+
+    Raises
+    ------
+    ValueError
+        If a score is NaN, or the shape is another.
     """
     pred = np.asarray(pred)
+    _refuse_nan("pred", pred)
     if pred.ndim == 2 and pred.shape[1] > 1:
         return pred.argmax(axis=1)
     if pred.ndim == 1 and pred.dtype.kind in "iub" and threshold is None:
@@ -37,10 +44,19 @@ def predicted_classes(pred: Any, threshold: float | None = None) -> Array:
     raise ValueError(f"pred must have shape (n,) or (n, k); got {pred.shape}")
 
 
+def _refuse_nan(name: str, array: Array) -> None:
+    # A NaN is its array's minimum. To argmax it would be the largest score, and to a threshold class 0.
+    if array.dtype.kind == "f" and array.size and np.isnan(array.min()):
+        bad = np.isnan(array)
+        first = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(f"{name} must not hold NaN; got {int(bad.sum())} of {array.size} values, the first at {first}")
+
+
 def _classes(pred: Any, target: Any, threshold: float | None) -> tuple[Array, Array]:
     predicted = predicted_classes(pred, threshold)
     target = np.asarray(target)
     if target.ndim == 2:  # One-hot rows, or one column.
+        _refuse_nan("target", target)
         target = target.argmax(axis=1) if target.shape[1] > 1 else target[:, 0]
     same_shape("target", target, predicted.shape, "the predicted classes")
     if not len(predicted):
@@ -290,7 +306,11 @@ def interquartile_mean(values: Any, axis: int = 0) -> Array:
     axis : int, default 0
         The axis of the runs.
     """
-    ordered = np.sort(finite_array("values", values, np.float64), axis=axis)
+    values = finite_array("values", values, np.float64)
+    axis = whole_number("axis", axis, least=-values.ndim)
+    if axis >= values.ndim:
+        raise ValueError(f"values must have the axis {axis}, that of the runs; got shape {values.shape}")
+    ordered = np.sort(values, axis=axis)
     n = ordered.shape[axis]
     if n == 0:
         raise ValueError("values must hold at least one run; got none")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit._checks import Array, finite_array, number, same_shape
+from nnkit._checks import Array, entries, finite_array, number, same_shape, whole_number
 from nnkit.module import Parameter
 
 
@@ -93,8 +93,7 @@ class Optimizer(ABC):
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run needs: ``lr``, ``steps`` and a copy of each running average."""
-        arrays = {name: getattr(self, name).copy() for name in self._state_names}
-        return {"lr": self.lr, "steps": self.steps, **arrays}
+        return {"lr": self.lr, "steps": self.steps} | {name: getattr(self, name).copy() for name in self._state_names}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what `state_dict` returned, for the same optimizer over the same parameters.
@@ -104,7 +103,7 @@ class Optimizer(ABC):
         KeyError
             If a name is missing or unexpected.
         ValueError
-            If an array has another size, or a value is not finite. Nothing is changed unless all of it fits.
+            If an array has another size, a value is not finite, or `lr` or `steps` negative. All is changed or nothing.
         """
         expected = {"lr", "steps", *self._state_names}
         if set(state) != expected:
@@ -112,7 +111,8 @@ class Optimizer(ABC):
         arrays = {name: finite_array(f"state[{name!r}]", state[name], self._data.dtype) for name in self._state_names}
         for name, array in arrays.items():
             same_shape(f"state[{name!r}]", array, self._data.shape, "all parameters together")
-        self.lr, self.steps = float(state["lr"]), int(state["steps"])
+        lr = number("state['lr']", state["lr"], least=0)
+        self.lr, self.steps = lr, whole_number("state['steps']", state["steps"], least=0)
         for name, array in arrays.items():
             getattr(self, name)[...] = array
 
@@ -264,9 +264,8 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(params, lr, weight_decay)
-        if len(betas) != 2:
-            raise ValueError(f"betas must be a pair of numbers; got {betas!r}")
-        self.betas = (number("betas[0]", betas[0], least=0, below=1), number("betas[1]", betas[1], least=0, below=1))
+        beta1, beta2 = entries("betas", betas, 2, "a pair of numbers")
+        self.betas = (number("betas[0]", beta1, least=0, below=1), number("betas[1]", beta2, least=0, below=1))
         self.eps = number("eps", eps, above=0)
         self.gradient_sum = np.zeros_like(self._data)
         self.square_sum = np.zeros_like(self._data)
@@ -382,7 +381,12 @@ def clip_grad_norm(params: Iterable[Parameter], max_norm: float) -> float:
 
 def _distinct(params: Iterable[Parameter]) -> list[Parameter]:
     """Return each parameter once, or raise an error that says what else was given."""
-    distinct = list({id(parameter): parameter for parameter in params}.values())
+    try:
+        distinct = list({id(parameter): parameter for parameter in params}.values())
+    except TypeError as error:
+        if isinstance(params, Iterable):  # Then it is an error of what makes them, as of a generator.
+            raise
+        raise TypeError(f"params must be a list of Parameters, as model.parameters() gives; got {params!r}") from error
     if not distinct:
         raise ValueError("params must hold at least one Parameter; got none")
     for i, parameter in enumerate(distinct):

@@ -16,7 +16,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from PIL import Image
 
-from nnkit._checks import Array, finite_array, whole_number
+from nnkit._checks import Array, as_array, entries, finite_array, whole_number
 from nnkit.activations import sigmoid
 from nnkit.metrics import interquartile_mean
 
@@ -112,20 +112,19 @@ def decision_regions(
     matplotlib.axes.Axes
         The black line is where the probability is 0.5.
     """
-    X = finite_array("X", X, np.float64)
-    if X.ndim != 2 or X.shape[1] != 2:
-        raise ValueError(f"X must have shape (n, 2); got {X.shape}")
-    y = np.asarray(y).reshape(-1)
+    X, y = _labelled_points(X, y, (0, 1))
     whole_number("resolution", resolution, least=2)
     ax = plt.gca() if ax is None else ax
     if limits is None:
+        if not len(X):
+            raise ValueError(f"X must hold at least one point where no limits are given; got shape {X.shape}")
         margin = 0.15 * np.ptp(X, axis=0) + 1e-9
         (left, bottom), (right, top) = X.min(axis=0) - margin, X.max(axis=0) + margin
     else:
-        left, right, bottom, top = limits
+        left, right, bottom, top = entries("limits", limits, 4, "four numbers: left, right, bottom and top")
     across, up = np.meshgrid(np.linspace(left, right, resolution), np.linspace(bottom, top, resolution))
     places = np.column_stack([across.ravel(), up.ravel()])
-    values = np.asarray(probability(places)).reshape(across.shape)
+    values = _one_number_each("what probability returns", probability(places), places).reshape(across.shape)
     ax.imshow(
         values,
         extent=(left, right, bottom, top),
@@ -153,6 +152,28 @@ def decision_regions(
     ax.set(xlim=(left, right), ylim=(bottom, top), xlabel="$x_1$", ylabel="$x_2$")
     ax.grid(False)
     return ax
+
+
+def _labelled_points(X: Any, y: Any, labels: tuple[int, int]) -> tuple[Array, Array]:
+    """Return points of the plane and a row of their labels, or raise ValueError unless each has one of the two."""
+    X, y = finite_array("X", X, np.float64), as_array("y", y)
+    if X.ndim != 2 or X.shape[1] != 2:
+        raise ValueError(f"X must have shape (n, 2); got {X.shape}")
+    if y.shape not in ((len(X),), (len(X), 1)):
+        raise ValueError(f"y must have one label for each of {len(X)} points; got shape {y.shape}")
+    y = y.reshape(-1)
+    others = y[~np.isin(y, labels)]
+    if len(others):
+        raise ValueError(f"y must hold the labels {labels[0]} and {labels[1]}; got {len(others)} such as {others[0]}")
+    return X, y
+
+
+def _one_number_each(name: str, values: Any, places: Array) -> Array:
+    """Return what a function of m places returned as m numbers, or raise ValueError if it is anything else."""
+    values = finite_array(name, values)
+    if values.shape not in ((len(places),), (len(places), 1)):
+        raise ValueError(f"{name} must be one number for each of {len(places)} places; got shape {values.shape}")
+    return values.reshape(-1)
 
 
 def margins(
@@ -185,13 +206,15 @@ def margins(
     matplotlib.axes.Axes
         The black line is the border, where the score is 0; the dashed ones are the edges of the margin, -1 and 1.
     """
-    X, y = finite_array("X", X, np.float64), np.asarray(y)
+    X, y = _labelled_points(X, y, (-1, 1))
     weight = finite_array("weight", weight, np.float64)
     if weight.shape != y.shape:
         raise ValueError(f"weight must have one number for each label, shape {y.shape}; got {weight.shape}")
-    ax = decision_regions(
-        lambda P: sigmoid(2 * np.asarray(score(P))), X, y > 0, ax=ax, limits=limits, resolution=resolution
-    )
+
+    def probability(places: Array) -> Array:
+        return sigmoid(2 * _one_number_each("what score returns", score(places), places))
+
+    ax = decision_regions(probability, X, y > 0, ax=ax, limits=limits, resolution=resolution)
     across, up = (np.linspace(*span, resolution) for span in (ax.get_xlim(), ax.get_ylim()))
     edges = sigmoid(np.array([-2.0, 2.0]))
     ax.contour(across, up, ax.images[-1].get_array(), levels=edges, colors="black", linestyles="--", linewidths=0.8)
@@ -244,17 +267,18 @@ def image_grid(
     matplotlib.figure.Figure
     """
     images = finite_array("images", images, np.float64)
+    shape = entries("shape", shape, 2, "a pair: height and width")
     if images.ndim < 2 or len(images) == 0 or int(np.prod(images.shape[1:])) != shape[0] * shape[1]:
         raise ValueError(f"images must have shape (n, {shape[0] * shape[1]}) with n at least 1; got {images.shape}")
     if titles is not None and len(titles) != len(images):
         raise ValueError(f"titles must have one entry for each of {len(images)} images; got {len(titles)}")
     columns = min(whole_number("columns", columns, least=1), len(images))
     rows = -(-len(images) // columns)
-    height = size * shape[0] / shape[1] + (0.22 if titles else 0.05)
+    height = size * shape[0] / shape[1] + (0.22 if titles is not None else 0.05)
     figure, axes = plt.subplots(rows, columns, figsize=(columns * (size + 0.05), rows * height), squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
-    low, high = limits if limits is not None else (None, None)
+    low, high = (None, None) if limits is None else entries("limits", limits, 2, "a pair of numbers")
     for i, (ax, image) in enumerate(zip(axes.flat, images, strict=False)):
         ax.imshow(image.reshape(shape), cmap=cmap, vmin=low, vmax=high, interpolation="nearest")
         if titles is not None:

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
-from nnkit._checks import number, whole_number
+from nnkit._checks import instance, number, whole_number
 from nnkit.optimizers import Optimizer
 
 
@@ -17,8 +17,7 @@ class _Schedule(ABC):
     _state_names: tuple[str, ...] = ("epoch",)
 
     def __init__(self, optimizer: Optimizer) -> None:
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"optimizer must be an Optimizer such as SGD; got {optimizer!r}")
+        instance("optimizer", optimizer, Optimizer, "an Optimizer such as SGD")
         self.optimizer = optimizer
         self.epoch = 0
 

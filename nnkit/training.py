@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from nnkit._checks import Array, finite_array, number, whole_number
+from nnkit._checks import Array, entries, finite_array, generator, instance, number, whole_number, with_methods
+from nnkit._training_checks import checked_callbacks, dtype_of, named_metrics, training_data
 from nnkit.losses import Loss
 from nnkit.module import Module
 from nnkit.optimizers import Optimizer, clip_grad_norm
@@ -94,7 +95,7 @@ class Callback:
         """Run after each epoch, its validation and the scheduler's step; return True to stop training."""
 
     def on_train_end(self, state: TrainingState) -> None:
-        """Run after the last epoch, also where training stopped early."""
+        """Run when training ends: after the last epoch, where it stopped early, or after an error or an interrupt."""
 
 
 class EarlyStopping(Callback):
@@ -112,7 +113,7 @@ class EarlyStopping(Callback):
         Whether smaller or larger is better; "max" for an accuracy.
     restore_best : bool, default True
         Whether to give the model the weights and running statistics of its best epoch when training ends, for
-        whatever reason.
+        whatever reason, also where somebody interrupts it.
 
     Attributes
     ----------
@@ -132,6 +133,7 @@ class EarlyStopping(Callback):
     ) -> None:
         if mode not in ("min", "max"):
             raise ValueError(f"mode must be 'min' or 'max'; got {mode!r}")
+        instance("monitor", monitor, str, "a name in the history such as 'val_loss'")
         self.monitor = monitor
         self.patience = whole_number("patience", patience, least=1)
         self.min_delta = number("min_delta", min_delta, least=0)
@@ -142,8 +144,8 @@ class EarlyStopping(Callback):
         self.best_value = math.nan
 
     def on_train_begin(self, state: TrainingState) -> None:
-        self.best_value = math.inf if self.mode == "min" else -math.inf
         self.best_epoch = 0
+        self.best_value = math.nan
         self._best_weights: dict[str, Array] | None = None
 
     def on_epoch_end(self, state: TrainingState) -> bool:
@@ -151,16 +153,17 @@ class EarlyStopping(Callback):
             hint = "; give fit validation_data" if self.monitor.startswith("val_") else ""
             raise ValueError(f"monitor must be one of {sorted(state.history.values)}; got {self.monitor!r}{hint}")
         value = state.history.values[self.monitor][-1]
-        gain = self.best_value - value if self.mode == "min" else value - self.best_value
+        sign = -1 if self.mode == "min" else 1
+        best = self.best_value if self.best_epoch else -sign * math.inf
+        gain = sign * (value - best)
         if gain > self.min_delta:
             self.best_value, self.best_epoch = value, state.epoch
             if self.restore_best:
                 self._best_weights = state.model.state_dict()
         if state.epoch - self.best_epoch < self.patience:
             return False
-        state.history.stop_reason = (
-            f"stopped early after epoch {state.epoch}: {self.monitor} was best in epoch {self.best_epoch}"
-        )
+        when = f"best in epoch {self.best_epoch}" if self.best_epoch else "never a finite number"
+        state.history.stop_reason = f"stopped early after epoch {state.epoch}: {self.monitor} was {when}"
         return True
 
     def on_train_end(self, state: TrainingState) -> None:
@@ -231,6 +234,8 @@ def fit(
 
     Raises
     ------
+    TypeError
+        If a part is not what it must be; the class in place of an object is the usual mistake.
     ValueError
         If the data is empty, not finite, or of unequal lengths, the optimizer is another model's, or the scheduler
         another optimizer's.
@@ -242,38 +247,45 @@ def fit(
     """
     epochs = whole_number("epochs", epochs, least=1)
     batch_size = whole_number("batch_size", batch_size, least=1)
-    X, y = _training_data(model, X, y, "X", "y")
+    X, y = training_data(model, X, y, "X", "y")
     if validation_data is not None:
-        validation_data = _training_data(model, *validation_data, "validation_data[0]", "validation_data[1]")
+        X_val, y_val = entries("validation_data", validation_data, 2, "a pair (X, y)")
+        validation_data = training_data(model, X_val, y_val, "validation_data[0]", "validation_data[1]")
+    with_methods("loss", loss, ("__call__", "backward"), "a Loss such as MSELoss()")
+    instance("optimizer", optimizer, Optimizer, "an Optimizer such as SGD")
+    if scheduler is not None:
+        with_methods("scheduler", scheduler, ("step",), "a schedule such as StepLR")
     if not {id(p) for p in optimizer.params} & {id(p) for p in model.parameters()}:
         raise ValueError("optimizer must be made over the parameters of model; got one that shares none with it")
     if getattr(scheduler, "optimizer", optimizer) is not optimizer:
         raise ValueError("scheduler must be made over the optimizer given here; got one made over another")
     if max_grad_norm is not None:
         max_grad_norm = number("max_grad_norm", max_grad_norm, above=0)
-    named_metrics = _named(metrics)
-    callbacks = list(callbacks)
-    rng = np.random.default_rng(rng)
+    metric_functions = named_metrics(metrics)
+    callbacks = checked_callbacks(callbacks)
+    rng = generator("rng", rng)
     history = History()
     state = TrainingState(model, optimizer, history, scheduler=scheduler, rng=rng)
     bar = None
     needed_input_grad = getattr(model, "needs_input_grad", True)
     model.needs_input_grad = False
+    begun: list[Callback] = []
     try:
         for callback in callbacks:
             callback.on_train_begin(state)
+            begun.append(callback)
         bar = _progress_bar(epochs, done=len(history)) if progress else None
         for state.epoch in range(len(history) + 1, epochs + 1):
             model.train()
-            record = _train_epoch(model, loss, optimizer, X, y, batch_size, named_metrics, max_grad_norm, rng)
+            record = _train_epoch(model, loss, optimizer, X, y, batch_size, metric_functions, max_grad_norm, rng)
             model.eval()
             diverged = not (math.isfinite(record["loss"]) and _has_finite_weights(model))
             if validation_data is not None:
-                scores = dict.fromkeys(["loss", *named_metrics], math.nan)
+                scores = dict.fromkeys(["loss", *metric_functions], math.nan)
                 if not diverged:
                     try:
                         with np.errstate(over="ignore", invalid="ignore"):
-                            scores = evaluate(model, loss, *validation_data, metrics=named_metrics)
+                            scores = evaluate(model, loss, *validation_data, metrics=metric_functions)
                         diverged = not math.isfinite(scores["loss"])
                     except FloatingPointError:
                         diverged = True
@@ -298,14 +310,34 @@ def fit(
                 history.stop_reason = history.stop_reason or f"a callback stopped it after epoch {state.epoch}"
                 break
         history.stop_reason = history.stop_reason or f"all {epochs} epochs done"
-        for callback in callbacks:
-            callback.on_train_end(state)
+    except BaseException as error:  # Also KeyboardInterrupt: who stops a cell wants the best weights, too.
+        history.stop_reason = f"{type(error).__name__} in epoch {state.epoch}"
+        model.eval()
+        _end(begun, state, error)
+        raise
+    else:
+        _end(begun, state)
     finally:
         model.needs_input_grad = needed_input_grad
         model.eval()
         if bar is not None:
             bar.close()
     return history
+
+
+def _end(callbacks: list[Callback], state: TrainingState, error: BaseException | None = None) -> None:
+    """Run the end of each callback, also where that of another fails; raise the first error unless it is `error`."""
+    first = error
+    for callback in callbacks:
+        try:
+            callback.on_train_end(state)
+        except BaseException as another:
+            if first is None:
+                first = another
+            else:
+                first.add_note(f"After that, on_train_end of {type(callback).__name__} failed: {another!r}")
+    if first is not None and first is not error:
+        raise first
 
 
 def _train_epoch(
@@ -364,7 +396,7 @@ def predict(model: Module, X: Any, *, batch_size: int = 4096) -> Array:
     batch_size : int, default 4096
         Samples at a time.
     """
-    X = finite_array("X", X, _dtype(model))
+    X = finite_array("X", X, dtype_of(model))
     if X.ndim == 0 or len(X) == 0:
         raise ValueError(f"X must hold at least one sample; got shape {X.shape}")
     whole_number("batch_size", batch_size, least=1)
@@ -391,49 +423,15 @@ def evaluate(model: Module, loss: Loss, X: Any, y: Any, *, metrics: Metrics = No
     dict of str to float
         ``"loss"`` and the metrics' names.
     """
-    X, y = _training_data(model, X, y, "X", "y")
+    X, y = training_data(model, X, y, "X", "y")
+    with_methods("loss", loss, ("__call__",), "a Loss such as MSELoss()")
     pred = predict(model, X)
-    return {"loss": loss(pred, y)} | {name: metric(pred, y) for name, metric in _named(metrics).items()}
+    return {"loss": loss(pred, y)} | {name: metric(pred, y) for name, metric in named_metrics(metrics).items()}
 
 
 def _has_finite_weights(model: Module) -> bool:
     arrays = [parameter.data for parameter in model.parameters()] + [array for _, array in model.named_buffers()]
     return all(np.isfinite(array).all() for array in arrays)
-
-
-def _dtype(model: Module) -> np.dtype[Any] | None:
-    parameters = model.parameters()
-    return parameters[0].data.dtype if parameters else None
-
-
-def _training_data(model: Module, X: Any, y: Any, X_name: str, y_name: str) -> tuple[Array, Array]:
-    dtype = _dtype(model)
-    given, X, y = X, finite_array(X_name, X, dtype), np.asarray(y)
-    if y.dtype.kind == "f":
-        y = X if y is given else finite_array(y_name, y, dtype)
-    if X.ndim == 0 or y.ndim == 0 or len(X) == 0 or len(X) != len(y):
-        raise ValueError(
-            f"{X_name} and {y_name} must hold the same number of samples, at least one; "
-            f"got shapes {X.shape} and {y.shape}"
-        )
-    return X, y
-
-
-def _named(metrics: Metrics) -> dict[str, Metric]:
-    if metrics is None:
-        return {}
-    if isinstance(metrics, Mapping):
-        named = dict(metrics)
-    else:
-        functions: list[Any] = list(metrics)
-        names = [getattr(function, "__name__", "") for function in functions]
-        if not all(names) or len(set(names)) < len(names):
-            raise ValueError(f"metrics must be a dict where functions lack names of their own; got {functions}")
-        named = dict(zip(names, functions, strict=True))
-    for name in named:
-        if name in ("loss", "seconds") or name.startswith("val_"):
-            raise ValueError(f"metrics must not use the name {name!r}, which the history needs itself")
-    return named
 
 
 def _progress_bar(epochs: int, done: int) -> Any:

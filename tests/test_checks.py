@@ -3,7 +3,19 @@
 import numpy as np
 import pytest
 
-from nnkit._checks import chosen, finite_array, float_array, number, same_shape, whole_number
+from nnkit._checks import (
+    as_array,
+    chosen,
+    entries,
+    finite_array,
+    float_array,
+    generator,
+    instance,
+    number,
+    same_shape,
+    whole_number,
+    with_methods,
+)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -61,6 +73,58 @@ def test_shapes_are_compared_exactly():
     same_shape("x", np.ones((2, 3)), (2, 3), "y")
     with pytest.raises(ValueError, match=r"x must have the shape of y, \(2, 3\); got \(1, 3\)"):
         same_shape("x", np.ones((1, 3)), (2, 3), "y")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(None, "None"), ([[1.0]], r"\[\[1\.0\]\]"), ([[1.0] * 99] * 99, r"\[\[1\.0, 1\.0, 1\.0, .{,300}$")],
+)
+def test_what_has_no_shape_is_refused_with_a_short_message(value, shown):
+    with pytest.raises(TypeError, match=rf"grad must be an array of the shape of the output, \(1, 1\); got {shown}"):
+        same_shape("grad", value, (1, 1), "the output")
+
+
+@pytest.mark.parametrize("check", [as_array, float_array, finite_array])
+def test_rows_of_unequal_lengths_are_refused(check):
+    with pytest.raises(ValueError, match="X must be an array, or lists of which all have one length; got"):
+        check("X", [[1.0, 2.0], [3.0]])
+
+
+def test_entries_are_as_many_as_are_wanted():
+    assert entries("betas", np.array([1, 2]), 2, "a pair") == (1, 2)
+    with pytest.raises(ValueError, match=r"betas must be a pair; got an array of shape \(3, 2\)"):
+        entries("betas", np.ones((3, 2)), 2, "a pair")
+    with pytest.raises(TypeError, match=r"betas must be a pair; got 0\.9"):
+        entries("betas", 0.9, 2, "a pair")
+
+
+def test_class_in_place_of_an_object_is_refused_with_a_hint():
+    instance("x", 1, int, "an int")
+    with_methods("x", [], ("append",), "a list")
+    message = r"x must be an int.*; got <class 'int'>; write int\(\.\.\.\) with parentheses"
+    with pytest.raises(TypeError, match=message):
+        instance("x", int, int, "an int")
+    with pytest.raises(TypeError, match=message):
+        with_methods("x", int, ("conjugate",), "an int")
+
+
+def test_object_that_lacks_a_method_is_refused():
+    with pytest.raises(TypeError, match="x must be a file, which has read and write; got 'name'"):
+        with_methods("x", "name", ("read", "write"), "a file")
+
+
+def test_generators_are_returned_and_seeds_make_them():
+    rng = np.random.default_rng(1)
+    assert generator("rng", rng) is rng
+    assert generator("rng", 3).random() == np.random.default_rng(3).random()
+    assert generator("rng", None).random() != generator("rng", None).random()
+
+
+@pytest.mark.parametrize(("value", "error"), [("a", TypeError), (1.5, TypeError), (-1, ValueError)])
+def test_what_makes_no_generator_is_refused(value, error):
+    message = rf"rng must be a numpy\.random\.Generator or a whole number that is at least 0; got {value!r}"
+    with pytest.raises(error, match=message):
+        generator("rng", value)
 
 
 @pytest.mark.parametrize("value", [1, 1.0, np.float32(1), np.int64(1)])

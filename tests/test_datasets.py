@@ -1,6 +1,5 @@
 """load_mnist with the real files and with its fallback, and the small problems."""
 
-import os
 import warnings
 from pathlib import Path
 
@@ -10,14 +9,6 @@ import pytest
 from nnkit import Dataset, _mnist, load_mnist, make_blobs, make_linear, make_moons, make_xor
 
 # The real files
-
-
-@pytest.fixture(scope="module")
-def mnist():
-    folder = os.environ.get("NNKIT_DATA")
-    if not folder or not all((Path(folder).expanduser() / file.name).is_file() for file in _mnist.FILES):
-        pytest.skip("NNKIT_DATA is not set to a folder with the four MNIST files")
-    return load_mnist()
 
 
 def test_mnist_has_its_published_shapes_and_dtypes(mnist):
@@ -190,8 +181,27 @@ def test_blobs_lie_around_their_centers_in_equal_shares():
 
 
 def test_blobs_need_rows_of_centers():
-    with pytest.raises(ValueError, match=r"centers must have shape \(k, d\); got \(2,\)"):
+    with pytest.raises(ValueError, match=r"centers must have shape \(k, d\), at least \(1, 1\); got \(2,\)"):
         make_blobs(centers=(1.0, 2.0))
+    for shape in ((0, 2), (2, 0)):
+        with pytest.raises(
+            ValueError, match=r"centers must have shape \(k, d\), at least \(1, 1\); got \([02], [02]\)"
+        ):
+            make_blobs(centers=np.empty(shape))
+    with pytest.raises(ValueError, match="centers must be finite"):
+        make_blobs(centers=[[0.0, np.nan]])
+
+
+@pytest.mark.parametrize("name", ["slope", "intercept"])
+def test_line_must_be_finite(name):
+    with pytest.raises(ValueError, match=f"{name} must be a finite number; got nan"):
+        make_linear(10, **{name: np.nan})
+
+
+@every_problem
+def test_problems_name_a_seed_that_is_none(make):
+    with pytest.raises(ValueError, match=r"rng must be a .* whole number that is at least 0; got -1"):
+        make(10, rng=-1)
 
 
 def test_xor_is_its_truth_table_without_a_number():

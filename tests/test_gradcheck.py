@@ -458,6 +458,21 @@ def test_tolerances_decide(x):
     assert check_gradients(SlightlyWrong(), x, atol=1.0)
 
 
+@pytest.mark.parametrize("name", ["rtol", "atol"])
+@pytest.mark.parametrize("value", [-1, np.inf, np.nan])
+def test_tolerance_that_would_let_anything_pass_is_refused(name, value, x):
+    with pytest.raises(ValueError, match=rf"{name} must be a finite number at least 0; got {value}"):
+        check_gradients(FlippedSign(), x, **{name: value})
+
+
+def test_gradients_that_are_both_zero_pass_under_every_tolerance():
+    x = np.array([[-1.0, -2.0, 3.0]])
+    assert check_gradients(ReLU(), x, atol=0)
+    assert check_gradients(ReLU(), -np.abs(x), atol=0, rtol=0)
+    assert not check_gradients(ReLU(), x, atol=0, rtol=0)
+    assert not check_gradients(FlippedSign(), x, atol=0)
+
+
 # The report
 
 
@@ -501,6 +516,8 @@ def test_bad_arguments_are_named(x):
         check_gradients(Tanh(), x, eps=0)
     with pytest.raises(ValueError, match="max_entries must be at least 1; got 0"):
         check_gradients(Tanh(), x, max_entries=0)
+    with pytest.raises(ValueError, match=r"rng must be a .* whole number that is at least 0; got -1"):
+        check_gradients(Tanh(), x, rng=-1)
 
 
 def test_loss_and_target_go_together(x):

@@ -46,6 +46,28 @@ def test_scores_of_another_shape_are_refused(shape):
         predicted_classes(np.zeros(shape))
 
 
+@pytest.mark.parametrize(
+    ("scores", "threshold", "where"),
+    [([[0.0, 1.0], [np.nan, 1.0]], None, r"\(1, 0\)"), ([0.9, np.nan], 0.5, r"\(1,\)"), ([[np.nan]], 0, r"\(0, 0\)")],
+)
+def test_nan_is_no_class(scores, threshold, where):
+    message = rf"pred must not hold NaN; got 1 of {np.size(scores)} values, the first at {where}"
+    with pytest.raises(ValueError, match=message):
+        predicted_classes(scores, threshold)
+    with pytest.raises(ValueError, match=message):
+        accuracy(scores, [0] * len(scores), threshold=threshold)
+
+
+def test_infinite_logits_are_the_largest_and_the_smallest():
+    np.testing.assert_array_equal(predicted_classes([[-np.inf, -5.0], [1.0, np.inf]]), [1, 1])
+    np.testing.assert_array_equal(predicted_classes([-np.inf, np.inf], 0), [0, 1])
+
+
+def test_nan_in_rows_of_targets_is_refused():
+    with pytest.raises(ValueError, match=r"target must not hold NaN; got 1 of 4 values, the first at \(1, 1\)"):
+        accuracy([0, 1], [[1.0, 0.0], [0.0, np.nan]])
+
+
 # accuracy and confusion_matrix
 
 
@@ -281,3 +303,15 @@ def test_interquartile_mean_refuses_nothing_nan_and_infinity():
     for bad in (np.nan, np.inf):
         with pytest.raises(ValueError, match=r"values must be finite .* the first at index \(3,\)"):
             interquartile_mean([1.0, 2.0, 3.0, bad])
+
+
+def test_axis_of_the_runs_must_be_there():
+    np.testing.assert_array_equal(interquartile_mean([[1.0, 2.0]], axis=-1), [1.5])
+    with pytest.raises(ValueError, match=r"values must have the axis 0, that of the runs; got shape \(\)"):
+        interquartile_mean(1.0)
+    with pytest.raises(ValueError, match=r"values must have the axis 2, that of the runs; got shape \(2, 3\)"):
+        interquartile_mean(np.ones((2, 3)), axis=2)
+    with pytest.raises(ValueError, match="axis must be at least -2; got -3"):
+        interquartile_mean(np.ones((2, 3)), axis=-3)
+    with pytest.raises(TypeError, match="axis must be a whole number; got None"):
+        interquartile_mean(np.ones((2, 3)), axis=None)

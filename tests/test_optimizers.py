@@ -445,6 +445,20 @@ def test_nan_in_a_state_is_refused_and_changes_nothing():
     check_nothing_changes(optimizer, state, ValueError, r"state\['square_sum'\] must be finite .* at index \(3,\)")
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("lr", np.nan, r"state\['lr'\] must be a finite number at least 0; got nan"),
+        ("lr", -0.1, r"state\['lr'\] must be a finite number at least 0; got -0\.1"),
+        ("steps", -1, r"state\['steps'\] must be at least 0; got -1"),
+    ],
+)
+def test_number_out_of_range_in_a_state_is_refused_and_changes_nothing(name, value, message):
+    optimizer = Adam(network().parameters())
+    state = {key: entry + 1 for key, entry in optimizer.state_dict().items()} | {name: value}
+    check_nothing_changes(optimizer, state, ValueError, message)
+
+
 # Errors
 
 
@@ -457,6 +471,20 @@ def test_no_parameters_is_an_error(make):
 def test_module_in_place_of_its_parameters_is_an_error():
     with pytest.raises(TypeError, match=r"params\[0\] must be a Parameter, as model.parameters\(\) gives; got Linear"):
         SGD(network(), lr=0.1)
+
+
+@pytest.mark.parametrize("params", [None, Linear(2, 1, rng=0), Parameter(np.ones(2))])
+def test_what_cannot_be_gone_through_is_an_error(params):
+    message = r"params must be a list of Parameters, as model.parameters\(\) gives; got (None|Linear|Parameter)"
+    with pytest.raises(TypeError, match=message):
+        SGD(params, lr=0.1)
+    with pytest.raises(TypeError, match=message):
+        clip_grad_norm(params, 1.0)
+
+
+def test_error_in_a_generator_of_parameters_comes_through():
+    with pytest.raises(TypeError, match="unsupported operand"):
+        SGD((1 + name for name in "ab"), lr=0.1)
 
 
 def test_mixed_dtypes_are_an_error():
@@ -490,6 +518,8 @@ def test_other_hyperparameters_are_checked_by_name():
         Adam(params, betas=(0.9, 1))
     with pytest.raises(ValueError, match=r"betas must be a pair of numbers; got \(0\.9,\)"):
         AdamW(params, betas=(0.9,))
+    with pytest.raises(TypeError, match=r"betas must be a pair of numbers; got 0\.9"):
+        Adam(params, betas=0.9)
     with pytest.raises(ValueError, match="eps must be a finite number above 0; got -1"):
         Adam(params, eps=-1)
 

@@ -72,6 +72,19 @@ def test_image_grid_fills_rows_and_leaves_the_rest_empty():
     assert [ax.get_title() for ax in figure.axes[:7]] == list("abcdefg")
 
 
+def test_image_grid_takes_an_array_of_titles():
+    figure = nn.plots.image_grid(np.ones((2, 784)), titles=np.array(["one", "two"]))
+    assert [ax.get_title() for ax in figure.axes] == ["one", "two"]
+
+
+def test_regions_without_points_need_limits():
+    nowhere, nothing = np.ones((0, 2)), np.ones(0, dtype=int)
+    with pytest.raises(ValueError, match="X must hold at least one point where no limits are given; got shape"):
+        nn.plots.decision_regions(lambda P: P[:, 0], nowhere, nothing)
+    ax = nn.plots.decision_regions(lambda P: P[:, 0], nowhere, nothing, limits=(0, 1, 0, 1))
+    assert ax.images[0].get_array()[0, -1] == 1
+
+
 @pytest.mark.parametrize("file_format", ["png", "webp"])
 def test_packed_figure_is_smaller_and_looks_the_same(file_format):
     X, y = nn.make_xor(300, rng=0)
@@ -99,10 +112,40 @@ def test_packed_figure_is_smaller_and_looks_the_same(file_format):
             r"X must have shape \(n, 2\); got \(3, 3\)",
         ),
         (
+            lambda: nn.plots.decision_regions(len, np.ones((3, 2)), [0, 1]),
+            r"y must have one label for each of 3 points; got shape \(2,\)",
+        ),
+        (
+            lambda: nn.plots.decision_regions(len, np.ones((3, 2)), [-1, 1, -1]),
+            "y must hold the labels 0 and 1; got 2 such as -1",
+        ),
+        (
+            lambda: nn.plots.decision_regions(lambda P: P, np.ones((3, 2)), [0, 1, 1], resolution=2),
+            r"what probability returns must be one number for each of 4 places; got shape \(4, 2\)",
+        ),
+        (
+            lambda: nn.plots.decision_regions(lambda P: P[:, 0] * np.nan, np.ones((3, 2)), [0, 1, 1], resolution=2),
+            "what probability returns must be finite as float64; got 4 NaN",
+        ),
+        (
+            lambda: nn.plots.decision_regions(len, np.ones((3, 2)), [0, 1, 1], limits=(0, 1)),
+            r"limits must be four numbers: left, right, bottom and top; got \(0, 1\)",
+        ),
+        (
+            lambda: nn.plots.margins(len, np.ones((3, 2)), [0, 1, 1], [0, 1, 0]),
+            "y must hold the labels -1 and 1; got 1 such as 0",
+        ),
+        (
+            lambda: nn.plots.margins(lambda P: P[:, 0] * np.nan, np.ones((3, 2)), [-1, 1, 1], [0, 1, 0]),
+            "what score returns must be finite",
+        ),
+        (
             lambda: nn.plots.margins(len, np.ones((3, 2)), [-1, 1, 1], [0, 1]),
             r"weight must have one number for each label, shape \(3,\); got \(2,\)",
         ),
         (lambda: nn.plots.image_grid(np.ones((2, 100))), r"images must have shape \(n, 784\)"),
+        (lambda: nn.plots.image_grid(np.ones((2, 784)), shape=(784,)), r"shape must be a pair.* got \(784,\)"),
+        (lambda: nn.plots.image_grid(np.ones((2, 784)), limits=(0, 1, 2)), r"limits must be a pair.* got \(0, 1, 2\)"),
         (lambda: nn.plots.image_grid(np.ones((2, 784)), titles=["one"]), "titles must have one entry for each of 2"),
     ],
 )

@@ -680,6 +680,8 @@ def test_early_stopping_stops_where_the_number_is_always_nan():
     stopping, history = stopped([math.nan] * 5, patience=2)
     assert len(history) == 2
     assert stopping.best_epoch == 0
+    assert math.isnan(stopping.best_value)
+    assert history.stop_reason == "stopped early after epoch 2: val_loss was never a finite number"
 
 
 def weights_after_each_epoch(epochs):
@@ -703,6 +705,99 @@ def test_early_stopping_restores_the_best_weights(values, why):
     _, history = run(model, epochs=len(values), callbacks=[Scripted(values), EarlyStopping(patience=3)])
     assert history.stop_reason.startswith(why)
     np.testing.assert_array_equal(weights(model), weights_after_each_epoch(3)[1])
+
+
+class Raising(Callback):
+    """Raises what it is told to: at the end of an epoch, or when training ends."""
+
+    def __init__(self, error, epoch=None):
+        self.error, self.epoch = error, epoch
+
+    def on_epoch_end(self, state):
+        if state.epoch == self.epoch:
+            raise self.error
+
+    def on_train_end(self, state):
+        if self.epoch is None:
+            raise self.error
+
+
+def test_early_stopping_restores_the_best_weights_where_somebody_interrupts():
+    model = network()
+    callbacks = [Scripted([5, 4, 6]), EarlyStopping(patience=3), Raising(KeyboardInterrupt(), 3)]
+    with pytest.raises(KeyboardInterrupt):
+        run(model, epochs=9, callbacks=callbacks)
+    np.testing.assert_array_equal(weights(model), weights_after_each_epoch(3)[1])
+    assert not model.training
+    assert model.needs_input_grad
+
+
+def test_early_stopping_restores_the_best_weights_where_a_batch_is_interrupted():
+    class Interrupted(CrossEntropyLoss):
+        n_calls = 0
+
+        def value(self, pred, target):
+            self.n_calls += 1
+            if self.n_calls == 10:  # Four batches an epoch: in the middle of the third.
+                raise KeyboardInterrupt
+            return super().value(pred, target)
+
+    model = network()
+    with pytest.raises(KeyboardInterrupt):
+        run(model, epochs=9, loss=Interrupted(), callbacks=[Scripted([5, 4, 6]), EarlyStopping(patience=3)])
+    np.testing.assert_array_equal(weights(model), weights_after_each_epoch(2)[1])
+
+
+def test_every_callback_that_began_ends_and_the_first_error_is_the_one_that_is_raised():
+    log, first = [], ValueError("first")
+    callbacks = [Raising(OSError("second")), Raising(first, 2), Spy(log)]
+    with pytest.raises(ValueError, match="first") as caught:
+        run(epochs=5, callbacks=callbacks)
+    assert caught.value is first
+    assert caught.value.__notes__ == ["After that, on_train_end of Raising failed: OSError('second')"]
+    assert log == [("spy", "begin", 0), ("spy", "epoch", 1), ("spy", "end", 2)]
+
+    class NeverBegins(Spy):
+        def on_train_begin(self, state):
+            raise first
+
+    log.clear()
+    with pytest.raises(ValueError, match="first"):
+        run(callbacks=[Spy(log, "a"), NeverBegins(log, "b"), Spy(log, "c")])
+    assert log == [("a", "begin", 0), ("a", "end", 0)]
+
+
+def test_error_at_the_end_of_a_whole_training_lets_the_other_callbacks_end():
+    log = []
+    with pytest.raises(OSError, match="only"):
+        run(callbacks=[Raising(OSError("only")), Spy(log)])
+    assert log[-1] == ("spy", "end", 2)
+
+
+def test_callback_is_told_why_training_ended_with_an_error():
+    reasons = []
+
+    class Look(Callback):
+        def on_train_end(self, state):
+            reasons.append(state.history.stop_reason)
+            assert not state.model.training
+
+    with pytest.raises(KeyboardInterrupt):
+        run(callbacks=[Look(), Raising(KeyboardInterrupt(), 2)])
+    assert reasons == ["KeyboardInterrupt in epoch 2"]
+
+
+def test_early_stopping_has_no_best_value_until_an_epoch_has_ended():
+    seen = []
+
+    class Look(Callback):
+        def on_train_begin(self, state):
+            seen.append((stopping.best_epoch, math.isnan(stopping.best_value)))
+
+    stopping = EarlyStopping(patience=2)
+    for _ in range(2):
+        run(callbacks=[Scripted([2, 1]), stopping, Look()])
+    assert seen == [(0, True)] * 2
 
 
 def test_early_stopping_can_leave_the_last_weights():
@@ -737,6 +832,8 @@ def test_early_stopping_checks_its_arguments():
         EarlyStopping(patience=0)
     with pytest.raises(ValueError, match="min_delta must be a finite number at least 0; got -1"):
         EarlyStopping(min_delta=-1)
+    with pytest.raises(TypeError, match="monitor must be a name in the history such as 'val_loss'; got 3"):
+        EarlyStopping(3)
 
 
 # Divergence
@@ -892,6 +989,91 @@ def test_unequal_and_empty_data_is_refused(X, y):
 def test_data_that_is_not_numbers_is_refused():
     with pytest.raises(TypeError, match="X must hold real numbers; got dtype"):
         run(X=[["a", "b"]], y=[0])
+
+
+def test_ragged_data_is_named():
+    with pytest.raises(ValueError, match="X must be an array, or lists of which all have one length; got"):
+        run(X=[[1.0, 2.0], [3.0]], y=[0, 1])
+    with pytest.raises(ValueError, match="y must be an array, or lists of which all have one length; got"):
+        run(X=np.ones((2, 2)), y=[[1.0, 0.0], [1.0]])
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"validation_data": np.ones((3, 2))}, ValueError, r"validation_data must be a pair \(X, y\); got an array"),
+        ({"validation_data": 1}, TypeError, r"validation_data must be a pair \(X, y\); got 1"),
+        ({"callbacks": EarlyStopping()}, TypeError, "callbacks must be a list of callbacks; got <.*EarlyStop"),
+        ({"callbacks": EarlyStopping}, TypeError, "callbacks must be a list of callbacks; got <class"),
+        ({"callbacks": None}, TypeError, "callbacks must be a list of callbacks; got None"),
+        (
+            {"callbacks": [Callback(), EarlyStopping]},
+            TypeError,
+            r"callbacks\[1\] must be a Callback.*; write EarlyStopping\(\.\.\.\) with parentheses",
+        ),
+        (
+            {"callbacks": [print]},
+            TypeError,
+            r"callbacks\[0\] must be .* on_train_begin and on_epoch_end and on_train_end; got <built-in",
+        ),
+        ({"metrics": accuracy}, TypeError, "metrics must be a dict or a list of functions; got <func"),
+        ({"metrics": "accuracy"}, TypeError, "metrics must be a dict or a list of functions; got 'accuracy'"),
+        ({"metrics": {"a": "x"}}, TypeError, r"metrics\['a'\] must be a function; got 'x'"),
+        ({"metrics": [accuracy, "x"]}, TypeError, r"metrics\[1\] must be a function; got 'x'"),
+        ({"metrics": {1: accuracy}}, TypeError, "each name in metrics must be a string; got 1"),
+        ({"loss": CrossEntropyLoss}, TypeError, r"loss must be .*; write CrossEntropyLoss\(\.\.\.\) with paren"),
+        ({"loss": "mse"}, TypeError, r"loss must be a Loss such as MSELoss\(\), .*; got 'mse'"),
+        ({"optimizer": SGD}, TypeError, r"optimizer must be an Optimizer .*; write SGD\(\.\.\.\) with paren"),
+        ({"optimizer": "sgd"}, TypeError, "optimizer must be an Optimizer such as SGD; got 'sgd'"),
+        ({"scheduler": "cos"}, TypeError, "scheduler must be a schedule .* which has step; got 'cos'"),
+        ({"scheduler": StepLR}, TypeError, r"scheduler must be a schedule .*; write StepLR\(\.\.\.\) with"),
+        ({"model": "net"}, TypeError, "model must be a Module such as Sequential; got 'net'"),
+        ({"model": Linear}, TypeError, r"model must be a Module .*; write Linear\(\.\.\.\) with parentheses"),
+        ({"rng": "a"}, TypeError, "rng must be a .* whole number that is at least 0; got 'a'"),
+        ({"rng": -1}, ValueError, "rng must be a .* whole number that is at least 0; got -1"),
+    ],
+)
+def test_what_fit_cannot_use_is_named_before_anything_is_trained(options, error, message):
+    model = network()
+    before, (X, y) = weights(model), make_blobs(10, rng=0)
+    parts = {"model": model, "loss": CrossEntropyLoss(), "optimizer": SGD(model.parameters(), 0.1)}
+    with pytest.raises(error, match=message):
+        fit(X=X, y=y, epochs=1, **parts | options)
+    np.testing.assert_array_equal(weights(model), before)
+    assert model.needs_input_grad
+
+
+def test_parts_need_no_base_class_where_their_methods_do():
+    class Plain:
+        on_train_begin = on_epoch_end = on_train_end = lambda self, state: None
+
+    class Half:
+        def __call__(self, pred, target):
+            self.difference = pred - target
+            return float((self.difference**2).sum() / 2)
+
+        def backward(self):
+            return self.difference
+
+    _, history = run(Linear(2, 1, rng=0), np.ones((4, 2)), np.ones((4, 1)), loss=Half(), callbacks=[Plain()])
+    assert len(history) == 2
+
+
+def test_predict_and_evaluate_name_what_they_cannot_use():
+    with pytest.raises(TypeError, match="model must be a Module such as Sequential; got 'net'"):
+        predict("net", np.ones((2, 2)))
+    with pytest.raises(TypeError, match=r"loss must be a Loss .*; write MSELoss\(\.\.\.\) with parentheses"):
+        evaluate(network(), MSELoss, np.ones((2, 2)), np.ones((2, 2)))
+    with pytest.raises(TypeError, match="metrics must be a dict or a list of functions"):
+        evaluate(network(), MSELoss(), np.ones((2, 2)), np.ones((2, 2)), metrics=accuracy)
+
+
+@pytest.mark.parametrize("grad", [None, [[1.0, 1.0]]])
+def test_gradient_that_is_no_array_is_named(grad):
+    model = network()
+    model(np.ones((1, 2)))
+    with pytest.raises(TypeError, match=r"grad must be an array of the shape of the output.*; got (None|\[\[1)"):
+        model.backward(grad)
 
 
 def test_epochs_and_batch_size_must_be_positive_whole_numbers():
