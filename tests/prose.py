@@ -149,6 +149,7 @@ LATEX = {
     r"\;": " ",
     r"\%": "%",
     "{,}": ",",
+    "{}": "",
     r"\times": "\N{MULTIPLICATION SIGN}",
     r"\cdot": "·",
     r"\approx": "≈",

@@ -131,6 +131,16 @@ def assert_whole(page) -> None:
     assert [source for source, alt, loaded in images if len(alt) <= 20 or not loaded] == []
 
 
+def assert_no_formula_is_cut(page) -> None:
+    """Fail if a formula in a line of text is wider than its column: its end is hidden, and nothing scrolls."""
+    cut = page.eval_on_selector_all(
+        "article span.math",
+        """formulas => formulas.filter(f => f.clientWidth && f.querySelector("mjx-math")?.getBoundingClientRect().width
+          > f.clientWidth + 1).map(f => f.textContent)""",
+    )
+    assert cut == []
+
+
 def look(page, scheme: str, width: int) -> None:
     """Turn an open page into other colours and another width, as a reader's system or window would."""
     page.emulate_media(color_scheme=scheme)
@@ -413,6 +423,15 @@ def test_index_lists_terms_and_names_and_is_linked_from_every_page():
         assert links, page
 
 
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_no_line_ends_between_a_formula_and_its_point(page):
+    text = (SITE / page).read_text(encoding="utf-8")
+    article = text[text.index("<article") : text.index("</article>")]
+    kept = re.sub(r'<span class="nobreak">[^<]*<span class="math[^>]*>[^<]*</span>[^<]*</span>', "", article)
+    assert kept.count('<span class="math') < article.count('<span class="math')
+    assert re.findall(r'<span class="math notranslate nohighlight">[^<]*</span>[.,;:]', kept) == []
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # The search, and the definitions beside the links to the glossary
 
@@ -533,6 +552,7 @@ def test_page_is_accessible_with_everything_opened_and_a_slider_moved(browser, l
         look(visit.page, "dark", 1400)
         axe.check(visit.page)
         look(visit.page, "dark", 390)  # On a phone more has to scroll. The colours are the same, and take axe longest.
+        assert_no_formula_is_cut(visit.page)
         axe.check(visit.page, without=("color-contrast",))
         assert_fits(visit.page)
         assert visit.problems == []

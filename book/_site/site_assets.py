@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
+_MATHS = re.compile(r"""([(\[“"]*)(<span class="math notranslate nohighlight">[^<]*</span>)([.,;:!?)\]”"]*)""")
 _HERE = Path(__file__).resolve().parent
 _MENDED = {
     # It hid the text beside it, "Show code cell source", from those who cannot see it.
@@ -41,11 +43,22 @@ def mend_roles(app: Sphinx, pagename: str, templatename: str, context: dict[str,
         context["body"] = context.get("body", "").replace(theirs, ours)
 
 
+def keep_points(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object) -> None:
+    """Keep the point, comma or bracket beside a formula on its line: a browser may break between the two."""
+
+    def together(match: re.Match[str]) -> str:
+        before, formula, after = match.groups()
+        return f'<span class="nobreak">{match[0]}</span>' if before or after else formula
+
+    context["body"] = _MATHS.sub(together, context.get("body", ""))
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect the steps."""
     app.connect("config-inited", add_vendored)
     app.connect("html-page-context", drop_scripts, priority=900)
     app.connect("html-page-context", mend_roles)
+    app.connect("html-page-context", keep_points, priority=900)  # After the definitions of terms.
     app.add_css_file("book.css")
     app.add_css_file("print.css", media="print")
     app.add_js_file("book.js", loading_method="defer")
