@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from nnkit._checks import Array, chosen, whole_number
+from nnkit._checks import Array, chosen, generator, whole_number
 from nnkit.activations import ACTIVATIONS, sigmoid
 from nnkit.initializers import Initializer
 from nnkit.layers import Linear, TiedLinear
@@ -89,7 +89,7 @@ class Autoencoder(Module):
         if len(widths) < 2:
             raise ValueError(f"sizes must hold at least two widths, of the input and of the code; got {widths}")
         make_activation = chosen("activation", activation, ACTIVATIONS)
-        rng = np.random.default_rng(rng)
+        rng = generator("rng", rng)
         encoder = [Linear(a, b, init=init, rng=rng) for a, b in pairwise(widths)]
         decoder: list[Module]
         if tied:

@@ -95,7 +95,7 @@ class SavedState:
                 raise ValueError(f"{name} must be the {self.saved_from[name]} that {self.path} holds; got {kind}")
             try:
                 part.load_state_dict(self.states[name])
-            except (KeyError, ValueError) as error:
+            except (KeyError, TypeError, ValueError) as error:
                 raise ValueError(
                     f"{name} must be made like the one that {self.path} holds, {self.saved_from[name]}; "
                     f"got {part!r}: {error.args[0]}"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from nnkit._checks import Array, float_array, number, same_shape, whole_number
+from nnkit._checks import Array, entries, float_array, generator, number, same_shape, whole_number
 from nnkit.initializers import Initializer, get_initializer
 from nnkit.module import Module, Parameter
 
@@ -65,7 +65,7 @@ class Linear(Module):
         if np.dtype(dtype).kind != "f":
             raise TypeError(f"dtype must be a floating-point dtype such as float32; got {np.dtype(dtype)}")
         shape = (self.in_features, self.out_features)
-        weight = np.asarray(get_initializer(init)(shape, np.random.default_rng(rng)), dtype=dtype)
+        weight = np.asarray(get_initializer(init)(shape, generator("rng", rng)), dtype=dtype)
         same_shape("the array that init returned", weight, shape, "the weight")
         self.weight = Parameter(weight)
         self.bias = Parameter(np.zeros(self.out_features, dtype=dtype)) if bias else None
@@ -187,7 +187,7 @@ class Dropout(Module):
 
     def __init__(self, p: float = 0.5, rng: np.random.Generator | int | None = None) -> None:
         self.p = number("p", p, least=0, below=1)
-        self.rng = np.random.default_rng(rng)
+        self.rng = generator("rng", rng)
 
     def forward(self, x: Array) -> Array:
         x = float_array("x", x)
@@ -244,12 +244,11 @@ class GaussianNoise(Module):
         clip: tuple[float, float] | None = None,
     ) -> None:
         self.std = number("std", std, least=0)
-        self.rng = np.random.default_rng(rng)
+        self.rng = generator("rng", rng)
         if clip is not None:
-            if len(clip) != 2:
-                raise ValueError(f"clip must be a pair of bounds; got {clip!r}")
-            low = number("clip[0]", clip[0])
-            clip = (low, number("clip[1]", clip[1], above=low))
+            first, second = entries("clip", clip, 2, "a pair of bounds")
+            low = number("clip[0]", first)
+            clip = (low, number("clip[1]", second, above=low))
         self.clip = clip
 
     def forward(self, x: Array) -> Array:

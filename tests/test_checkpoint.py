@@ -359,6 +359,17 @@ def test_other_architecture_is_told_what_the_file_holds(path):
     check_restore_fails(saved, ValueError, "missing .*running_mean", Sequential(Linear(4, 3, rng=0), BatchNorm1d(3)))
 
 
+def test_state_of_a_wrong_type_is_told_where_it_was_read(path):
+    run = Run()
+    run.save(path)
+    saved = load_checkpoint(path)
+    saved.states["optimizer"]["steps"] = "many"
+    with pytest.raises(
+        ValueError, match=r"optimizer must be made like the one that .* holds, Adam; .*: state\['steps'\]"
+    ):
+        saved.restore(run.model, run.optimizer)
+
+
 def test_optimizer_must_be_of_the_same_kind_and_size(path):
     run = Run()
     run.save(path)

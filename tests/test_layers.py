@@ -8,6 +8,7 @@ import pytest
 from nnkit import (
     SGD,
     Adam,
+    Autoencoder,
     BatchNorm1d,
     Dropout,
     Flatten,
@@ -770,3 +771,19 @@ def test_batch_norm_refuses_an_upstream_gradient_of_another_shape():
     with pytest.raises(ValueError, match=r"grad must have the shape of the output, \(4, 3\); got \(1, 3\)"):
         layer.backward(np.zeros((1, 3)))
     assert not layer.weight.grad.any()
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: Linear(2, 3, rng="a"), TypeError, "rng must be a numpy.random.Generator or a whole number"),
+        (lambda: Dropout(0.5, rng=-1), ValueError, "rng must be a numpy.random.Generator or a whole number"),
+        (lambda: GaussianNoise(0.5, rng=1.5), TypeError, "rng must be a numpy.random.Generator or a whole number"),
+        (lambda: Autoencoder.symmetric([4, 2], rng="a"), TypeError, "rng must be a numpy.random.Generator"),
+        (lambda: GaussianNoise(0.5, clip=1), TypeError, "clip must be a pair of bounds; got 1"),
+        (lambda: GaussianNoise(0.5, clip=(0, 1, 2)), ValueError, "clip must be a pair of bounds; got"),
+    ],
+)
+def test_seed_or_bounds_that_are_none_are_named(make, error, message):
+    with pytest.raises(error, match=message):
+        make()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import math
 import re
 from pathlib import Path
 
@@ -19,6 +20,7 @@ CHAPTERS = sorted(BOOK.glob("part*/*.ipynb"))
 MAX_FIGURE_BYTES = 120_000
 MAX_CODE_CELLS = 35  # Of these at most 25 are the chapter's own; the rest are solutions.
 MAX_LINES_SHOWN = 200
+MAX_SECONDS = 60  # On a machine that does nothing else; who waits longer goes away.
 WORDS = range(1_500, 3_001)
 # SMO takes more: the choice of a pair, its step up to a bound, the gap and the bias, which are derived as a whole.
 MAX_LINES_FROM_SCRATCH = {"14-support-vector-machine": 40}
@@ -52,6 +54,8 @@ def problems(notebook: nbformat.NotebookNode) -> list[str]:
     ran = notebook.metadata.get("nnkit", {})
     if not re.fullmatch("[0-9a-f]{12}", ran.get("commit", "")):
         found.append(f"ran on the commit {ran.get('commit')!r}; commit nnkit and book first, then make notebooks")
+    if not ran.get("seconds", math.inf) <= MAX_SECONDS:
+        found.append(f"took {ran.get('seconds')} s, of at most {MAX_SECONDS}; run make notebooks on a quiet machine")
     if (ran.get("data") or {}).get("name") != ("mnist" if loads_mnist(notebook) else None):
         found.append(f"ran on the data {ran.get('data')}")
     if "widgets" in notebook.metadata:
@@ -194,6 +198,13 @@ def test_a_stale_notebook_is_caught():
         code_cells(notebook)[2].source += "\n# a change"
 
     assert any("stale" in problem for problem in broken(change))
+
+
+def test_a_chapter_that_takes_long_is_caught():
+    def change(notebook):
+        notebook.metadata["nnkit"]["seconds"] = 61.0
+
+    assert any("took 61.0 s" in problem for problem in broken(change))
 
 
 def test_an_output_out_of_order_is_caught():
