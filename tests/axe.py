@@ -8,6 +8,8 @@ from typing import Any
 AXE = Path(__file__).resolve().parent / "vendor" / "axe-core" / "axe.min.js"
 TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa")
 SEVERE = ("serious", "critical")
+OF_COLOUR = ("color-contrast", "link-in-text-block")
+"""The rules whose answer can change with the colours alone."""
 
 _SETTLED = """async () => {
   if (window.MathJax?.startup) await MathJax.startup.promise;
@@ -19,8 +21,8 @@ _OPEN = """() => {
   for (const details of document.querySelectorAll("details")) details.open = true;
   for (const button of document.querySelectorAll("button.toggle-button-hidden")) button.click();
 }"""
-_RUN = """([tags, without]) => axe.run(document, {
-  runOnly: {type: "tag", values: tags},
+_RUN = """([tags, only, without]) => axe.run(document, {
+  runOnly: only.length ? {type: "rule", values: only} : {type: "tag", values: tags},
   rules: Object.fromEntries(without.map(rule => [rule, {enabled: false}])),
   resultTypes: ["violations"],
   preload: false,  // Of style sheets, for a rule about rotated pages: it fetches them all again.
@@ -38,21 +40,24 @@ def open_everything(page: Any) -> None:
     assert page.locator("details:not([open]), .toggle-hidden").count() == 0
 
 
-def violations(page: Any, *, without: tuple[str, ...] = ()) -> str:
-    """Return a line for each element that breaks a rule: which, where, its HTML, what is wrong with it; or nothing."""
+def violations(page: Any, *, only: tuple[str, ...] = (), without: tuple[str, ...] = ()) -> str:
+    """Return a line for each element that breaks a rule: which, where, its HTML, what is wrong with it; or nothing.
+
+    `only` and `without` name rules, to try these alone or all but these.
+    """
     settle(page)
     if not page.evaluate("!!window.axe"):
         page.evaluate(AXE.read_text(encoding="utf-8"))
     return "\n".join(
         f"{rule['impact']} {rule['id']} at {node['target']}: {node['html'][:200]}\n  "
         + "; ".join(check["message"] for check in node["any"] + node["all"] + node["none"])
-        for rule in page.evaluate(_RUN, [TAGS, without])
+        for rule in page.evaluate(_RUN, [TAGS, only, without])
         for node in rule["nodes"]
         if rule["impact"] in SEVERE
     )
 
 
-def check(page: Any, *, without: tuple[str, ...] = ()) -> None:
+def check(page: Any, *, only: tuple[str, ...] = (), without: tuple[str, ...] = ()) -> None:
     """Fail with all that is found. There is no list of exceptions: what the theme gets wrong, `book/_site` mends."""
-    found = violations(page, without=without)
+    found = violations(page, only=only, without=without)
     assert not found, found
