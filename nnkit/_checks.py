@@ -169,6 +169,18 @@ def generator(name: str, rng: Any) -> np.random.Generator:
         ) from error
 
 
+def zero_unless(mask: Array, values: Array) -> Array:
+    """Return ``np.where(mask, values, 0)``, several times as fast for a mask without order.
+
+    A product with the mask would be as fast, and make NaN of what is infinite; `np.where` decides entry by entry.
+    """
+    if values.itemsize > 8:
+        return np.where(mask, values, 0)
+    integers = np.dtype(f"i{values.itemsize}")
+    kept = values.view(integers) & -mask.astype(integers)  # -True has every bit, -False none.
+    return kept.view(values.dtype)
+
+
 def shown(value: Any) -> str:
     """Return how an error shows what may be large: an array by its shape, anything else by its beginning."""
     return f"an array of shape {value.shape}" if isinstance(value, np.ndarray) else reprlib.repr(value)

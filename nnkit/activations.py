@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnkit._checks import Array, float_array, number, same_shape
+from nnkit._checks import Array, float_array, number, same_shape, zero_unless
 from nnkit.module import Module
 
 
@@ -18,7 +18,8 @@ def sigmoid(x: Array) -> Array:
 def softmax(x: Array) -> Array:
     r"""Return :math:`e^{x_i} / \sum_j e^{x_j}` along the last axis; shifting by the maximum keeps it from overflow."""
     x = float_array("x", x)
-    exponentials = np.exp(x - x.max(axis=-1, keepdims=True, initial=-np.inf))
+    with np.errstate(over="ignore"):  # What lies too far below the maximum becomes -inf, whose exponential is right: 0.
+        exponentials = np.exp(x - x.max(axis=-1, keepdims=True, initial=-np.inf))
     return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
@@ -33,7 +34,7 @@ class ReLU(Module):
     def backward(self, grad: Array) -> Array:
         (y,) = self._take()
         same_shape("grad", grad, y.shape, "the output")
-        return grad * (y > 0)
+        return zero_unless(y > 0, grad)
 
 
 class LeakyReLU(Module):
@@ -55,12 +56,12 @@ class LeakyReLU(Module):
     def forward(self, x: Array) -> Array:
         x = float_array("x", x)
         self._save(x)
-        return np.where(x > 0, x, self.negative_slope * x)
+        return np.maximum(x, 0) + self.negative_slope * np.minimum(x, 0)
 
     def backward(self, grad: Array) -> Array:
         (x,) = self._take()
         same_shape("grad", grad, x.shape, "the output")
-        return np.where(x > 0, grad, self.negative_slope * grad)
+        return zero_unless(x > 0, grad) + self.negative_slope * zero_unless(x <= 0, grad)
 
     def __repr__(self) -> str:
         return f"LeakyReLU({self.negative_slope})"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from nnkit._checks import Array, entries, float_array, generator, number, same_shape, whole_number
+from nnkit._checks import Array, entries, float_array, generator, number, same_shape, whole_number, zero_unless
 from nnkit.initializers import Initializer, get_initializer
 from nnkit.module import Module, Parameter
 
@@ -196,14 +196,17 @@ class Dropout(Module):
             return x
         # Drawn in float32 whatever x has: the same seed drops the same entries in every dtype.
         kept = self.rng.random(x.shape, dtype=np.float32) >= self.p
-        mask = np.asarray(kept, dtype=x.dtype) / (1 - self.p)
-        self._save(x.shape, mask)
-        return x * mask
+        self._save(x.shape, kept)
+        return self._kept(x, kept)
 
     def backward(self, grad: Array) -> Array:
-        shape, mask = self._take()
+        shape, kept = self._take()
         same_shape("grad", grad, shape, "the output")
-        return grad if mask is None else grad * mask
+        return grad if kept is None else self._kept(grad, kept)
+
+    def _kept(self, values: Array, kept: Array) -> Array:
+        scale = values.dtype.type(1) / (1 - self.p)
+        return zero_unless(kept, values) * scale
 
     def __repr__(self) -> str:
         return f"Dropout({self.p})"
@@ -268,7 +271,7 @@ class GaussianNoise(Module):
         if noisy is None or self.clip is None:
             return grad
         low, high = self.clip
-        return grad * ((noisy >= low) & (noisy <= high))
+        return zero_unless((noisy >= low) & (noisy <= high), grad)
 
     def __repr__(self) -> str:
         return f"GaussianNoise({self.std}{'' if self.clip is None else f', clip={self.clip}'})"
@@ -327,6 +330,7 @@ class BatchNorm1d(Module):
     shift, 2015.
     """
 
+    min_batch_size = 2  # One sample has no variance.
     _buffer_names = ("running_mean", "running_var")
 
     def __init__(
@@ -358,7 +362,7 @@ class BatchNorm1d(Module):
     def _batch_statistics(self, x: Array) -> tuple[Array, Array]:
         """Return the mean and the biased variance of each feature, and move the running statistics towards them."""
         n, m = len(x), self.momentum
-        if n < 2:
+        if n < self.min_batch_size:
             raise ValueError(
                 f"x must hold at least 2 samples in training mode, since one has no variance; got shape {x.shape}; "
                 "choose a batch_size that leaves no batch of one, or call eval() first"

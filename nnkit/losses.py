@@ -112,13 +112,15 @@ class CrossEntropyLoss(Loss):
         n = len(pred)
         # From here on one column a sample, (k, n): NumPy reduces over the few classes much faster that way.
         shifted = pred.T.copy()
-        shifted -= np.maximum.reduce(shifted)
+        with np.errstate(over="ignore"):  # As in softmax.
+            shifted -= np.maximum.reduce(shifted)
         if target.ndim == 1:
             right = target * n + np.arange(n)  # Where the right classes stand, counted along the rows of (k, n).
             picked = shifted.take(right)
         else:
             right = None
-            picked = (target.T * shifted).sum(axis=0)
+            # A class that has no probability counts nothing, however low its logit: 0 times -inf would be NaN.
+            picked = np.multiply(target.T, shifted, where=target.T > 0, out=np.zeros_like(shifted)).sum(axis=0)
         exponentials = np.exp(shifted, out=shifted)
         normalizer = np.add.reduce(exponentials)
         value = float(np.add.reduce(np.log(normalizer) - picked, dtype=np.float64)) / n

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nnkit import LeakyReLU, ReLU, Sigmoid, Softmax, Tanh, check_gradients, sigmoid, softmax
+from nnkit._checks import zero_unless
 
 ACTIVATIONS = [ReLU(), LeakyReLU(), LeakyReLU(0.3), Sigmoid(), Tanh(), Softmax()]
 
@@ -31,6 +32,31 @@ def test_relu_has_slope_zero_at_zero():
     relu = ReLU()
     relu(np.array([-1.0, 0.0, 1.0]))
     np.testing.assert_array_equal(relu.backward(np.full(3, 5.0)), [0, 0, 5])
+
+
+def test_relu_has_slope_zero_at_zero_for_any_gradient():
+    relu = ReLU()
+    relu(np.array([0.0, -1.0, 0.0, 2.0], np.float32))
+    grad = relu.backward(np.array([np.inf, -np.inf, np.nan, np.inf], np.float32))
+    np.testing.assert_array_equal(grad, np.array([0, 0, 0, np.inf], np.float32))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
+def test_zero_unless_is_a_choice_between_the_value_and_zero(rng, dtype):
+    values = rng.normal(size=(4, 6)).astype(dtype)
+    values[0, :3] = [np.inf, np.nan, -0.0]
+    mask = rng.random((4, 6)) < 0.5
+    for a, m in [(values, mask), (values.T, mask.T), (values[:, ::2], mask[:, ::2]), (values[0, 0], mask[0, 0])]:
+        found = zero_unless(m, a)
+        np.testing.assert_array_equal(found, np.where(m, a, 0))
+        assert found.dtype == dtype
+
+
+def test_leaky_relu_at_the_edge_of_float32_overflows_only_where_its_value_does():
+    leaky = LeakyReLU(2.0)
+    x = np.array([3e38, -1e38, 0], np.float32)
+    np.testing.assert_array_equal(leaky(x), np.array([3e38, -2e38, 0], np.float32))
+    np.testing.assert_array_equal(leaky.backward(x), np.array([3e38, -2e38, 0], np.float32))
 
 
 def test_leaky_relu_scales_the_negative_part():
@@ -77,6 +103,10 @@ def test_tanh_follows_its_definition(rng):
 def test_softmax_follows_its_definition():
     weights = [math.exp(value) for value in (1.0, 2.0, 4.0)]
     np.testing.assert_allclose(softmax([[1.0, 2.0, 4.0]]), [[weight / sum(weights) for weight in weights]])
+
+
+def test_softmax_of_scores_as_far_apart_as_float32_goes():
+    np.testing.assert_array_equal(softmax(np.array([[3e38, -3e38, 3e38]], np.float32)), [[0.5, 0, 0.5]])
 
 
 def test_softmax_is_taken_along_the_last_axis(rng):

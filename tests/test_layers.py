@@ -377,6 +377,13 @@ def test_dropout_goes_back_through_what_it_kept_also_after_a_change_of_mode(rng)
     np.testing.assert_array_equal(layer.train().backward(grad), grad)
 
 
+@pytest.mark.parametrize("layer", [Dropout(0.5, rng=0), GaussianNoise(0.5, rng=0, clip=(0, 1))], ids=repr)
+def test_what_was_dropped_or_clipped_passes_nothing_on_of_an_infinite_gradient(layer):
+    layer(np.zeros((8, 8), np.float32))
+    grad = layer.backward(np.full((8, 8), np.inf, np.float32))
+    assert set(np.unique(grad)) == {0, np.inf}
+
+
 def test_dropout_draws_anew_in_each_forward_and_the_same_from_the_same_seed():
     x = np.ones((10, 10))
     first, second = Dropout(rng=0), Dropout(rng=np.random.default_rng(0))

@@ -43,6 +43,13 @@ def test_one_hot_targets_give_what_classes_give(rng):
     np.testing.assert_allclose(by_class.backward(), by_row.backward(), rtol=1e-12, atol=1e-16)
 
 
+@pytest.mark.parametrize("target", [np.array([0]), np.array([[1.0, 0.0, 0.0]], np.float32)], ids=["class", "one-hot"])
+def test_logits_as_far_apart_as_float32_goes(target):
+    loss = CrossEntropyLoss()
+    assert loss(np.array([[3e38, -3e38, -3e38]], np.float32), target) == 0
+    np.testing.assert_array_equal(loss.backward(), [[0, 0, 0]])
+
+
 def test_soft_targets_weigh_the_classes(rng):
     logits, target = rng.normal(size=(4, 3)), rng.dirichlet(np.ones(3), 4)
     expected = -(target * np.log(softmax(logits))).sum() / 4
