@@ -32,11 +32,10 @@ from nnkit.metrics import (
     recall,
 )
 from nnkit.module import Module, Parameter, Sequential
-from nnkit.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop, clip_grad_norm
+from nnkit.optimizers import SGD, Adam, AdamW, DivergenceWarning, Optimizer, RMSprop, clip_grad_norm
 from nnkit.schedulers import CosineLR, StepLR
 from nnkit.training import (
     Callback,
-    DivergenceWarning,
     EarlyStopping,
     History,
     TrainingState,

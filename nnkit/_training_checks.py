@@ -35,6 +35,18 @@ def training_data(model: Module, X: Any, y: Any, X_name: str, y_name: str) -> tu
     return X, y
 
 
+def check_batches(model: Module, n: int, batch_size: int) -> None:
+    """Raise ValueError if the smallest batch of an epoch has too few samples for a layer in training mode."""
+    smallest = n % batch_size or batch_size if batch_size < n else n
+    for name, module in model.named_modules():
+        if module.training and smallest < module.min_batch_size:
+            raise ValueError(
+                f"batch_size must leave no batch with fewer than {module.min_batch_size} samples, which "
+                f"{name or 'model'}, {module!r}, cannot train on; got {batch_size} for {n} samples, of which the last "
+                f"batch has {smallest}"
+            )
+
+
 def named_metrics(metrics: Metrics) -> dict[str, Metric]:
     """Return each metric under its name."""
     if metrics is None:

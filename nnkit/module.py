@@ -81,10 +81,13 @@ class Module(ABC):
     needs_input_grad : bool
         Whether `backward` must return dL/dx. `fit` turns it off for the first layer of a network, because nobody
         uses the gradient with respect to the data and it costs as much as the layer's forward pass.
+    min_batch_size : int
+        How many samples a batch must have in training mode, at the least; `fit` looks before it begins.
     """
 
     training: bool = True
     needs_input_grad: bool = True
+    min_batch_size: int = 1
     _buffer_names: tuple[str, ...] = ()
     _saved: tuple[Any, ...] | None = None
 

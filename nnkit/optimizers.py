@@ -7,14 +7,25 @@ then a handful of vector operations on the whole network, instead of one for eac
 from __future__ import annotations
 
 import math
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from nnkit._checks import Array, entries, finite_array, number, same_shape, whole_number
 from nnkit.module import Parameter
+
+NEVER_MOVES = (
+    "A weight whose running average is infinite never changes again. Scale the inputs to about 0 to 1, take a smaller "
+    "learning rate, or clip the gradient (clip_grad_norm; max_grad_norm of fit)"
+)
+"""What a warning says of numbers that have overflowed in an optimizer."""
+
+
+class DivergenceWarning(RuntimeWarning):
+    """A training has gone wrong: numbers are no longer finite, or weights can no longer change."""
 
 
 class Optimizer(ABC):
@@ -56,10 +67,41 @@ class Optimizer(ABC):
             parameter.zero_grad()
 
     def step(self) -> None:
-        """Change every parameter by one step, from the gradients that backward has left."""
+        """Change every parameter by one step, from the gradients that backward has left.
+
+        Warns
+        -----
+        DivergenceWarning
+            If numbers overflow in this step, so that weights are no longer finite, or a running average is not and
+            its weight can never change again. Under ``numpy.errstate(over="ignore")`` nobody is warned; `fit`, which
+            looks for itself, makes use of that.
+        """
         self._refresh()
         self.steps += 1
-        self._update(self._data, self._grad)
+        if np.geterr()["over"] == "ignore":
+            self._update(self._data, self._grad)
+            return
+        overflows: list[str] = []
+        with np.errstate(over="call", call=lambda kind, flag: overflows.append(kind)):
+            self._update(self._data, self._grad)
+        if overflows and (parts := list(self.not_finite())):
+            found = "; ".join(f"the {what} of params[{i}], {self.params[i]!r}" for i, what in parts)
+            warnings.warn(
+                f"a step of {self!r} overflowed; no longer finite: {found}. {NEVER_MOVES}",
+                DivergenceWarning,
+                stacklevel=2,
+            )
+
+    def not_finite(self) -> Iterator[tuple[int, str]]:
+        """Yield the place in `params` and the name of all that is NaN or infinite: weights and running averages."""
+        named = {"data": self._data} | {name: getattr(self, name) for name in self._state_names}
+        for name, array in named.items():
+            if np.isfinite(array).all():
+                continue
+            stops = np.cumsum([parameter.data.size for parameter in self.params])
+            bad = np.flatnonzero(~np.isfinite(array))
+            for i in np.unique(np.searchsorted(stops, bad, side="right")):
+                yield int(i), name
 
     @abstractmethod
     def _update(self, data: Array, grad: Array) -> None:
@@ -218,7 +260,7 @@ class RMSprop(Optimizer):
         if self.weight_decay:
             grad = grad + self.weight_decay * data
         self.square_average *= self.alpha
-        self.square_average += (1 - self.alpha) * np.square(grad, out=self._scratch)
+        self.square_average += (1 - self.alpha) * grad * grad  # In this order, of which less overflows.
         data -= self.lr * grad / (np.sqrt(self.square_average, out=self._scratch) + self.eps)
 
 
@@ -244,16 +286,15 @@ class Adam(Optimizer):
     :math:`\hat m = m / (1 - \beta_1^t)` and :math:`\hat v = v / (1 - \beta_2^t)`,
     :math:`\theta \leftarrow \theta - \eta \hat m / (\sqrt{\hat v} + \epsilon)`.
 
-    The code keeps the decaying sums :math:`m / (1 - \beta_1)` and :math:`v / (1 - \beta_2)` instead of the means, and
-    puts the two factors and both corrections into the learning rate and :math:`\epsilon`. The step is the same, and a
-    quarter faster.
+    The code puts both corrections into the learning rate and :math:`\epsilon`, as section 2 of the paper does. The step
+    is the same, and a quarter faster.
 
     References
     ----------
     D. Kingma and J. Ba, Adam: a method for stochastic optimization, 2015.
     """
 
-    _state_names = ("gradient_sum", "square_sum")
+    _state_names = ("gradient_average", "square_average")
 
     def __init__(
         self,
@@ -267,8 +308,8 @@ class Adam(Optimizer):
         beta1, beta2 = entries("betas", betas, 2, "a pair of numbers")
         self.betas = (number("betas[0]", beta1, least=0, below=1), number("betas[1]", beta2, least=0, below=1))
         self.eps = number("eps", eps, above=0)
-        self.gradient_sum = np.zeros_like(self._data)
-        self.square_sum = np.zeros_like(self._data)
+        self.gradient_average = np.zeros_like(self._data)
+        self.square_average = np.zeros_like(self._data)
 
     def _update(self, data: Array, grad: Array) -> None:
         if self.weight_decay:
@@ -276,19 +317,15 @@ class Adam(Optimizer):
         self._adam_step(data, grad)
 
     def _adam_step(self, data: Array, grad: Array) -> None:
-        beta1, beta2 = self.betas
-        self.gradient_sum *= beta1
-        self.gradient_sum += grad
-        self.square_sum *= beta2
-        self.square_sum += np.square(grad, out=self._scratch)
-        # sqrt(v_hat) = sqrt(square_sum) / scale, and m_hat = correction * gradient_sum.
-        scale = math.sqrt((1 - beta2**self.steps) / (1 - beta2))
-        correction = (1 - beta1) / (1 - beta1**self.steps)
-        change = np.sqrt(self.square_sum, out=self._scratch)
-        change += self.eps * scale
-        np.divide(self.gradient_sum, change, out=change)
-        change *= self.lr * correction * scale
-        data -= change
+        (beta1, beta2), t = self.betas, self.steps
+        m, v = self.gradient_average, self.square_average
+        m *= beta1
+        m += (1 - beta1) * grad
+        v *= beta2
+        v += (1 - beta2) * grad * grad  # In this order, of which less overflows.
+        correction = math.sqrt(1 - beta2**t)
+        lr, eps = self.lr * correction / (1 - beta1**t), self.eps * correction
+        data -= lr * m / (np.sqrt(v, out=self._scratch) + eps)
 
 
 class AdamW(Adam):

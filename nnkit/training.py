@@ -12,17 +12,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from nnkit._checks import Array, entries, finite_array, generator, instance, number, whole_number, with_methods
-from nnkit._training_checks import checked_callbacks, dtype_of, named_metrics, training_data
+from nnkit._divergence import DivergenceGuard
+from nnkit._training_checks import check_batches, checked_callbacks, dtype_of, named_metrics, training_data
 from nnkit.losses import Loss
 from nnkit.module import Module
-from nnkit.optimizers import Optimizer, clip_grad_norm
+from nnkit.optimizers import DivergenceWarning, Optimizer, clip_grad_norm
 
 Metric = Callable[[Array, Array], float]
 Metrics = Mapping[str, Metric] | Sequence[Metric] | None
-
-
-class DivergenceWarning(RuntimeWarning):
-    """Training stopped because its loss or its weights were no longer finite numbers."""
 
 
 class Scheduler(Protocol):
@@ -191,9 +188,8 @@ def fit(
 ) -> History:
     """Train a model with mini-batches, and return what happened.
 
-    Every epoch goes through all samples once, in a new random order; the last batch may be short, and `BatchNorm1d`
-    refuses one of a single sample. Every layer trains in training mode, except where its own `train` says otherwise;
-    the model is left in evaluation mode.
+    Every epoch goes through all samples once, in a new random order; the last batch may be short. Every layer trains
+    in training mode, except where its own `train` says otherwise; the model is left in evaluation mode.
 
     Parameters
     ----------
@@ -223,7 +219,8 @@ def fit(
     max_grad_norm : float, optional
         The largest norm of the whole gradient, above 0; `clip_grad_norm` scales a larger one down before each step.
     rng : numpy.random.Generator or int, optional
-        Where the order of the samples is drawn from. The same seed gives the same bits on one machine.
+        Where the order of the samples is drawn from. The same seed gives the same bits in every process that does
+        matrix products alike: on the same machine, with the same NumPy and the same number of BLAS threads.
     progress : bool, default False
         Whether to show a tqdm bar.
 
@@ -237,13 +234,15 @@ def fit(
     TypeError
         If a part is not what it must be; the class in place of an object is the usual mistake.
     ValueError
-        If the data is empty, not finite, or of unequal lengths, the optimizer is another model's, or the scheduler
-        another optimizer's.
+        If the data is empty, not finite, or of unequal lengths, the optimizer is another model's, the scheduler
+        another optimizer's, or the last batch so small that a layer such as `BatchNorm1d` cannot take it.
 
     Warns
     -----
     DivergenceWarning
-        If the loss or the weights are no longer finite; training stops, and ``history.stop_reason`` says when.
+        If the loss, the weights or the optimizer's running averages are no longer finite; training stops, and
+        ``history.stop_reason`` says when. Also, once, if weights get no gradient or do not move, as of dead ReLUs;
+        training then goes on, and ``history.stop_reason`` says so at its end.
     """
     epochs = whole_number("epochs", epochs, least=1)
     batch_size = whole_number("batch_size", batch_size, least=1)
@@ -266,42 +265,42 @@ def fit(
     rng = generator("rng", rng)
     history = History()
     state = TrainingState(model, optimizer, history, scheduler=scheduler, rng=rng)
-    bar = None
+    bar, diverged = None, ""
     needed_input_grad = getattr(model, "needs_input_grad", True)
     model.needs_input_grad = False
     begun: list[Callback] = []
     try:
+        model.train()
+        check_batches(model, len(X), batch_size)
         for callback in callbacks:
             callback.on_train_begin(state)
             begun.append(callback)
+        guard = DivergenceGuard(model, optimizer, X)
         bar = _progress_bar(epochs, done=len(history)) if progress else None
         for state.epoch in range(len(history) + 1, epochs + 1):
             model.train()
-            record = _train_epoch(model, loss, optimizer, X, y, batch_size, metric_functions, max_grad_norm, rng)
+            record = _train_epoch(model, loss, optimizer, X, y, batch_size, metric_functions, max_grad_norm, rng, guard)
             model.eval()
-            diverged = not (math.isfinite(record["loss"]) and _has_finite_weights(model))
+            diverged = guard.divergence(record["loss"])
             if validation_data is not None:
                 scores = dict.fromkeys(["loss", *metric_functions], math.nan)
                 if not diverged:
                     try:
                         with np.errstate(over="ignore", invalid="ignore"):
                             scores = evaluate(model, loss, *validation_data, metrics=metric_functions)
-                        diverged = not math.isfinite(scores["loss"])
+                        diverged = guard.divergence(scores["loss"])
                     except FloatingPointError:
-                        diverged = True
+                        diverged = guard.divergence(math.nan)
                 record |= {f"val_{name}": value for name, value in scores.items()}
             history.append(record)
             if bar is not None:
                 bar.update()
                 bar.set_postfix({name: f"{value:.4g}" for name, value in record.items() if name != "seconds"})
             if diverged:
-                history.stop_reason = f"diverged in epoch {state.epoch}: its loss or its weights are no longer finite"
-                warnings.warn(
-                    f"training {history.stop_reason}; a smaller learning rate than {optimizer.lr:g} may help",
-                    DivergenceWarning,
-                    stacklevel=2,
-                )
+                history.stop_reason = f"diverged in epoch {state.epoch}: {diverged}"
+                warnings.warn(f"training {history.stop_reason}; {guard.remedy}", DivergenceWarning, stacklevel=2)
                 break
+            guard.end_epoch(state.epoch, record["loss"])
             if scheduler is not None:
                 scheduler.step()
             # Every callback sees every epoch, also where one of them has asked to stop.
@@ -310,6 +309,8 @@ def fit(
                 history.stop_reason = history.stop_reason or f"a callback stopped it after epoch {state.epoch}"
                 break
         history.stop_reason = history.stop_reason or f"all {epochs} epochs done"
+        if not diverged and (fault := guard.end()):
+            history.stop_reason += f", but {fault}"
     except BaseException as error:  # Also KeyboardInterrupt: who stops a cell wants the best weights, too.
         history.stop_reason = f"{type(error).__name__} in epoch {state.epoch}"
         model.eval()
@@ -350,8 +351,10 @@ def _train_epoch(
     metrics: Mapping[str, Metric],
     max_grad_norm: float | None,
     rng: np.random.Generator,
+    guard: DivergenceGuard,
 ) -> dict[str, float]:
     n = len(X)
+    guard.begin_epoch(math.ceil(n / batch_size))
     totals = dict.fromkeys(["loss", *metrics], 0.0)
     started = time.perf_counter()
     order = rng.permutation(n)
@@ -379,6 +382,7 @@ def _train_epoch(
             if max_grad_norm is not None:
                 clip_grad_norm(optimizer.params, max_grad_norm)
             optimizer.step()
+            guard.step_done()
     return {name: total / n for name, total in totals.items()} | {"seconds": time.perf_counter() - started}
 
 
@@ -427,11 +431,6 @@ def evaluate(model: Module, loss: Loss, X: Any, y: Any, *, metrics: Metrics = No
     with_methods("loss", loss, ("__call__",), "a Loss such as MSELoss()")
     pred = predict(model, X)
     return {"loss": loss(pred, y)} | {name: metric(pred, y) for name, metric in named_metrics(metrics).items()}
-
-
-def _has_finite_weights(model: Module) -> bool:
-    arrays = [parameter.data for parameter in model.parameters()] + [array for _, array in model.named_buffers()]
-    return all(np.isfinite(array).all() for array in arrays)
 
 
 def _progress_bar(epochs: int, done: int) -> Any:

@@ -435,8 +435,8 @@ def test_values_that_are_not_finite_do_not_replace_the_file(path):
     with pytest.raises(ValueError, match=r"model/1.encoder.0.weight must be finite as float32; .* at index \(1, 2\)"):
         run.save(path)
     run = Run()
-    run.optimizer.square_sum[3] = np.inf
-    with pytest.raises(ValueError, match=r"optimizer/square_sum must be finite"):
+    run.optimizer.square_average[3] = np.inf
+    with pytest.raises(ValueError, match=r"optimizer/square_average must be finite"):
         run.save(path)
     assert path.read_bytes() == content
 

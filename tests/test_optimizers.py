@@ -1,11 +1,24 @@
 """Optimizers: one step by hand, what they share, and resuming. That whole runs equal PyTorch's is tested beside it."""
 
 import copy
+import warnings
 
 import numpy as np
 import pytest
 
-from nnkit import SGD, Adam, AdamW, Linear, MSELoss, Parameter, RMSprop, Sequential, Tanh, clip_grad_norm
+from nnkit import (
+    SGD,
+    Adam,
+    AdamW,
+    DivergenceWarning,
+    Linear,
+    MSELoss,
+    Parameter,
+    RMSprop,
+    Sequential,
+    Tanh,
+    clip_grad_norm,
+)
 
 ALL = {
     "SGD": lambda params: SGD(params, lr=0.1),
@@ -41,6 +54,54 @@ def train(model, optimizer, steps, seed=0):
 
 def weights(model):
     return np.concatenate([parameter.data.ravel() for parameter in model.parameters()])
+
+
+# Gradients at the edge of float32
+
+with_running_squares = pytest.mark.parametrize("optimizer", [RMSprop, Adam, AdamW])
+
+
+def gradients_of(*values):
+    """Return two parameters of float32, the second with these gradients."""
+    other, parameter = Parameter(np.ones((2, 2), np.float32)), Parameter(np.ones(len(values), np.float32))
+    parameter.grad = np.array(values, np.float32)
+    return [other, parameter]
+
+
+@pytest.mark.parametrize("large", [2e19, 1e20])
+@with_running_squares
+def test_a_weight_moves_on_after_a_gradient_whose_bare_square_would_overflow(optimizer, large):
+    _, parameter = params = gradients_of(1, large)
+    made = optimizer(params)
+    made.step()
+    after_one = parameter.data.copy()
+    made.step()
+    assert (after_one < 1).all()
+    assert (parameter.data < after_one).all()
+    assert list(made.not_finite()) == []
+
+
+@with_running_squares
+def test_a_weight_that_can_never_move_again_is_named(optimizer):
+    with pytest.warns(DivergenceWarning, match=r"square_average of params\[1\], Parameter.* never changes"):
+        optimizer(params := gradients_of(1, 1e25, 1)).step()
+    made = optimizer(params)
+    with np.errstate(over="ignore"):  # As in fit, which looks for itself.
+        made.step()
+    assert list(made.not_finite()) == [(1, "square_average")]
+
+
+def test_a_step_that_overflows_names_the_weights():
+    made = SGD(gradients_of(1, 3e38), lr=10)
+    with pytest.warns(DivergenceWarning, match=r"no longer finite: the data of params\[1\]"):
+        made.step()
+
+
+def test_an_overflow_that_spoils_nothing_is_no_warning():
+    params = gradients_of(1, 1)
+    made = RMSprop(params, lr=1e30)
+    with warnings.catch_warnings(action="error"):
+        made.step()
 
 
 # One or two steps by hand
@@ -426,23 +487,21 @@ def check_nothing_changes(optimizer, state, error, match):
 
 def test_state_of_another_optimizer_is_refused():
     state = SGD(network().parameters(), lr=0.5, momentum=0.9).state_dict()
-    match = (
-        r"state must hold \['gradient_sum', 'lr', 'square_sum', 'steps'\] for Adam; got \['lr', 'steps', 'velocity'\]"
-    )
+    match = r"state must hold \['gradient_average', 'lr', 'square_average', 'steps'\] for Adam; got \['lr', .*velocity"
     check_nothing_changes(Adam(network().parameters()), state, KeyError, match)
 
 
 def test_state_of_another_size_is_refused_and_changes_nothing():
     state = Adam(Linear(2, 2, rng=0).parameters(), lr=0.5).state_dict()
-    match = r"state\['gradient_sum'\] must have the shape of all parameters together, \(26,\); got \(6,\)"
+    match = r"state\['gradient_average'\] must have the shape of all parameters together, \(26,\); got \(6,\)"
     check_nothing_changes(Adam(network().parameters()), state, ValueError, match)
 
 
 def test_nan_in_a_state_is_refused_and_changes_nothing():
     optimizer = Adam(network().parameters())
     state = optimizer.state_dict() | {"lr": 0.5}
-    state["square_sum"][3] = np.nan
-    check_nothing_changes(optimizer, state, ValueError, r"state\['square_sum'\] must be finite .* at index \(3,\)")
+    state["square_average"][3] = np.nan
+    check_nothing_changes(optimizer, state, ValueError, r"state\['square_average'\] must be finite .* at index \(3,\)")
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from nnkit import (
     LeakyReLU,
     Linear,
     MSELoss,
+    Parameter,
     ReLU,
     RMSprop,
     Sequential,
@@ -382,6 +383,19 @@ def test_optimizers_take_the_same_ten_steps(name, seed):
             np.testing.assert_allclose(data, parameter.detach().numpy(), rtol=0, atol=1e-10)
     moved = np.concatenate([data.ravel() for data, _ in ours_in_torch_form(ours)]) - start
     assert np.abs(moved).max() > 1e-3
+
+
+@pytest.mark.parametrize("large", [2e19, 1e20, 1.5e20])
+@pytest.mark.parametrize("name", ["RMSprop", "Adam", "AdamW"])
+def test_optimizers_survive_gradients_as_large_as_pytorch_does(name, large):
+    kind, torch_kind, options = OPTIMIZERS[name]
+    ours, theirs = Parameter(np.ones(3, np.float32)), torch.nn.Parameter(torch.ones(3))
+    optimizer, torch_optimizer = kind([ours], **options), torch_kind([theirs], **options)
+    for grad in ([1, large, -large], [1, 1, 1], [1, 1, 1]):
+        ours.grad, theirs.grad = np.array(grad, np.float32), torch.tensor(grad, dtype=torch.float32)
+        optimizer.step()
+        torch_optimizer.step()
+        np.testing.assert_allclose(ours.data, theirs.detach().numpy(), rtol=1e-6)
 
 
 @seeds

@@ -11,6 +11,7 @@ import pytest
 from nnkit import (
     SGD,
     Adam,
+    AdamW,
     BatchNorm1d,
     Callback,
     CosineLR,
@@ -26,6 +27,7 @@ from nnkit import (
     MSELoss,
     Parameter,
     ReLU,
+    RMSprop,
     Sequential,
     StepLR,
     Tanh,
@@ -412,8 +414,12 @@ def test_same_seeds_give_the_same_bits_with_dropout():
 
 def test_batch_of_one_left_over_says_what_to_do_under_batch_norm():
     model = regularized_network()
-    with pytest.raises(ValueError, match=r"at least 2 samples in training mode.* choose a batch_size that leaves no"):
-        run(model, n=17, batch_size=8)
+    before = model.state_dict()
+    for n, batch_size in [(17, 8), (8, 1), (1, 8)]:
+        with pytest.raises(ValueError, match=r"batch_size must leave no batch with fewer than 2 .* 1, BatchNorm"):
+            run(model, n=n, batch_size=batch_size)
+    for name, array in model.state_dict().items():  # Checked before the first batch, not met in the last.
+        np.testing.assert_array_equal(array, before[name])
     assert not model.training
     run(regularized_network(), n=18, batch_size=8)
     run(network(), n=17, batch_size=8)
@@ -441,7 +447,7 @@ def test_layer_whose_train_says_so_stays_frozen_in_fit():
             return super().train(False)
 
     model = Sequential(Frozen(2), Linear(2, 2, rng=0))
-    run(model)
+    run(model, n=9, batch_size=4)  # Frozen, it takes a batch of one as well.
     np.testing.assert_array_equal(model[0].running_mean, 0)
     assert model[0].weight.grad.any()
 
@@ -465,6 +471,97 @@ def test_running_statistics_that_overflow_are_not_called_success():
     X = np.array([[3e20], [-3e20]], dtype=np.float32)
     with pytest.warns(DivergenceWarning, match="its loss or its weights are no longer finite"):
         run(BatchNorm1d(1), X, X * 0, loss=MSELoss(), epochs=1)
+
+
+# What the loss does not show
+
+
+def deep(*, scale=1.0, activation=ReLU):
+    model = Sequential(Linear(2, 8, rng=1), activation(), Linear(8, 8, rng=2), activation(), Linear(8, 2, rng=3))
+    model[0].weight.data *= np.float32(scale)
+    return model
+
+
+def scaled_blobs(scale):
+    X, y = make_blobs(64, rng=0)
+    return X * np.float32(scale), y
+
+
+@pytest.mark.parametrize("optimizer", [Adam, AdamW, RMSprop])
+def test_a_weight_that_froze_stops_training_and_is_named(optimizer):
+    X, y = scaled_blobs(1e25)
+    model = deep()
+    with pytest.warns(DivergenceWarning, match=r"diverged in epoch 1: .* the square_average of 0.weight"):
+        history = fit(model, CrossEntropyLoss(), optimizer(model.parameters()), X, y, epochs=30, rng=0)
+    assert np.isfinite(history["loss"]).all()
+    assert history.stop_reason.startswith("diverged in epoch 1")
+
+
+@pytest.mark.parametrize(
+    ("model", "lr"),
+    [
+        (deep(), 1.0),  # On inputs far from 0 to 1 the first steps throw all ReLUs to where they are zero.
+        (deep(scale=1e4, activation=Tanh), 0.1),  # Saturated: 1 - tanh(x)^2 is zero in float32.
+    ],
+)
+def test_weights_without_a_gradient_are_reported_once_with_the_remedy(model, lr):
+    X, y = scaled_blobs(255)
+    with pytest.warns(DivergenceWarning) as caught:
+        _, history = run(model, X, y, lr=lr, epochs=10)
+    assert len(caught) == 1
+    assert caught[0].filename.endswith("test_training.py")
+    message = str(caught[0].message)
+    assert "no gradient reached 0.weight" in message
+    assert f"scale the inputs to about 0 to 1 (they reach {np.abs(X).max():g})" in message
+    assert f"a smaller learning rate than {lr:g}" in message
+    assert history.stop_reason.startswith("all 10 epochs done, but no gradient reached 0.weight")
+
+
+def test_pixels_from_0_to_255_are_reported(mnist):
+    X, y = mnist.X_train[:6400] * 255, mnist.y_train[:6400]
+    rng = np.random.default_rng(0)
+    model = Sequential(Linear(784, 64, rng=rng), ReLU(), Linear(64, 32, rng=rng), ReLU(), Linear(32, 10, rng=rng))
+    with pytest.warns(DivergenceWarning, match=r"no gradient reached 0.weight, 2.weight .*\(they reach 255\)"):
+        fit(model, CrossEntropyLoss(), SGD(model.parameters(), 0.1), X, y, epochs=2, rng=rng)
+
+
+@pytest.mark.parametrize(
+    ("scale", "make"),
+    [
+        (1, lambda params: SGD(params, 1e-12)),
+        (1, lambda params: Adam(params, 1e-12)),
+        (1e-25, lambda params: Adam(params)),  # The squares underflow, and eps is all that is left to divide by.
+    ],
+)
+def test_steps_that_rounding_swallows_are_reported(scale, make):
+    X, y = scaled_blobs(scale)
+    model = deep()
+    with pytest.warns(DivergenceWarning, match="0.weight.* had not moved by the end of epoch 2: .* rounding"):
+        history = fit(model, CrossEntropyLoss(), make(model.parameters()), X, y, epochs=4, batch_size=8, rng=0)
+    assert "but 0.weight" in history.stop_reason
+
+
+def test_a_short_training_is_judged_by_all_its_steps():
+    X, y = scaled_blobs(255)
+    with pytest.warns(DivergenceWarning, match="no gradient reached 0.weight"):
+        run(deep(scale=1e4, activation=Tanh), X, y, epochs=1)
+
+
+def test_nothing_is_reported_of_trainings_that_only_look_stuck():
+    X, y = scaled_blobs(1)
+    with warnings.catch_warnings(action="error"):
+        model = deep()
+        model[4].weight.data[...] = 0  # Hides the layers before it from the first step.
+        run(model, X, y, batch_size=64, epochs=12)
+        run(deep(), X, y, batch_size=64, epochs=1)  # One step says nothing.
+        # A linear model at its minimum: the gradient is exactly zero, the loss is not.
+        corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
+        line = Linear(2, 1, rng=0, init="zeros")
+        line.bias.data[...] = 0.5
+        run(line, corners, np.array([[0], [1], [1], [0]], np.float32), loss=MSELoss(), epochs=20)
+        # All ReLUs may be zero for a single sample, as in a last batch of one.
+        run(Sequential(Linear(2, 2, rng=0), ReLU(), Linear(2, 2, rng=1)), X[:33], y[:33], batch_size=1, epochs=12)
+        run(deep(), X, y, lr=0, epochs=12)  # Asked for.
 
 
 # Callbacks and schedules
