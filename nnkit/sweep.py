@@ -44,6 +44,9 @@ Outcomes = Generator[tuple[str, dict[str, Any]], None, None]
 
 _STORE_STARTS = b'{"nnkit_sweep": '
 _VERSION = 1
+_ONE_THREAD = dict.fromkeys(
+    ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
+)
 
 
 def sweep(
@@ -126,7 +129,8 @@ def sweep(
     the one beside it may have been to blame. joblib has a backend for Dask, but this waits forever for a run that kills
     its workers, so the runs are given to the client directly.
 
-    Each worker's BLAS keeps to one thread.
+    Each run's matrix products keep to one thread, in this process, in a worker or on a cluster. Another number of
+    threads adds up in another order, so a run has the same bits wherever it is done: on processors of one kind.
     """
     if not callable(train):
         raise TypeError(f"train must be a function; got {train!r}")
@@ -215,8 +219,24 @@ def _outcomes(train: Callable[..., Any], runs: Runs, n_jobs: int, backend: str) 
     return _in_processes(train, runs, effective_n_jobs(n_jobs))
 
 
+@contextmanager
+def single_threaded() -> Iterator[None]:
+    """Keep matrix products to one thread, as in each run of a `sweep`; at the end this process has its threads back."""
+    before = {name: os.environ.get(name) for name in _ONE_THREAD}
+    try:
+        with threadpool_limits(1):
+            os.environ.update(_ONE_THREAD)  # Libraries that are loaded from now on read these.
+            yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
 def _here(train: Callable[..., Any], runs: Runs) -> Outcomes:
-    with threadpool_limits(1):  # Gives this process its threads back at the end.
+    with single_threaded():
         for key, (config, seed) in runs.items():
             yield key, _run(train, config, seed)
 
@@ -285,7 +305,8 @@ def _on_dask(train: Callable[..., Any], runs: Runs) -> Outcomes:
 
 def _run(train: Callable[..., Any], config: dict[str, Any], seed: int) -> dict[str, Any]:
     """Return the part of a row that a run determines."""
-    # For good rather than inside `with`: threads that share a worker would undo each other's limits.
+    # For good rather than inside `single_threaded`: threads that share a worker would undo each other's limits.
+    os.environ.update(_ONE_THREAD)
     threadpool_limits(1)
     started = time.perf_counter()
     try:

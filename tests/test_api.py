@@ -25,6 +25,7 @@ NO_CHAPTER = {
     "precision": "the counterpart of recall",
     "save_checkpoint": "in the experiments, which save what chapters load",
     "sweep.load_rows": "for the stores of the experiments",
+    "sweep.single_threaded": "in the experiments that are no sweeps",
 }
 
 

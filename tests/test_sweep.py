@@ -216,26 +216,61 @@ def test_the_bar_shows_the_time_left_and_starts_at_what_is_there(store, capsys):
     assert re.search(r"sweep: 100%.*5/5 \[\d\d:\d\d<\d\d:\d\d", shown)
 
 
+TWO_THREADS = dict.fromkeys(["OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"], "2")
+
+
 @pytest.mark.skipif(os.cpu_count() == 1, reason="one core has one thread anyway")
 @pytest.mark.parametrize("n_jobs", ["1", "2"])
-def test_blas_keeps_to_one_thread(start, store, n_jobs):
+def test_blas_keeps_to_one_thread_also_where_a_run_loads_another_one(start, store, n_jobs):
     code = """
 import numpy, threadpoolctl
 
 def threads():
-    return [pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+    pools = threadpoolctl.threadpool_info()
+    return {pool["filepath"]: pool["num_threads"] for pool in pools if pool["user_api"] == "blas"}
 
 def train(seed):
-    return {"threads": threads()}
+    import scipy.linalg  # It brings its own BLAS.
+    return {"threads": list(threads().values())}
 
 if __name__ == "__main__":
-    before = threads()
-    assert before[0] > 1, before
+    before, environment = threads(), dict(os.environ)
+    assert set(before.values()) == {2}, before
     sweep(train, {}, range(3), store=FOLDER / "store.jsonl", n_jobs=int(sys.argv[2]))
-    assert threads() == before, threads()
+    assert threads() == threads() | before, threads()
+    assert dict(os.environ) == environment
 """
-    finish(start(code, n_jobs, OPENBLAS_NUM_THREADS="2", OMP_NUM_THREADS="2", MKL_NUM_THREADS="2"))
-    assert [row["result"]["threads"] for row in load_rows(store)] == [[1], [1], [1]]
+    finish(start(code, n_jobs, **TWO_THREADS))
+    rows = [row["result"]["threads"] for row in load_rows(store)]
+    assert len(rows) == 3
+    assert {count for row in rows for count in row} == {1}
+
+
+def test_a_run_has_the_same_bits_wherever_it_is_done(start, tmp_path):
+    """In one process and in workers, started with one thread and with two, where threads make a difference."""
+    code = """
+import hashlib
+import numpy as np
+import nnkit as nn
+
+def train(width, seed):
+    rng = np.random.default_rng(seed)
+    X, y = rng.normal(size=(600, 784)).astype(np.float32), rng.integers(0, 10, 600)
+    model = nn.Sequential(nn.Linear(784, width, rng=rng), nn.ReLU(), nn.Linear(width, 10, rng=rng))
+    nn.fit(model, nn.CrossEntropyLoss(), nn.Adam(model.parameters()), X, y, epochs=2, rng=rng)
+    return {"bits": hashlib.sha256(b"".join(p.data.tobytes() for p in model.parameters())).hexdigest()}
+
+if __name__ == "__main__":
+    for n_jobs in (1, 2):
+        store = FOLDER / f"{sys.argv[2]}-{n_jobs}.jsonl"
+        sweep(train, {"width": [64, 200]}, [0], store=store, n_jobs=n_jobs, progress=False)
+"""
+    finish(start(code, "two", **TWO_THREADS))
+    finish(start(code, "one", **dict.fromkeys(TWO_THREADS, "1")))
+    stores = [load_rows(path) for path in tmp_path.glob("*.jsonl")]
+    assert len(stores) == 4
+    found = {(row["config"]["width"], row["result"]["bits"]) for rows in stores for row in rows}
+    assert len(found) == 2, found
 
 
 # --- Killed ---------------------------------------------------------------------------------------------------------

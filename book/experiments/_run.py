@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from joblib import Parallel, delayed
-from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 import nnkit
-from nnkit.sweep import Row, sweep
+from nnkit.sweep import Row, single_threaded, sweep
 
 BOOK = Path(__file__).resolve().parent.parent
 RESULTS = Path(os.environ.get("NNKIT_RESULTS") or BOOK / "results")
@@ -37,7 +36,7 @@ def over_seeds(train: Callable[[int], dict[str, Any]], seeds: Sequence[int]) -> 
 
 
 def _single_threaded(train: Callable[[int], dict[str, Any]], seed: int) -> dict[str, Any]:
-    with threadpool_limits(1):
+    with single_threaded():
         return {"seed": seed, **train(seed)}
 
 
