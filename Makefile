@@ -10,8 +10,8 @@ BIN := $(VENV)/bin
 # The kernel of this environment, not one of the same name that the user has elsewhere.
 export JUPYTER_PREFER_ENV_PATH := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
-# Chapters run in their own folders, from where a relative path would lead elsewhere.
-ifneq ($(filter-out /% ~%,$(firstword $(NNKIT_DATA))),)
+# Chapters run in their own folders, from where a relative path would lead elsewhere; "none" is no path.
+ifneq ($(filter-out /% ~% none,$(firstword $(NNKIT_DATA))),)
 export NNKIT_DATA := $(CURDIR)/$(NNKIT_DATA)
 endif
 # One BLAS thread a process: these matrices are small, and threads that wait for each other are slower than one.
@@ -23,7 +23,7 @@ export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
 
 CHAPTERS := $(wildcard book/part*/*.ipynb)
 PYTEST := $(BIN)/python -m pytest
-WITHOUT_MNIST := NNKIT_OFFLINE=1 NNKIT_DATA= XDG_CACHE_HOME=$(CURDIR)/_build/empty-cache
+WITHOUT_MNIST := NNKIT_DATA=none
 # The tests that read MNIST, or chapters that ran on it, and must pass where it is not.
 READ_MNIST := $(patsubst %,tests/test_%.py,datasets experiments labs launch mnist neighbors notebooks project prose \
   replication)

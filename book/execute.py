@@ -103,7 +103,8 @@ def execute(path: Path) -> float:
 def main() -> None:
     """Run the chapters that the command line names."""
     os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
-    if wanted := os.environ.get("NNKIT_DATA"):  # A chapter runs in its own folder.
+    wanted = os.environ.get("NNKIT_DATA")
+    if wanted and wanted != "none":  # A chapter runs in its own folder.
         os.environ["NNKIT_DATA"] = str(Path(wanted).expanduser().absolute())
     chosen = chapters(sys.argv[1:])
     warn_unless_committed(commit_of_what_cells_call())

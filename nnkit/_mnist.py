@@ -1,17 +1,13 @@
-"""Where the MNIST files come from, and the checks they pass before anybody sees them."""
+"""Where MNIST is looked for, and its download."""
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import logging
 import math
 import os
 import socket
-import struct
 import tempfile
-import zlib
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -21,6 +17,7 @@ from urllib.request import getproxies, proxy_bypass
 import numpy as np
 
 from nnkit._checks import Array
+from nnkit._mnist_files import FILES, IdxFile, MnistFileError, is_archive, other_dataset, read, role
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -41,62 +38,11 @@ SLOW = 1
 REST = 60
 """Seconds for which a mirror is not asked again after a slow failure: others may wait in the same cell."""
 
-_IMAGES, _LABELS = 2051, 2049  # The magic numbers at the start of the two kinds of file.
-_KINDS = {_IMAGES: "images", _LABELS: "labels"}
-
-# What a web page may begin with before its first "<": byte-order marks, the zeros of UTF-16, and blanks.
-_BEFORE_MARKUP = b"\xef\xbb\xbf\xfe\xff\0 \t\r\n\f"
+_OPENML = "openml/openml.org/data/v1/download"  # Where scikit-learn keeps OpenML's files, below its folder.
 
 # When the rest of a mirror ends, and how it failed. The proxies are part of the key, since whoever sets one after a
 # failure is right to try again at once.
 _resting: dict[tuple[str, frozenset[tuple[str, str]]], tuple[float, str]] = {}
-
-
-@dataclass(frozen=True)
-class IdxFile:
-    """What one file must be: its name, kind, number of samples, and the SHA-256 of its decompressed contents."""
-
-    name: str
-    magic: int
-    count: int
-    sha256: str
-
-    @property
-    def header(self) -> tuple[int, ...]:
-        """The big-endian integers at its start."""
-        return (self.magic, self.count, 28, 28) if self.magic == _IMAGES else (self.magic, self.count)
-
-
-FILES = (
-    IdxFile(
-        "train-images-idx3-ubyte.gz",
-        _IMAGES,
-        60000,
-        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    ),
-    IdxFile(
-        "train-labels-idx1-ubyte.gz",
-        _LABELS,
-        60000,
-        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    ),
-    IdxFile(
-        "t10k-images-idx3-ubyte.gz",
-        _IMAGES,
-        10000,
-        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    ),
-    IdxFile(
-        "t10k-labels-idx1-ubyte.gz",
-        _LABELS,
-        10000,
-        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-    ),
-)
-
-
-class MnistFileError(ValueError):
-    """A file is damaged, or is not what its name says."""
 
 
 class MnistUnavailableError(OSError):
@@ -110,65 +56,184 @@ def cache_folder() -> Path:
     return Path(pooch.os_cache("nnkit")) / "mnist"
 
 
-def load() -> tuple[Array, Array, Array, Array]:
-    """Return X_train, y_train, X_test, y_test, as `Dataset` describes them."""
-    folder = _find_folder()
-    if folder == _wanted_folder():
-        mend = "replace it with the published file, or unset NNKIT_DATA, and load_mnist() downloads all four"
-    else:
-        mend = "delete it, and load_mnist() downloads it again"
-    X_train, y_train, X_test, y_test = (_read(folder / file.name, file, mend) for file in FILES)
-    return _scaled(X_train), y_train.astype(np.int64), _scaled(X_test), y_test.astype(np.int64)
+def other_caches() -> tuple[tuple[str, Path], ...]:
+    """Return where other libraries usually put MNIST, with the library; the slowest to read is last."""
+    keras = Path(os.environ.get("KERAS_HOME") or "~/.keras") / "datasets"
+    sklearn = Path(os.environ.get("SCIKIT_LEARN_DATA") or "~/scikit_learn_data")
+    return ("torchvision", Path("data")), ("Keras", keras), ("scikit-learn", sklearn)
+
+
+def load() -> tuple[tuple[Array, Array, Array, Array], str]:
+    """Return X_train, y_train, X_test and y_test, as `Dataset` describes them, and the path that they came from."""
+    samples, paths = _find()
+    source = str(Path(os.path.commonpath(paths)).absolute())
+    logging.getLogger("nnkit").info("MNIST was read from %s", source)
+    X_train, y_train, X_test, y_test = (samples[file.name] for file in FILES)
+    return (_scaled(X_train), y_train.astype(np.int64), _scaled(X_test), y_test.astype(np.int64)), source
 
 
 def _scaled(images: Array) -> Array:
     return images.reshape(-1, 784).astype(np.float32) / np.float32(255)
 
 
-def _wanted_folder() -> Path | None:
-    wanted = os.environ.get("NNKIT_DATA")
-    return Path(wanted).expanduser() if wanted else None
-
-
-def _find_folder() -> Path:
-    """Return a folder that holds all four files, after a download if need be."""
-    looked = []
-    folder = _wanted_folder()
-    if folder is not None:
-        missing = [file.name for file in _missing(folder)]
-        if not missing:
-            return folder
-        if len(missing) < len(FILES):
-            raise MnistFileError(
-                f"NNKIT_DATA is {folder}, which holds some of the MNIST files but not {', '.join(missing)}; "
-                "add what is missing, or unset NNKIT_DATA to have all four downloaded"
-            )
-        readable = os.access(folder, os.R_OK | os.X_OK)
-        what = "holds none of the four MNIST files" if readable else "is no folder that may be read"
-        looked.append(f"NNKIT_DATA is {folder}, which {what}")
+def _find() -> tuple[dict[str, Array], list[Path]]:
+    """Return the samples of all four files, by name, and the paths that held them, after a download if need be."""
+    if _is_nowhere():
+        raise _unavailable(["NNKIT_DATA is none, so MNIST was neither looked for nor downloaded"])
+    looked: list[str] = []
+    if found := _in_wanted(looked):
+        return found
     try:
         cache = cache_folder()
     except ModuleNotFoundError as error:
-        raise _unavailable(
-            [*looked, f"the cache and the download need {error.name}: pip install pooch tqdm"]
-        ) from error
-    missing_files = _missing(cache)
-    if not missing_files:
-        return cache
-    looked.append(f"the cache {cache} does not hold all four files")
-    if _offline():
-        raise _unavailable([*looked, "NNKIT_OFFLINE is set, so nothing was downloaded"])
+        cache = None
+        looked.append(f"the cache and the download need {error.name}: pip install pooch tqdm")
+    if cache and not _missing(cache):
+        return _in_own(cache)
+    if cache:
+        looked.append(f"the cache {cache} does not hold all four files")
+    if found := _in_other_caches(looked):
+        return found
+    if cache is None:
+        raise _unavailable(looked)
+    _fill(cache, looked)
+    return _in_own(cache)
+
+
+def _is_nowhere() -> bool:
+    return os.environ.get("NNKIT_DATA") == "none"
+
+
+def _in_wanted(looked: list[str]) -> tuple[dict[str, Array], list[Path]] | None:
+    """Return what NNKIT_DATA leads to; None, with a reason in the list, where that holds nothing of MNIST."""
+    if not (named := os.environ.get("NNKIT_DATA")):
+        return None
+    wanted = Path(named).expanduser()
+    mend = "replace it with the published file, or unset NNKIT_DATA, and load_mnist() downloads all four"
+    samples, paths, faults = _gather(_beside(wanted) if _is_file(wanted) else _below(wanted), mend)
+    missing = [file.name for file in FILES if file.name not in samples]
+    if not missing:
+        return samples, paths
+    if faults:
+        raise faults[0]
+    if samples:
+        raise MnistFileError(
+            f"NNKIT_DATA is {wanted}, which holds some of the MNIST files but not {', '.join(missing)}; "
+            "add what is missing, or unset NNKIT_DATA to have all four downloaded"
+        )
+    readable = os.access(wanted, os.R_OK | os.X_OK)
+    what = "holds none of the four MNIST files" if readable else "is no folder that may be read, and no file"
+    looked.append(f"NNKIT_DATA is {wanted}, which {what}")
+    return None
+
+
+def _in_own(cache: Path) -> tuple[dict[str, Array], list[Path]]:
+    mend = "delete it, and load_mnist() downloads it again"
+    samples, paths, faults = _gather([cache / file.name for file in FILES], mend)
+    if faults:
+        raise faults[0]
+    return samples, paths
+
+
+def _in_other_caches(looked: list[str]) -> tuple[dict[str, Array], list[Path]] | None:
+    """Return what another library has left; what is damaged there is no error, since it is not ours to mend."""
+    empty = []
+    for library, place in other_caches():
+        with suppress(RuntimeError):  # A user without a home folder has nothing there.
+            place = place.expanduser()
+        samples, paths, faults = _gather(_below(place))
+        if len(samples) == len(FILES):
+            return samples, paths
+        if faults:
+            looked.append(f"in the folder of {library}, {faults[0]}")
+        else:
+            empty.append(f"{place} of {library}")
+    if empty:
+        looked.append(f"MNIST is not whole in {', '.join(empty)}")
+    return None
+
+
+def _gather(paths: list[Path], mend: str = "") -> tuple[dict[str, Array], list[Path], list[MnistFileError]]:
+    """Return what the first sound paths hold of the four files, those paths, and the faults of what else was wanted."""
+    samples: dict[str, Array] = {}
+    sound: list[Path] = []
+    faults: list[tuple[Path, MnistFileError]] = []
+
+    def is_missing(path: Path) -> bool:
+        missing = [file.role for file in FILES if file.name not in samples]
+        return bool(missing) and role(path.name) in {*missing, None}
+
+    for path in filter(is_missing, paths):
+        try:
+            samples = _read(path, mend) | samples
+            sound.append(path)
+        except MnistFileError as error:
+            faults.append((path, error))
+    return samples, sound, [error for path, error in faults if is_missing(path)]
+
+
+def _read(path: Path, mend: str) -> dict[str, Array]:
+    """Return what a path holds of the four files; what is wrong with it is named with the path and what to do."""
+    first = ""
     try:
-        cache.mkdir(parents=True, exist_ok=True)
-        # The folder for the download lies inside the cache, so that moving a file out of it is atomic.
-        with tempfile.TemporaryDirectory(dir=cache, prefix=".download-") as scratch:
-            for file in missing_files:
-                _download(file, Path(scratch), cache, looked)
+        return read(path, FILES)
+    except MnistFileError as error:
+        other = other_dataset("/".join(path.parts[-3:]))
+        what = f"{error}{f', and its path says {other}' if other and other not in str(error) else ''}"
     except OSError as error:
-        if isinstance(error, MnistUnavailableError):
-            raise
-        raise _unavailable([*looked, f"the cache {cache} cannot be written ({error})"]) from error
-    return cache
+        what, first = f"cannot be read ({error.strerror or error})", "make it readable, or "
+    raise MnistFileError(f"{path} {what}{f'; to mend it, {first}{mend}' if mend else ''}")
+
+
+def _is_file(path: Path) -> bool:
+    """Return whether there is something other than a folder, if only a pipe or a link that leads nowhere."""
+    return os.path.lexists(path) and not _is_folder(path)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # It may not be looked at.
+        return False
+
+
+def _beside(path: Path) -> list[Path]:
+    """Return a path and, if it is one of the four files, those that hold the other three."""
+    own = role(path.name)
+    if own is None:
+        return [path]
+    folder = path.parent.parent if role(path.parent.name) else path.parent
+    return [path, *(other for other in _below(folder, levels=0) if role(other.name) not in {own, None})]
+
+
+def _below(place: Path, levels: int = 2) -> list[Path]:
+    """Return what may hold MNIST in a folder and in those below it, the likeliest first."""
+    names = [file.role for file in FILES]
+
+    def unlikeliness(path: Path) -> tuple[bool, bool, int, int, Path]:
+        of = role(path.name)
+        elsewhere = other_dataset("/".join(path.relative_to(place).parts)) is not None
+        return elsewhere, of is None, len(path.parts), names.index(of) if of else 0, path
+
+    return sorted(_candidates(place, levels) + _candidates(place / _OPENML, 1), key=unlikeliness)
+
+
+def _candidates(folder: Path, levels: int) -> list[Path]:
+    if not os.access(folder, os.R_OK | os.X_OK):
+        return []
+    try:
+        entries = list(folder.iterdir())
+    except OSError:  # It is no folder.
+        return []
+    found = []
+    for entry in entries:
+        if _is_folder(entry):
+            # Kaggle puts each file into a folder of the same name, which counts as no level.
+            if levels > 0 or (levels == 0 and role(entry.name)):
+                found += _candidates(entry, levels - 1)
+        elif role(entry.name) or is_archive(entry.name):
+            found.append(entry)
+    return found
 
 
 def _missing(folder: Path) -> list[IdxFile]:
@@ -177,6 +242,22 @@ def _missing(folder: Path) -> list[IdxFile]:
         return [file for file in FILES if not (folder / file.name).is_file()]
     except PermissionError:  # The folder may not be searched.
         return list(FILES)
+
+
+def _fill(cache: Path, looked: list[str]) -> None:
+    """Download what the cache lacks."""
+    if _offline():
+        raise _unavailable([*looked, "NNKIT_OFFLINE is set, so nothing was downloaded"])
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        # The folder for the download lies inside the cache, so that moving a file out of it is atomic.
+        with tempfile.TemporaryDirectory(dir=cache, prefix=".download-") as scratch:
+            for file in _missing(cache):
+                _download(file, Path(scratch), cache, looked)
+    except OSError as error:
+        if isinstance(error, MnistUnavailableError):
+            raise
+        raise _unavailable([*looked, f"the cache {cache} cannot be written ({error})"]) from error
 
 
 def _offline() -> bool:
@@ -199,15 +280,15 @@ def _download(file: IdxFile, scratch: Path, cache: Path, looked: list[str]) -> N
             path = Path(
                 pooch.retrieve(
                     mirror + file.name,
-                    known_hash=None,  # The .gz differs between mirrors; _read checks the contents.
+                    known_hash=None,  # The .gz differs between mirrors; the contents are checked.
                     fname=file.name,
                     path=scratch,
                     downloader=_downloader(mirror),
                 )
             )
-            _read(path, file)
+            read(path, FILES)
         except MnistFileError as error:
-            failures.append(f"{mirror}: {error}")
+            failures.append(f"{mirror}: {file.name} {error}")
             (scratch / file.name).unlink(missing_ok=True)
         except OSError as error:  # What requests raises for every failure of the network is one of these.
             if error.errno is not None:  # A local file: the disk is full, or read-only.
@@ -249,54 +330,11 @@ def _connect_timeout(mirror: str) -> float:
 
 
 def _unavailable(reasons: list[str]) -> MnistUnavailableError:
-    unset = ", unset NNKIT_OFFLINE" if _offline() else ""
+    unset = ", unset NNKIT_DATA" if _is_nowhere() else ", unset NNKIT_OFFLINE" if _offline() else ""
     return MnistUnavailableError(
         f"MNIST cannot be had: {'; '.join(reasons)}. Three ways to mend it: "
         f"(1) connect to the internet{unset} and call load_mnist() again, with a cache that can be written "
         f"(XDG_CACHE_HOME moves it); "
-        f"(2) put {', '.join(file.name for file in FILES)} into a folder and set NNKIT_DATA to it; "
+        f"(2) put {', '.join(file.name for file in FILES)} or Keras' mnist.npz into a folder and set NNKIT_DATA to it; "
         f"(3) call load_mnist(fallback=True) for scikit-learn's small digits instead"
     )
-
-
-def _read(path: Path, file: IdxFile, mend: str = "") -> Array:
-    """Return the bytes of a file behind its header, once all of it is what it must be."""
-
-    def fail(what: str, first: str = "") -> MnistFileError:
-        return MnistFileError(f"{path} {what}; to mend it, {first}{mend}" if mend else f"{file.name} {what}")
-
-    try:
-        packed = path.read_bytes()
-    except OSError as error:
-        if not mend:  # A download that cannot be read back is no fault of the mirror.
-            raise
-        raise fail(f"cannot be read ({error.strerror or error})", "make it readable, or ") from error
-    if not packed.startswith(b"\x1f\x8b"):
-        start = packed[:64].lstrip()
-        kind = "a web page" if _is_web_page(packed) else f"something that starts with {start[:16]!r}"
-        raise fail(f"is not a gzip file but {kind if packed else 'empty'}")
-    try:
-        contents = gzip.decompress(packed)
-    except (gzip.BadGzipFile, EOFError, zlib.error):
-        raise fail(f"is truncated or damaged: its {len(packed):,} bytes cannot be decompressed") from None
-    magic = struct.unpack(">i", contents[:4])[0] if len(contents) >= 4 else None
-    if magic != file.magic:
-        if _is_web_page(contents):
-            raise fail(f"holds a web page where {_KINDS[file.magic]} (magic number {file.magic}) should be")
-        found = f"{_KINDS[magic]} (magic number {magic})" if magic in _KINDS else f"magic number {magic}"
-        swapped = ": images and labels are swapped" if magic in _KINDS else ""
-        raise fail(f"holds {found} where {_KINDS[file.magic]} (magic number {file.magic}) should be{swapped}")
-    size = 4 * len(file.header)
-    header = struct.unpack(f">{len(file.header)}i", contents[:size].ljust(size, b"\0"))
-    if header != file.header:
-        raise fail(f"describes an array of shape {header[1:]} where {file.header[1:]} should be")
-    expected = size + int(np.prod(file.header[1:]))
-    if len(contents) != expected:
-        raise fail(f"decompresses to {len(contents):,} bytes where {expected:,} should be")
-    if hashlib.sha256(contents).hexdigest() != file.sha256:
-        raise fail("has the right size but not the published contents (its SHA-256 differs)")
-    return np.frombuffer(contents, dtype=np.uint8, offset=size)
-
-
-def _is_web_page(contents: bytes) -> bool:
-    return contents[:64].lstrip(_BEFORE_MARKUP).startswith(b"<")

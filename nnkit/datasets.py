@@ -22,6 +22,8 @@ class Dataset:
         The digits, 0 to 9.
     name : str
         ``"mnist"``, or ``"digits"`` for the fallback.
+    source : str
+        Where the images came from: the path of the folder or file, or ``"scikit-learn"`` for the fallback.
     """
 
     X_train: Array
@@ -29,22 +31,34 @@ class Dataset:
     X_test: Array
     y_test: Array
     name: str
+    source: str = ""
 
     def __repr__(self) -> str:
         return f"Dataset({self.name}: {len(self.X_train):,} for training, {len(self.X_test):,} for testing)"
 
 
 def load_mnist(*, fallback: bool = False) -> Dataset:
-    """Load the MNIST digits: from ``$NNKIT_DATA``, else from the user's cache, else from a public mirror.
+    """Load the MNIST digits from wherever they are on this machine, else from a public mirror.
 
-    What is loaded is compared with the published SHA-256 of the decompressed contents. A download goes to the user's
-    cache, whole or not at all. ``NNKIT_OFFLINE=1`` forbids downloads.
+    The places, in this order: what ``$NNKIT_DATA`` names; the user's cache, where downloads are kept; where other
+    libraries keep MNIST, which is ``./data`` for torchvision, ``~/.keras/datasets`` (or ``$KERAS_HOME/datasets``) for
+    Keras and ``~/scikit_learn_data`` (or ``$SCIKIT_LEARN_DATA``) for scikit-learn; a mirror. The attribute ``source``
+    of the result says which it was, and so does the logger ``nnkit`` at level INFO.
+
+    What is read: the four published files, packed or not, also as torchvision (``MNIST/raw``) and Kaggle lay them out;
+    Keras' ``mnist.npz``; and OpenML's ``mnist_784.arff`` as ``fetch_openml`` keeps it. ``NNKIT_DATA`` names a folder
+    that holds any of them, or one up to two levels above it; or the archive itself, or one of the four files, with the
+    others beside it. ``NNKIT_DATA=none`` stands for a machine without MNIST: nothing is looked for.
+
+    Whatever the form, what is loaded has the published SHA-256 of the decompressed contents, and no more is read than
+    the published files hold. What is damaged in the folder of another library is passed over. A download goes to the
+    user's cache, whole or not at all. ``NNKIT_OFFLINE=1`` forbids downloads.
 
     Parameters
     ----------
     fallback : bool, default False
         Whether to return scikit-learn's 1,797 digits, scaled up to the same shape, where MNIST cannot be had; a
-        warning says so. A file that is there and is damaged is an error even then.
+        warning says so. A damaged file where ``NNKIT_DATA`` leads or in the user's cache is an error even then.
 
     Returns
     -------
@@ -56,19 +70,20 @@ def load_mnist(*, fallback: bool = False) -> Dataset:
     MnistUnavailableError
         If the files are nowhere and cannot be downloaded; the message says the three ways to mend it.
     MnistFileError
-        If a file is damaged or is not what its name says; the message names it and says how to mend it.
+        If a file is damaged or is not what its name says; the message names it and says how to mend it. Fashion-MNIST,
+        KMNIST, EMNIST and QMNIST are named where a published checksum or the path tells.
 
     References
     ----------
     Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, Gradient-based learning applied to document recognition, 1998.
     """
     try:
-        arrays = _mnist.load()
+        arrays, source = _mnist.load()
     except _mnist.MnistUnavailableError as error:
         if not fallback:
             raise
         return _load_digits(str(error))
-    return Dataset(*arrays, name="mnist")
+    return Dataset(*arrays, name="mnist", source=source)
 
 
 def _load_digits(reason: str) -> Dataset:
@@ -90,7 +105,7 @@ def _load_digits(reason: str) -> Dataset:
     order = np.random.default_rng(0).permutation(len(images))
     X, y = images.reshape(-1, 784)[order], labels.astype(np.int64)[order]
     n_train = 1437
-    return Dataset(X[:n_train], y[:n_train], X[n_train:], y[n_train:], name="digits")
+    return Dataset(X[:n_train], y[:n_train], X[n_train:], y[n_train:], name="digits", source="scikit-learn")
 
 
 def make_linear(

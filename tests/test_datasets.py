@@ -1,5 +1,7 @@
 """load_mnist with the real files and with its fallback, and the small problems."""
 
+import gzip
+import struct
 import warnings
 from pathlib import Path
 
@@ -42,6 +44,51 @@ def test_mnist_arrays_can_be_written_to(mnist):
     assert mnist.y_train.flags.writeable
 
 
+@pytest.fixture(scope="module")
+def published(mnist):
+    """Return the images and labels as the published files hold them."""
+    X_train, X_test = (np.rint(X * 255).astype(np.uint8) for X in (mnist.X_train, mnist.X_test))
+    return {"x_train": X_train, "y_train": mnist.y_train, "x_test": X_test, "y_test": mnist.y_test}
+
+
+def write_raw(folder, published):
+    for half, name in (("train", "train"), ("test", "t10k")):
+        X, y = published[f"x_{half}"], published[f"y_{half}"].astype(np.uint8)
+        (folder / f"{name}-images-idx3-ubyte").write_bytes(struct.pack(">4i", 2051, len(X), 28, 28) + X.tobytes())
+        (folder / f"{name}-labels-idx1-ubyte").write_bytes(struct.pack(">2i", 2049, len(y)) + y.tobytes())
+
+
+def write_npz(folder, published):
+    arrays = {name: array.astype(np.uint8) for name, array in published.items()}
+    images = {name: array.reshape(-1, 28, 28) for name, array in arrays.items() if name[0] == "x"}
+    np.savez(folder / "mnist.npz", **{**arrays, **images})
+
+
+def write_arff(folder, published):
+    words = np.array([list(f"{number},".ljust(4, "\0").encode()) for number in range(256)], dtype=np.uint8)
+    with gzip.open(folder / "mnist_784.arff.gz", "wb", compresslevel=1) as file:
+        columns = "@ATTRIBUTE pixel real\n" * 784
+        file.write(f"@RELATION mnist_784\n{columns}@ATTRIBUTE class {{0,1,2,3,4,5,6,7,8,9}}\n@DATA\n".encode())
+        for half in ("train", "test"):
+            rows = np.column_stack([published[f"x_{half}"], published[f"y_{half}"].astype(np.uint8)])
+            for part in np.array_split(rows, 10):
+                text = words[part]
+                text[:, -1, 1] = ord("\n")  # After the label instead of a comma.
+                file.write(text[text != 0].tobytes())
+
+
+@pytest.mark.parametrize("write", [write_raw, write_npz, write_arff])
+def test_mnist_is_the_same_in_every_form(write, published, mnist, tmp_path, monkeypatch):
+    write(tmp_path, published)
+    monkeypatch.setenv("NNKIT_DATA", str(tmp_path))
+    again = load_mnist()
+    for name in ("X_train", "y_train", "X_test", "y_test"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(mnist, name))
+        assert getattr(again, name).flags.writeable
+    assert again.source.startswith(str(tmp_path))
+    assert mnist.source
+
+
 # The fallback
 
 
@@ -52,6 +99,7 @@ def nowhere(tmp_path, monkeypatch):
     monkeypatch.delenv("NNKIT_DATA", raising=False)
     monkeypatch.setenv("NNKIT_OFFLINE", "1")
     monkeypatch.setattr(_mnist, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(_mnist, "other_caches", lambda: ())
 
 
 @pytest.mark.usefixtures("nowhere")
@@ -59,6 +107,7 @@ def test_fallback_gives_digits_of_the_same_form_with_a_warning():
     with pytest.warns(UserWarning, match="1,797 digits instead of MNIST, so the numbers will differ.*NNKIT_OFFLINE"):
         digits = load_mnist(fallback=True)
     assert digits.name == "digits"
+    assert digits.source == "scikit-learn"
     assert digits.X_train.shape == (1437, 784)
     assert digits.X_test.shape == (360, 784)
     assert digits.X_train.dtype == digits.X_test.dtype == np.float32

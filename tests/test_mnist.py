@@ -1,20 +1,27 @@
 """Where MNIST comes from: every way in which a file, a cache or a mirror can be wrong, with tiny files."""
 
+import contextlib
 import errno
 import functools
 import gzip
 import hashlib
 import http.server
+import io
+import logging
+import os
+import re
 import socket
 import struct
 import sys
 import threading
+import tracemalloc
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from nnkit import _mnist, load_mnist
+from nnkit import _mnist, _mnist_files, load_mnist
 from nnkit._mnist import IdxFile, MnistFileError, MnistUnavailableError
 
 pytest.importorskip("pooch")
@@ -23,7 +30,7 @@ IMAGES, LABELS = 2051, 2049
 HTML = b"<!DOCTYPE html>\n<html><body>Not found, but with status 200</body></html>"
 NAMES = [file.name for file in _mnist.FILES]
 # What the fixture below replaces.
-MIRRORS, CACHE_FOLDER = _mnist.MIRRORS, _mnist.cache_folder
+MIRRORS, CACHE_FOLDER, OTHER_CACHES = _mnist.MIRRORS, _mnist.cache_folder, _mnist.other_caches
 
 
 def idx_images(images):
@@ -60,9 +67,6 @@ def closed_port():
         return f"http://127.0.0.1:{probe.getsockname()[1]}/"
 
 
-CACHE_FOLDER = _mnist.cache_folder
-
-
 @pytest.fixture(autouse=True)
 def tiny(tmp_path, monkeypatch):
     """Put tiny files, an empty cache and a mirror that does not answer in the place of the real ones."""
@@ -73,6 +77,7 @@ def tiny(tmp_path, monkeypatch):
     monkeypatch.setattr(_mnist, "FILES", files)
     monkeypatch.setattr(_mnist, "MIRRORS", (closed_port(),))
     monkeypatch.setattr(_mnist, "cache_folder", lambda: tmp_path / "cache" / "mnist")
+    monkeypatch.setattr(_mnist, "other_caches", lambda: ())
     monkeypatch.setattr(_mnist, "_resting", {})  # A later test may get the port of an earlier one.
     monkeypatch.delenv("NNKIT_DATA", raising=False)
     monkeypatch.delenv("NNKIT_OFFLINE", raising=False)
@@ -300,9 +305,9 @@ def test_web_page_is_recognized_whatever_comes_before_its_first_tag(page, folder
     assert "holds a web page where images (magic number 2051) should be" in message
 
 
-def test_unpacked_file_under_the_packed_name_is_recognized(folder):
-    message = error_of(NAMES[0], CONTENTS[NAMES[0]], folder)
-    assert r"is not a gzip file but something that starts with b'\x00\x00\x08\x03" in message
+def test_something_else_under_the_name_of_a_file_is_recognized(folder):
+    message = error_of(NAMES[0], b"PK\3\4 and more", folder)
+    assert r"is not a gzip file but something that starts with b'PK\x03\x04 and more'" in message
 
 
 def test_empty_file_is_recognized(folder):
@@ -370,7 +375,7 @@ def refuse_to(monkeypatch, method, path):
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("fallback", [False, True])
 def test_unreadable_file_is_named_with_its_mend(fallback, monkeypatch, folder):
-    refuse_to(monkeypatch, "read_bytes", folder / NAMES[2])
+    refuse_to(monkeypatch, "open", folder / NAMES[2])
     with pytest.raises(MnistFileError) as caught:
         load_mnist(fallback=fallback)
     message = str(caught.value)
@@ -381,7 +386,7 @@ def test_unreadable_file_is_named_with_its_mend(fallback, monkeypatch, folder):
 
 def test_unreadable_file_in_the_cache_may_be_deleted(monkeypatch, cache):
     write_all(cache)
-    refuse_to(monkeypatch, "read_bytes", cache / NAMES[0])
+    refuse_to(monkeypatch, "open", cache / NAMES[0])
     with pytest.raises(MnistFileError, match="make it readable, or delete it, and load_mnist"):
         load_mnist()
 
@@ -390,22 +395,479 @@ def test_download_that_cannot_be_read_back_is_not_blamed_on_the_mirror(monkeypat
     address, _ = serve(write_all(tmp_path / "server"))
     monkeypatch.setattr(_mnist, "MIRRORS", (address,))
 
-    def refuse(path):
+    def refuse(path, mode):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(MnistUnavailableError, match=r"the cache .* cannot be written \(\[Errno 13\] Permission denied"):
         load_mnist()
 
 
-def test_folder_that_may_not_be_searched_is_passed_over(monkeypatch, folder, cache):
-    refuse_to(monkeypatch, "is_file", folder / NAMES[0])
+@pytest.mark.usefixtures("folder")
+def test_folder_that_may_not_be_searched_is_passed_over(monkeypatch, cache):
     monkeypatch.setattr("os.access", lambda path, mode: False)
     monkeypatch.setenv("NNKIT_OFFLINE", "1")
     with pytest.raises(MnistUnavailableError, match=r"NNKIT_DATA is .*, which is no folder that may be read"):
         load_mnist()
     write_all(cache)
     check_is_tiny(load_mnist())
+
+
+# In the forms in which people have it
+
+
+def idx(pattern="{}", packed=False, names=NAMES):
+    """Return what writes the four files, each where the pattern says, which gets its name without .gz."""
+
+    def write(folder):
+        for name in names:
+            path = folder / pattern.format(name.removesuffix(".gz"), kind=name.split("-")[1])
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(gzip.compress(CONTENTS[name]) if packed else CONTENTS[name])
+
+    return write
+
+
+def tables(contents=None):
+    contents = contents or CONTENTS
+    images = [np.frombuffer(contents[name], np.uint8, offset=16).reshape(-1, 784) for name in NAMES[::2]]
+    labels = [np.frombuffer(contents[name], np.uint8, offset=8) for name in NAMES[1::2]]
+    return images, labels
+
+
+def keras_arrays():
+    (train, test), (y_train, y_test) = tables()
+    return {
+        "x_train": train.reshape(-1, 28, 28),
+        "y_train": y_train,
+        "x_test": test.reshape(-1, 28, 28),
+        "y_test": y_test,
+    }
+
+
+def npz(name="mnist.npz", save=np.savez_compressed, **others):
+    def write(folder):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        save(folder / name, **{**keras_arrays(), **others})
+
+    return write
+
+
+def arff_rows():
+    images, labels = tables()
+    rows = np.column_stack([np.concatenate(images), np.concatenate(labels)]).tolist()
+    return "".join(",".join(map(str, row)) + "\n" for row in rows)
+
+
+def arff(name, rows=None, relation="mnist_784"):
+    def write(folder):
+        columns = "".join(f"@ATTRIBUTE pixel{number} real\n" for number in range(1, 785))
+        head = f"% A comment\n@RELATION {relation}\n\n{columns}@ATTRIBUTE class {{0,1,2,3,4,5,6,7,8,9}}\n\n@DATA\n"
+        text = (head + (arff_rows() if rows is None else rows)).encode()
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
+
+    return write
+
+
+def all_of(*writers):
+    def write(folder):
+        for writer in writers:
+            writer(folder)
+
+    return write
+
+
+OPENML = "openml/openml.org/data/v1/download/"
+FORMS = {
+    "unpacked": idx(),
+    "dotted, as 7-Zip unpacks them": all_of(
+        idx("train-images.idx3-ubyte", names=NAMES[:1]),
+        idx("train-labels.idx1-ubyte", names=NAMES[1:2]),
+        idx("t10k-images.idx3-ubyte", names=NAMES[2:3]),
+        idx("t10k-labels.idx1-ubyte", names=NAMES[3:]),
+    ),
+    "Kaggle's folders": idx("{0}/{0}"),
+    "some packed": all_of(idx(names=NAMES[:2]), idx("{}.gz", packed=True, names=NAMES[2:])),
+    "images here, labels there": idx("{kind}/{}"),
+    "unpacked by the browser": idx("{}.gz"),
+    "downloaded again": idx("{} (1).gz", packed=True),
+    "torchvision's": all_of(idx("MNIST/raw/{}"), idx("MNIST/raw/{}.gz", packed=True)),
+    "Keras'": npz(),
+    "an archive that is not compressed": npz(save=np.savez),
+    "images in files, all in an archive": all_of(npz(), idx(names=NAMES[::2])),
+    "OpenML's": arff("mnist_784.arff"),
+    "scikit-learn's": arff(OPENML + "52667/mnist_784.arff.gz"),
+    "scikit-learn's before 1.0": arff(OPENML + "52667.gz"),
+    "quoted labels": arff("mnist_784.arff", re.sub(r"(\d)\n", r"'\1'\n", arff_rows())),
+}
+every_form = pytest.mark.parametrize("write", FORMS.values(), ids=FORMS)
+
+
+@every_form
+def test_every_form_is_read(write, tmp_path, monkeypatch, caplog):
+    caplog.set_level(logging.INFO, "nnkit")
+    write(tmp_path / "data")
+    monkeypatch.setenv("NNKIT_DATA", str(tmp_path / "data"))
+    data = load_mnist()
+    check_is_tiny(data)
+    assert data.source.startswith(str(tmp_path / "data"))
+    assert caplog.messages == [f"MNIST was read from {data.source}"]
+
+
+@pytest.mark.parametrize("above", ["", "one", "one/two"])
+@pytest.mark.parametrize("form", ["unpacked", "Kaggle's folders", "Keras'", "OpenML's"])
+def test_folder_may_lie_up_to_two_levels_above(form, above, tmp_path, monkeypatch):
+    FORMS[form](tmp_path / "data" / above)
+    monkeypatch.setenv("NNKIT_DATA", str(tmp_path / "data"))
+    check_is_tiny(load_mnist())
+
+
+@pytest.mark.parametrize("above", ["one/two/three", "one/two/three/four"])
+def test_folder_that_lies_deeper_is_not_searched(above, tmp_path, monkeypatch):
+    FORMS["unpacked"](tmp_path / "data" / above)
+    monkeypatch.setenv("NNKIT_DATA", str(tmp_path / "data"))
+    with pytest.raises(MnistUnavailableError, match="holds none of the four MNIST files"):
+        load_mnist()
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if "images" not in form])  # Those lie in more than one folder.
+def test_variable_may_name_a_file_itself(form, tmp_path, monkeypatch):
+    FORMS[form](tmp_path)
+    for path in [path for path in tmp_path.rglob("*") if path.is_file()]:
+        monkeypatch.setenv("NNKIT_DATA", str(path))
+        check_is_tiny(load_mnist())
+
+
+def test_the_file_that_the_variable_names_is_read_and_no_other_in_its_place(folder, monkeypatch):
+    idx()(folder)
+    (folder / NAMES[0]).write_bytes(b"damaged")
+    check_is_tiny(load_mnist())  # The sound one beside it is taken,
+    monkeypatch.setenv("NNKIT_DATA", str(folder / NAMES[0]))
+    with pytest.raises(MnistFileError, match=NAMES[0]):
+        load_mnist()  # unless it is not the one that was named.
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: path.write_bytes(b"3"), "has no name under which MNIST is known"),
+        (lambda path: os.mkfifo(path), "is not a regular file"),
+        (lambda path: path.symlink_to("/dev/zero"), "is not a regular file"),
+        (lambda path: path.symlink_to("nowhere"), r"cannot be read \(No such file or directory\)"),
+    ],
+)
+@pytest.mark.parametrize("below", [False, True])
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes in its file system")
+def test_what_is_no_file_of_mnist_is_refused(make, message, below, tmp_path, monkeypatch):
+    path = tmp_path / ("digits" if "name" in message else NAMES[0])
+    make(path)
+    monkeypatch.setenv("NNKIT_DATA", str(tmp_path if below else path))
+    if below and "name" in message:  # What has no name of MNIST is nothing to be found.
+        with pytest.raises(MnistUnavailableError, match="holds none of the four"):
+            load_mnist()
+    else:
+        with pytest.raises(MnistFileError, match=f"{path} {message}.*; to mend it, "):
+            load_mnist(fallback=True)
+
+
+class Bad:
+    """An object that a pickle would run."""
+
+    def __reduce__(self):
+        return pytest.fail, ("a pickle was loaded",)
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (npz(x_test=np.zeros((2, 28, 28), np.uint8)), "right size but not the published contents"),
+        (npz(x_test=np.zeros((3, 28, 28), np.uint8)), r"holds x_test as uint8 of shape \(3, 28, 28\) where uint8 of"),
+        (npz(y_test=np.array([7, 2])), r"holds y_test as int64 of shape \(2,\) where uint8 of shape \(2,\) should be"),
+        (npz(y_test=np.array([Bad(), Bad()])), "holds y_test as object"),
+        (lambda folder: np.savez(folder / "mnist.npz", x_train=keras_arrays()["x_train"]), "holds no array y_train"),
+        (lambda folder: (folder / "mnist.npz").write_bytes(HTML), "is no NumPy archive"),
+        (arff("mnist_784.arff", arff_rows().replace("0", "1", 1)), "right size but not the published contents"),
+        (arff("mnist_784.arff", arff_rows().replace("0", "256", 1)), "not whole numbers from 0 to 255: .*256"),
+        (arff("mnist_784.arff", arff_rows().replace("0", "0,0", 1)), "has a row 1 that is not 784 pixels and a label"),
+        (arff("mnist_784.arff", ""), "has no rows after a line @DATA"),
+        (arff("mnist_784.arff", arff_rows()[: arff_rows().index("\n")]), "has 1 rows where 5 should be"),
+        (arff("mnist_784.arff", arff_rows() * 2), "has more rows than the 5 of MNIST"),
+        (idx("{}", names=[*NAMES[:3], NAMES[0]]), "some of the MNIST files but not t10k-labels"),
+    ],
+)
+def test_wrong_contents_are_refused_in_every_form(write, message, folder):
+    for name in NAMES:
+        (folder / name).unlink()
+    write(folder)
+    with pytest.raises(MnistFileError, match=message):
+        load_mnist()
+
+
+@pytest.mark.parametrize("form", ["Keras'", "scikit-learn's"])
+def test_archive_with_any_part_damaged_is_refused_or_read_rightly(form, folder):
+    for name in NAMES:
+        (folder / name).unlink()
+    FORMS[form](folder)
+    (path,) = (path for path in folder.rglob("*") if path.is_file())
+    sound = path.read_bytes()
+    for position in range(0, len(sound), 97):
+        flipped = bytearray(sound)
+        flipped[position] ^= 0b0101_0101
+        for damaged in (flipped, sound[:position]):
+            path.write_bytes(damaged)
+            with contextlib.suppress(MnistFileError):
+                check_is_tiny(load_mnist())
+
+
+# A little file that unpacks to much
+
+
+MUCH = 1 << 24
+
+
+def zip_of(contents, method=zipfile.ZIP_DEFLATED):
+    def write(folder):
+        with zipfile.ZipFile(folder / "mnist.npz", "w", method) as archive:
+            for name in ("x_train", "y_train", "x_test", "y_test"):
+                archive.writestr(f"{name}.npy", contents)
+
+    return write
+
+
+def npy_header(shape):
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    return buffer.getvalue()
+
+
+def file_of(name, contents):
+    return lambda folder: (folder / name).write_bytes(contents)
+
+
+def sparse(folder):
+    with (folder / "train-images-idx3-ubyte").open("wb") as file:
+        file.write(CONTENTS[NAMES[0]])
+        file.truncate(MUCH)
+
+
+def crowded(folder):
+    with zipfile.ZipFile(folder / "mnist.npz", "w") as archive:
+        for number in range(20_000):
+            archive.writestr(str(number), b"")
+
+
+BOMBS = {
+    "zeros": (lambda: file_of(NAMES[0], gzip.compress(bytes(MUCH), 1)), "holds magic number 0 where images"),
+    "behind the right beginning": (
+        lambda: file_of(NAMES[0], gzip.compress(CONTENTS[NAMES[0]] + bytes(MUCH), 1)),
+        "decompresses to more bytes where 2,368 should be",
+    ),
+    "not packed": (lambda: sparse, "holds more bytes where 2,368 should be"),
+    "packed over and over": (
+        lambda: file_of(NAMES[0], gzip.compress(CONTENTS[NAMES[0]]) + gzip.compress(b"") * (1 << 16)),
+        "is longer packed, 1,3.* bytes, than the 2,368 bytes",
+    ),
+    "a member": (lambda: zip_of(npy_header((3, 28, 28)) + bytes(MUCH)), "holds more bytes in x_train where 2,352"),
+    "a member that promises much": (
+        lambda: zip_of(npy_header((MUCH, 28, 28)) + bytes(MUCH)),
+        "holds x_train as uint8 of shape",
+    ),
+    "a member with an endless header": (
+        lambda: zip_of(b"\x93NUMPY\2\0\xff\xff\xff\3" + bytes(MUCH)),
+        "holds something under x_train that is no array",
+    ),
+    "a member in another compression": (
+        lambda: zip_of(npy_header((3, 28, 28)) + bytes(MUCH), zipfile.ZIP_BZIP2),
+        "holds x_train in a form that NumPy does not write",
+    ),
+    "a crowd of members": (lambda: crowded, "is no NumPy archive of a few arrays"),
+    "a line": (lambda: arff("52667.gz", "0" * MUCH), "has a line of 65,536 bytes or more"),
+    "empty lines": (lambda: arff("52667.gz", "\n" * MUCH), "has 5,005 lines or more"),
+    "a row": (lambda: arff("52667.gz", "0," * 20_000 + "\n"), "has a row 1 that is not 784 pixels and a label"),
+}
+
+
+@pytest.mark.parametrize(("bomb", "message"), BOMBS.values(), ids=BOMBS)
+def test_no_more_is_read_than_a_published_file_holds(bomb, message, tmp_path, monkeypatch):
+    monkeypatch.setenv("NNKIT_DATA", str(tmp_path))
+    bomb()(tmp_path)
+    tracemalloc.start()
+    try:
+        with pytest.raises(MnistFileError, match=message):
+            load_mnist()
+        assert tracemalloc.get_traced_memory()[1] < MUCH / 4
+    finally:
+        tracemalloc.stop()
+
+
+# What looks like MNIST
+
+
+def altered(name):
+    contents = bytearray(CONTENTS[name])
+    contents[-1] ^= 1
+    return bytes(contents)
+
+
+@pytest.mark.parametrize("folder_name", ["FashionMNIST/raw", "fashion-mnist", "KMNIST/raw", "EMNIST/raw", "QMNIST/raw"])
+def test_other_data_set_beside_mnist_is_not_taken(folder_name, tmp_path, monkeypatch):
+    # The folder of the other comes first in the alphabet, and also above.
+    monkeypatch.setenv("NNKIT_DATA", str(tmp_path))
+    FORMS["torchvision's"](tmp_path)
+    for name in NAMES:
+        for packed in ("", ".gz"):
+            path = tmp_path / folder_name / (name.removesuffix(".gz") + packed)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(gzip.compress(altered(name)) if packed else altered(name))
+    data = load_mnist()
+    check_is_tiny(data)
+    assert data.source == str(tmp_path / "MNIST" / "raw")
+
+
+@pytest.mark.parametrize(
+    ("path", "called"),
+    [
+        ("FashionMNIST/raw/train-images-idx3-ubyte", "Fashion-MNIST"),
+        ("fashion-mnist/train-images-idx3-ubyte.gz", "Fashion-MNIST"),
+        ("KMNIST/raw/train-images-idx3-ubyte", "KMNIST"),
+        ("EMNIST/raw/emnist-mnist-train-images-idx3-ubyte", "EMNIST"),
+        ("digits/qmnist-train-images-idx3-ubyte.gz", "QMNIST"),
+    ],
+)
+@pytest.mark.parametrize("itself", [False, True])
+def test_other_data_set_is_named_by_its_path(path, called, itself, tmp_path, monkeypatch):
+    path = tmp_path / "data" / path
+    path.parent.mkdir(parents=True)
+    path.write_bytes(gzip.compress(altered(NAMES[0])) if path.suffix else altered(NAMES[0]))
+    monkeypatch.setenv("NNKIT_DATA", str(path if itself else tmp_path / "data"))
+    expected = rf"not the published contents \(its SHA-256 differs\), and its path says {called}; to mend it, "
+    with pytest.raises(MnistFileError, match=expected):
+        load_mnist()
+
+
+def test_other_data_set_is_named_by_its_published_checksum(folder, monkeypatch):
+    packed = gzip.compress(altered(NAMES[0]))
+    sums = hashlib.md5(b"another").hexdigest() + " " + hashlib.md5(packed).hexdigest()
+    monkeypatch.setitem(_mnist_files._OTHERS, "KMNIST", ("kmnist", sums))
+    assert "(its SHA-256 differs): it is KMNIST, as its published checksum says" in error_of(NAMES[0], packed, folder)
+
+
+def test_other_data_set_is_named_by_the_title_of_its_table(tmp_path, monkeypatch):
+    arff("data.arff", arff_rows().replace("0", "1", 1), relation="Fashion-MNIST")(tmp_path)
+    monkeypatch.setenv("NNKIT_DATA", str(tmp_path / "data.arff"))
+    with pytest.raises(MnistFileError, match="it is Fashion-MNIST, as its title says"):
+        load_mnist()
+
+
+# In the caches of other libraries
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A home folder without anything, and a current folder in it; every cache lies where it usually does."""
+    monkeypatch.setattr(_mnist, "other_caches", OTHER_CACHES)
+    home = tmp_path / "home"
+    (home / "work").mkdir(parents=True)
+    monkeypatch.chdir(home / "work")
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(home))
+    for name in ("KERAS_HOME", "SCIKIT_LEARN_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NNKIT_OFFLINE", "1")
+    return home
+
+
+CACHES = {
+    "torchvision": ("work/data", "torchvision's", {}),
+    "Keras": (".keras/datasets", "Keras'", {}),
+    "scikit-learn": ("scikit_learn_data", "scikit-learn's", {}),
+    "Keras elsewhere": ("elsewhere/datasets", "Keras'", {"KERAS_HOME": "elsewhere"}),
+    "scikit-learn elsewhere": ("elsewhere", "scikit-learn's before 1.0", {"SCIKIT_LEARN_DATA": "~/elsewhere"}),
+}
+every_cache = pytest.mark.parametrize(("place", "form", "variables"), CACHES.values(), ids=CACHES)
+
+
+def plant(home, place, form, variables, monkeypatch):
+    FORMS[form](home / place)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value if value.startswith("~") else str(home / value))
+
+
+@every_cache
+def test_caches_of_other_libraries_are_taken_before_a_download(place, form, variables, home, monkeypatch, cache):
+    plant(home, place, form, variables, monkeypatch)
+    data = load_mnist()
+    check_is_tiny(data)
+    assert data.source.startswith(str(home / place))
+    write_all(cache)
+    assert load_mnist().source == str(cache)
+
+
+def test_download_comes_last_and_says_where_it_lies(home, monkeypatch, serve, tmp_path, cache):
+    monkeypatch.setenv("NNKIT_OFFLINE", "0")
+    address, asked = serve(write_all(tmp_path / "server"))
+    monkeypatch.setattr(_mnist, "MIRRORS", (address,))
+    FORMS["Keras'"](home / ".keras" / "datasets")
+    load_mnist()
+    assert asked == []
+    (home / ".keras" / "datasets" / "mnist.npz").unlink()
+    assert load_mnist().source == str(cache)
+    assert asked == NAMES
+
+
+def test_damaged_file_of_another_library_is_passed_over_and_told_of(home):
+    idx("{}.gz")(home / "work" / "data")
+    (home / "work" / "data" / NAMES[0]).write_bytes(HTML)
+    (home / ".keras" / "datasets").mkdir(parents=True)
+    damaged = home / ".keras" / "datasets" / "mnist.npz"
+    damaged.write_bytes(b"half of it")
+    with pytest.raises(MnistUnavailableError) as caught:
+        load_mnist()
+    for part in (
+        f"in the folder of torchvision, data/{NAMES[0]} is not a gzip file but a web page",
+        f"in the folder of Keras, {damaged} is no NumPy archive",
+        f"MNIST is not whole in {home / 'scikit_learn_data'} of scikit-learn",
+        "NNKIT_OFFLINE is set",
+    ):
+        assert part in str(caught.value)
+    FORMS["scikit-learn's"](home / "scikit_learn_data")
+    check_is_tiny(load_mnist())
+
+
+def test_fashion_that_keras_keeps_does_not_stand_in_the_way(home):
+    for name in NAMES:
+        path = home / ".keras" / "datasets" / "fashion-mnist" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(gzip.compress(altered(name)))
+    with pytest.raises(MnistUnavailableError, match="its path says Fashion-MNIST"):
+        load_mnist()
+    FORMS["Keras'"](home / ".keras" / "datasets")
+    check_is_tiny(load_mnist())
+
+
+def test_without_pooch_the_caches_of_other_libraries_are_still_read(home, monkeypatch):
+    monkeypatch.setattr(_mnist, "cache_folder", CACHE_FOLDER)
+    monkeypatch.setitem(sys.modules, "pooch", None)  # As if it were not installed.
+    FORMS["Keras'"](home / ".keras" / "datasets")
+    check_is_tiny(load_mnist())
+
+
+@pytest.mark.parametrize(
+    ("place", "form", "variables"), [*CACHES.values(), ("own", "unpacked", {})], ids=[*CACHES, "our own"]
+)
+def test_run_without_mnist_hides_every_cache(place, form, variables, home, monkeypatch):
+    makefile = Path(__file__).resolve().parent.parent / "Makefile"
+    given = re.search(r"^WITHOUT_MNIST := (.*)$", makefile.read_text(encoding="utf-8"), re.M)[1]
+    plant(home, place, form, variables, monkeypatch)
+    if place == "own":
+        monkeypatch.setattr(_mnist, "cache_folder", lambda: write_all(home / "own"))
+    check_is_tiny(load_mnist())
+    monkeypatch.delenv("NNKIT_OFFLINE")
+    for name, value in (pair.split("=") for pair in given.split()):
+        monkeypatch.setenv(name, value)
+    with pytest.raises(MnistUnavailableError, match=r"NNKIT_DATA is none, .* \(1\) .* unset NNKIT_DATA and call"):
+        load_mnist()
 
 
 # Nowhere to be had
@@ -643,13 +1105,13 @@ def test_download_appears_in_the_cache_whole_and_checked(monkeypatch, serve, tmp
     address, _ = serve(write_all(tmp_path / "server"))
     monkeypatch.setattr(_mnist, "MIRRORS", (address,))
     order = []
-    read = _mnist._read
+    read = _mnist.read
 
-    def watched(path, file, mend=""):
-        order.append((path.parent == cache, (cache / file.name).exists()))
-        return read(path, file, mend)
+    def watched(path, files):
+        order.append((path.parent == cache, (cache / path.name).exists()))
+        return read(path, files)
 
-    monkeypatch.setattr(_mnist, "_read", watched)
+    monkeypatch.setattr(_mnist, "read", watched)
     load_mnist()
     # First each download outside of its final place, which is still empty; then each file from there.
     assert order == [(False, False)] * 4 + [(True, True)] * 4

@@ -51,7 +51,9 @@ def test_every_target_of_the_makefile_that_the_texts_name_exists():
         assert used <= targets, (name, used - targets)
 
 
-@pytest.mark.parametrize("given", ["../digits", "digits", "my digits", "/some/digits", "/some/my digits", "~/digits"])
+@pytest.mark.parametrize(
+    "given", ["../digits", "digits", "my digits", "/some/digits", "/some/my digits", "~/digits", "none"]
+)
 def test_make_leads_chapters_to_the_data_wherever_they_run(given):
     shown = subprocess.run(
         ["make", "-s", "-C", str(ROOT), "--no-print-directory", "--eval", 'show: ; @echo "$$NNKIT_DATA"', "show"],
@@ -60,18 +62,19 @@ def test_make_leads_chapters_to_the_data_wherever_they_run(given):
         text=True,
         check=True,
     ).stdout.strip()
-    assert shown == (given if given[0] in "/~" else f"{ROOT}/{given}")
+    assert shown == (given if given[0] in "/~" or given == "none" else f"{ROOT}/{given}")
 
 
-def test_chapters_that_run_anew_find_the_data_wherever_they_run(monkeypatch, tmp_path):
+@pytest.mark.parametrize("given", ["digits", "none"])
+def test_chapters_that_run_anew_find_the_data_wherever_they_run(given, monkeypatch, tmp_path):
     seen = []
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("NNKIT_DATA", "digits")
+    monkeypatch.setenv("NNKIT_DATA", given)
     monkeypatch.setattr("sys.argv", ["execute", "01"])
     monkeypatch.setattr(execute, "warn_unless_committed", lambda commit: None)
     monkeypatch.setattr(execute, "execute", lambda path: seen.append(os.environ["NNKIT_DATA"]) or 0.0)
     execute.main()
-    assert seen == [str(tmp_path / "digits")]
+    assert seen == ["none" if given == "none" else str(tmp_path / given)]
 
 
 def test_no_file_is_large_and_none_is_data():
