@@ -712,7 +712,6 @@ def altered(name):
 
 @pytest.mark.parametrize("folder_name", ["FashionMNIST/raw", "fashion-mnist", "KMNIST/raw", "EMNIST/raw", "QMNIST/raw"])
 def test_other_data_set_beside_mnist_is_not_taken(folder_name, tmp_path, monkeypatch):
-    # The folder of the other comes first in the alphabet, and also above.
     monkeypatch.setenv("NNKIT_DATA", str(tmp_path))
     FORMS["torchvision's"](tmp_path)
     for name in NAMES:
@@ -723,6 +722,11 @@ def test_other_data_set_beside_mnist_is_not_taken(folder_name, tmp_path, monkeyp
     data = load_mnist()
     check_is_tiny(data)
     assert data.source == str(tmp_path / "MNIST" / "raw")
+    for packed in ("", ".gz"):  # Where MNIST is damaged, that is what must be mended.
+        (tmp_path / "MNIST" / "raw" / (NAMES[0].removesuffix(".gz") + packed)).write_bytes(b"")
+    with pytest.raises(MnistFileError) as caught:
+        load_mnist()
+    assert str(caught.value).startswith(str(tmp_path / "MNIST" / "raw"))
 
 
 @pytest.mark.parametrize(
@@ -825,7 +829,7 @@ def test_damaged_file_of_another_library_is_passed_over_and_told_of(home):
     with pytest.raises(MnistUnavailableError) as caught:
         load_mnist()
     for part in (
-        f"in the folder of torchvision, data/{NAMES[0]} is not a gzip file but a web page",
+        f"in the folder of torchvision, {Path('data', NAMES[0])} is not a gzip file but a web page",
         f"in the folder of Keras, {damaged} is no NumPy archive",
         f"MNIST is not whole in {home / 'scikit_learn_data'} of scikit-learn",
         "NNKIT_OFFLINE is set",
