@@ -143,6 +143,8 @@ def _in_other_caches(looked: list[str]) -> tuple[dict[str, Array], list[Path]] |
             place = place.expanduser()
         samples, paths, faults = _gather(_below(place))
         if len(samples) == len(FILES):
+            # Nobody named this place, so it is said aloud: without a handler, logging prints warnings and no more.
+            logging.getLogger("nnkit").warning("load_mnist takes MNIST from %s, the folder of %s", place, library)
             return samples, paths
         if faults:
             looked.append(f"in the folder of {library}, {faults[0]}")

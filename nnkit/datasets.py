@@ -43,7 +43,7 @@ def load_mnist(*, fallback: bool = False) -> Dataset:
     The places, in this order: what ``$NNKIT_DATA`` names; the user's cache, where downloads are kept; where other
     libraries keep MNIST, which is ``./data`` for torchvision, ``~/.keras/datasets`` (or ``$KERAS_HOME/datasets``) for
     Keras and ``~/scikit_learn_data`` (or ``$SCIKIT_LEARN_DATA``) for scikit-learn; a mirror. The attribute ``source``
-    of the result says which it was, and so does the logger ``nnkit`` at level INFO.
+    of the result says which it was, and so does the logger ``nnkit``: aloud for the folder of another library.
 
     What is read: the four published files, packed or not, also as torchvision (``MNIST/raw``) and Kaggle lay them out;
     Keras' ``mnist.npz``; and OpenML's ``mnist_784.arff`` as ``fetch_openml`` keeps it. ``NNKIT_DATA`` names a folder

@@ -799,13 +799,19 @@ def plant(home, place, form, variables, monkeypatch):
 
 
 @every_cache
-def test_caches_of_other_libraries_are_taken_before_a_download(place, form, variables, home, monkeypatch, cache):
+def test_caches_of_other_libraries_are_taken_before_a_download(
+    place, form, variables, home, monkeypatch, cache, caplog
+):
     plant(home, place, form, variables, monkeypatch)
     data = load_mnist()
     check_is_tiny(data)
     assert data.source.startswith(str(home / place))
+    (said,) = caplog.messages
+    assert re.fullmatch(r"load_mnist takes MNIST from .*, the folder of (torchvision|Keras|scikit-learn)", said)
     write_all(cache)
+    caplog.clear()
     assert load_mnist().source == str(cache)
+    assert caplog.messages == []
 
 
 def test_download_comes_last_and_says_where_it_lies(home, monkeypatch, serve, tmp_path, cache):
