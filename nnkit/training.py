@@ -72,7 +72,7 @@ class History:
 
 @dataclass
 class TrainingState:
-    """What a callback is given: the parts of a training run, live."""
+    """What a callback is given: the parts of a training run, live, its epochs, and the names that each one records."""
 
     model: Module
     optimizer: Optimizer
@@ -80,6 +80,8 @@ class TrainingState:
     epoch: int = 0
     scheduler: Scheduler | None = None
     rng: np.random.Generator | None = None
+    epochs: int = 0
+    names: Sequence[str] = ()
 
 
 class Callback:
@@ -264,7 +266,9 @@ def fit(
     callbacks = checked_callbacks(callbacks)
     rng = generator("rng", rng)
     history = History()
-    state = TrainingState(model, optimizer, history, scheduler=scheduler, rng=rng)
+    names = ["loss", *metric_functions]
+    validated = [] if validation_data is None else [f"val_{name}" for name in names]
+    state = TrainingState(model, optimizer, history, 0, scheduler, rng, epochs, [*names, "seconds", *validated])
     bar, diverged = None, ""
     needed_input_grad = getattr(model, "needs_input_grad", True)
     model.needs_input_grad = False
