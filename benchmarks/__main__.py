@@ -25,6 +25,7 @@ from benchmarks.threads import limited
 from book.experiments import _run
 from book.experiments.mnist_sweeps import BASE
 from nnkit._checks import Array
+from nnkit._json import read_json
 
 WARM_UP_BATCHES = 20
 PROFILED = (128, 8)
@@ -137,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         failed |= PARTS[name].failed(measured)
     if results and not options.quick and not (figures and "rows" not in results):
         complete = {"rows", *PARTS} <= set(results)
-        write(results if complete else json.loads(report.RESULTS.read_text(encoding="utf-8")) | results)
+        write(results if complete else read_json(report.RESULTS) | results)
         written = [name for name in results if name in PARTS] + (["the figures"] if "rows" in results else [])
         rest = "" if complete else "; the rest is as it was"
         print(f"\n{' and '.join(written)} in {report.RESULTS.name} and README.md: new{rest}.")

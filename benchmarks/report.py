@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +20,7 @@ from benchmarks.verdicts import Row, Verdict
 from book.experiments._run import write_whole
 from book.experiments.mnist_sweeps import BASE
 from nnkit._checks import Array
+from nnkit._json import read_json
 
 RESULTS = Path(__file__).with_name("results.json")
 README = Path(__file__).with_name("README.md")
@@ -170,7 +170,7 @@ def renewed(readme: str, results: dict[str, Any]) -> str:
 
 def write_readme() -> None:
     """Write the README's tables anew from the results."""
-    results = json.loads(RESULTS.read_text(encoding="utf-8"))
+    results = read_json(RESULTS)
     write_whole(README, renewed(README.read_text(encoding="utf-8"), results))
 
 

@@ -21,6 +21,7 @@ from nbclient import NotebookClient
 import nnkit
 from book.experiments._run import commit, data_hash, processor, warn_unless_committed, write_whole
 from book.launch import is_launch, with_launch
+from book.notebook import read_notebook
 
 BOOK = Path(__file__).resolve().parent
 CELL_TIMEOUT = 120
@@ -63,7 +64,7 @@ def commit_of_what_cells_call() -> str:
 
 def execute(path: Path) -> float:
     """Run one chapter and write it back; return the seconds that it took."""
-    notebook = with_launch(nbformat.read(path, as_version=4), path.parent.name)
+    notebook = with_launch(read_notebook(path), path.parent.name)
     ran = commit_of_what_cells_call()
     started = time.perf_counter()
     client = NotebookClient(

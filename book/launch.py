@@ -13,6 +13,7 @@ import nbformat
 import yaml
 
 from book.experiments._run import write_whole
+from book.notebook import read_notebook
 
 BOOK = Path(__file__).resolve().parent
 TAG = "launch"
@@ -74,7 +75,7 @@ def with_launch(notebook: nbformat.NotebookNode, folder: str) -> nbformat.Notebo
 def main() -> None:
     """Write the cell into every chapter."""
     for path in sorted(BOOK.glob("part*/*.ipynb")):
-        notebook = with_launch(nbformat.read(path, as_version=4), path.parent.name)
+        notebook = with_launch(read_notebook(path), path.parent.name)
         write_whole(path, nbformat.writes(notebook) + "\n")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from IPython.display import Markdown
 from matplotlib.figure import Figure
 from scipy import stats
 
+from nnkit._json import read_json
 from nnkit.plots import packed
 from nnkit.sweep import load_rows
 
@@ -47,7 +47,7 @@ def load_result(name: str) -> dict[str, Any]:
     path = _BOOK / "results" / f"{name}.json"
     if not path.is_file():
         raise FileNotFoundError(f"there is no result {name!r}; python -m book.experiments.{name} makes it")
-    return json.loads(path.read_text(encoding="utf-8"))
+    return read_json(path)
 
 
 def load_store(name: str) -> list[dict[str, Any]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import json
 import os
 import subprocess
 import sys
@@ -18,9 +17,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import nbformat
-
 from book.experiments._run import commit
+from book.notebook import read_notebook
+from nnkit._json import read_json
 from nnkit.sweep import load_rows
 
 BOOK = Path(__file__).resolve().parent
@@ -73,14 +72,14 @@ def _step(name: str, results: Path) -> Step:
         seconds = [row["seconds"] or 0.0 for row in load_rows(store)]
         return Step(name, sum(seconds), max(seconds, default=0.0))
     if whole.is_file():
-        return Step(name, json.loads(whole.read_text(encoding="utf-8"))["provenance"]["seconds"])
+        return Step(name, read_json(whole)["provenance"]["seconds"])
     return Step(name, None)
 
 
 def seconds_of_chapters() -> float:
     """Return how long the chapters took when they were last executed, as their metadata say."""
     chapters = sorted(BOOK.glob("part*/*.ipynb"))
-    return sum(nbformat.read(path, as_version=4).metadata.get("nnkit", {}).get("seconds", 0.0) for path in chapters)
+    return sum(read_notebook(path).metadata.get("nnkit", {}).get("seconds", 0.0) for path in chapters)
 
 
 def table(steps: Sequence[Step], n_cores: int, *, chapters: bool = True) -> str:

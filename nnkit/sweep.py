@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import math
 import os
 import threading
 import time
@@ -31,6 +30,7 @@ from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
 from nnkit._checks import whole_number
+from nnkit._json import MOST_BYTES, loads, plain
 
 try:
     import fcntl
@@ -140,7 +140,7 @@ def sweep(
         raise ValueError(f"backend must be 'loky' or 'dask'; got {backend!r}")
     if setup is not None and not isinstance(setup, Mapping):
         raise TypeError(f"setup must be a dict; got {setup!r}")
-    plain_setup = _plain("setup", setup or {})
+    plain_setup = plain("setup", setup or {})
     cells = _cells(grid)
     if not isinstance(seeds, Iterable):
         raise TypeError(f"seeds must be a list of whole numbers; got {seeds!r}")
@@ -160,8 +160,8 @@ def sweep(
         with bar, closing(_outcomes(train, todo, n_jobs, backend)) as outcomes:
             for key, outcome in outcomes:
                 cell, seed = todo[key]
-                row = {"key": key, "config": _plain("grid", cell), "seed": seed, **outcome}
-                rows[key] = _read(_append(file, row))
+                row = {"key": key, "config": plain("grid", cell), "seed": seed, **outcome}
+                rows[key] = loads(_append(file, row))
                 bar.update()
 
     failed = [rows[key] for key in dict.fromkeys(key for key, _, _ in wanted) if "error" in rows[key]]
@@ -182,7 +182,8 @@ def load_rows(store: str | os.PathLike[str]) -> list[Row]:
     It only reads, so it can also look at a sweep that is running; a torn last line is left out.
     """
     path = Path(store)
-    return list(_parse(path, path.read_bytes())[1].values())
+    with path.open("rb") as file:
+        return list(_parse(path, file)[1].values())
 
 
 def _cells(grid: Any) -> list[dict[str, Any]]:
@@ -203,7 +204,7 @@ def _cells(grid: Any) -> list[dict[str, Any]]:
 
 
 def _key(config: dict[str, Any], seed: int, setup: dict[str, Any]) -> str:
-    return hashlib.sha256(_canonical({"config": _plain("grid", config), "seed": seed, "setup": setup})).hexdigest()
+    return hashlib.sha256(_canonical({"config": plain("grid", config), "seed": seed, "setup": setup})).hexdigest()
 
 
 # --- Running --------------------------------------------------------------------------------------------------------
@@ -313,7 +314,7 @@ def _run(train: Callable[..., Any], config: dict[str, Any], seed: int) -> dict[s
         result = train(**config, seed=seed)
         if not isinstance(result, Mapping):
             raise TypeError(f"train must return a dict; got {type(result).__name__}")
-        outcome = {"result": _plain("result", result)}
+        outcome = {"result": plain("result", result)}
     except (Exception, SystemExit) as error:
         outcome = _failure(error)
     return {"seconds": round(time.perf_counter() - started, 3), **outcome}
@@ -356,12 +357,10 @@ def _opened(path: Path, setup: dict[str, Any]) -> Iterator[tuple[IO[bytes], dict
                 raise RuntimeError(
                     f"store must not be in use; another sweep is writing to {path}. Wait for it, or give another path"
                 ) from None
-        file.seek(0)
-        content = file.read()
-        stored_setup, rows, end = _parse(path, content)
+        stored_setup, rows, end = _parse(path, file)
         if stored_setup is not None:
             _check_setup(path, stored_setup, setup)
-        if end < len(content):
+        if end < file.seek(0, os.SEEK_END):
             file.truncate(end)
         if stored_setup is None:
             _append(file, {"nnkit_sweep": _VERSION, "setup": setup})
@@ -370,39 +369,59 @@ def _opened(path: Path, setup: dict[str, Any]) -> Iterator[tuple[IO[bytes], dict
 
 def _append(file: IO[bytes], record: dict[str, Any]) -> bytes:
     line = json.dumps(record, allow_nan=False).encode() + b"\n"
+    if len(line) > MOST_BYTES and "result" in record:
+        error = ValueError(f"result must have at most {MOST_BYTES} bytes as JSON; its row has {len(line)}")
+        return _append(file, {name: value for name, value in record.items() if name != "result"} | _failure(error))
+    if len(line) > MOST_BYTES:
+        raise ValueError(f"setup and the cells of grid must have at most {MOST_BYTES} bytes as JSON; got {len(line)}")
     file.write(line)
     file.flush()
     os.fsync(file.fileno())
     return line
 
 
-def _parse(path: Path, content: bytes) -> tuple[dict[str, Any] | None, dict[str, Row], int]:
+def _parse(path: Path, file: IO[bytes]) -> tuple[dict[str, Any] | None, dict[str, Row], int]:
     """Return a store's setup, the latest row under each key, and how many bytes of it are whole.
 
     The setup is None where not even the first line is whole.
     """
-    *lines, torn = content.split(b"\n")
-    if not content.startswith(_STORE_STARTS) and not _STORE_STARTS.startswith(content):
-        raise ValueError(f"store must be the file of a sweep, or none yet; {path} begins with {content[:40]!r}")
+    file.seek(0)
+    begins = file.read(40)
+    if not begins.startswith(_STORE_STARTS) and not _STORE_STARTS.startswith(begins):
+        raise ValueError(f"store must be the file of a sweep, or none yet; {path} begins with {begins!r}")
+    file.seek(0)
     setup, rows, end = None, {}, 0
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(iter(lambda: file.readline(MOST_BYTES + 1), b""), 1):
+        if len(line) > MOST_BYTES:
+            raise ValueError(f"store must hold lines of at most {MOST_BYTES} bytes; line {number} of {path} has more")
+        if not line.endswith(b"\n"):
+            break
         try:
-            record = _read(line)
+            record = loads(line)
             if number == 1:
-                setup, version = _plain("setup", record["setup"]), record["nnkit_sweep"]
+                setup, version = plain("setup", dict(record["setup"])), record["nnkit_sweep"]
             else:
-                rows[record["key"]] = record
+                rows[record["key"]] = _checked(record)
         except (ValueError, TypeError, KeyError):
             # The disk may have kept the end of the last line without its middle.
-            if number == len(lines) and not torn:
+            if not file.read(1):
                 break
             raise ValueError(
                 f"store must be whole up to its last line; line {number} of {path} is not a row: {line[:40]!r}"
             ) from None
         if number == 1 and version != _VERSION:
             raise ValueError(f"store must be of version {_VERSION}; {path} is of version {version}")
-        end += len(line) + 1
+        end += len(line)
     return setup, rows, end
+
+
+def _checked(row: Row) -> Row:
+    """Return a row that is one as `sweep` writes it, or raise an error."""
+    kinds: dict[str, Any] = {"key": str, "config": dict, "seed": int, "seconds": (int, float, type(None))}
+    outcome = row["error"] if "error" in row else row["result"]
+    if not all(isinstance(row[name], kind) for name, kind in kinds.items()) or not isinstance(outcome, dict):
+        raise TypeError("it is no row")
+    return row
 
 
 def _check_setup(path: Path, there: dict[str, Any], here: dict[str, Any]) -> None:
@@ -417,27 +436,5 @@ def _check_setup(path: Path, there: dict[str, Any], here: dict[str, Any]) -> Non
         )
 
 
-def _canonical(plain: Any) -> bytes:
-    return json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
-
-
-def _plain(name: str, value: Any) -> Any:
-    """Return `value` in JSON's types, with NaN and the infinities, which JSON lacks, as ``{"$float": "nan"}``."""
-    if isinstance(value, (np.generic, np.ndarray)):
-        value = value.tolist()
-    if value is None or isinstance(value, (str, bool, int)):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else {"$float": str(value)}
-    if isinstance(value, Mapping):
-        for key in value:
-            if not isinstance(key, str) or key == "$float":
-                raise TypeError(f"{name} must have strings as keys, and not '$float'; got {key!r}")
-        return {key: _plain(f"{name}[{key!r}]", item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(f"{name}[{i}]", item) for i, item in enumerate(value)]
-    raise TypeError(f"{name} must be made of numbers, strings, None, lists and dicts; got a {type(value).__name__}")
-
-
-def _read(line: bytes) -> Any:
-    return json.loads(line, object_hook=lambda item: float(item["$float"]) if item.keys() == {"$float"} else item)
+def _canonical(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -517,6 +518,76 @@ def test_a_store_of_another_setup_is_refused_and_left_alone(store):
         quick(never, {"a": [1]}, [0], store)
     assert store.read_bytes() == before
     assert quick(never, {"a": [1]}, [0], store, setup=dict(reversed(setup.items()))) == rows
+
+
+def test_a_line_larger_than_any_row_is_refused_and_not_read(store):
+    quick(plus, {"a": [1, 2]}, [0], store)
+    whole = store.read_bytes()
+    with store.open("ab") as file:
+        file.truncate(2**30)  # Zeros, which take no room on the disk.
+    for read in (lambda: load_rows(store), lambda: quick(never, {"a": [1, 2]}, [0], store)):
+        tracemalloc.start()
+        try:
+            with pytest.raises(ValueError, match=r"lines of at most 16777216 bytes; line 4 of .*store.jsonl has more"):
+                read()
+            assert tracemalloc.get_traced_memory()[1] < 2**26
+        finally:
+            tracemalloc.stop()
+    assert store.stat().st_size == 2**30
+    store.write_bytes(whole)
+    assert len(load_rows(store)) == 2
+
+
+def test_a_line_nested_too_deep_is_damage(store):
+    quick(plus, {"a": [1, 2, 3]}, [0], store)
+    lines = store.read_bytes().split(b"\n")
+    lines[2] = b'{"key": ' + b"[" * 200_000
+    store.write_bytes(b"\n".join(lines))
+    with pytest.raises(ValueError, match=r"line 3 of .*store.jsonl is not a row: b'{\"key\": \[\["):
+        load_rows(store)
+
+
+@pytest.mark.parametrize("name", ["key", "config", "seed", "seconds", "result"])
+@pytest.mark.parametrize("wrong", [None, "missing", [], [None]], ids=repr)
+def test_a_row_with_an_entry_that_is_none_is_damage(name, wrong, store):
+    wrong = "no number" if (name, wrong) == ("seconds", None) else wrong  # A run that lost its process has none.
+    quick(plus, {"a": [1, 2]}, [0], store)
+    first, second, third = store.read_bytes().splitlines()
+    row = json.loads(second)
+    row[name] = wrong
+    if wrong == "missing":
+        del row[name]
+    store.write_bytes(b"\n".join([first, json.dumps(row).encode(), third, b""]))
+    before = store.read_bytes()
+    with pytest.raises(ValueError, match=r"line 2 of .*store.jsonl is not a row"):
+        load_rows(store)
+    with pytest.raises(ValueError, match=r"line 2 of .*store.jsonl is not a row"):
+        quick(never, {"a": [1, 2]}, [0], store)
+    assert store.read_bytes() == before
+
+
+@pytest.mark.parametrize("setup", [None, 5, "x"])
+def test_a_setup_that_is_none_is_damage(setup, store):
+    quick(plus, {"a": [1]}, [0], store)
+    _, *rows = store.read_bytes().splitlines()
+    store.write_bytes(b"\n".join([json.dumps({"nnkit_sweep": 1, "setup": setup}).encode(), *rows, b""]))
+    with pytest.raises(ValueError, match=r"line 1 of .*store.jsonl is not a row"):
+        quick(never, {"a": [1]}, [0], store)
+
+
+def test_a_result_that_no_line_can_hold_is_a_failed_run(store):
+    def train(a, seed):
+        return {"text": "x" * (2**24 if a == 1 else 10)}
+
+    with pytest.warns(RuntimeWarning, match="1 of 2 runs failed.* ValueError: result must have at most 16777216"):
+        rows = quick(train, {"a": [1, 2]}, [0], store)
+    assert [row["result"]["text"] for row in rows if "result" in row] == ["x" * 10]
+    assert load_rows(store) == rows
+
+
+def test_a_setup_that_no_line_can_hold_is_an_error(store):
+    with pytest.raises(ValueError, match="setup and the cells of grid must have at most 16777216 bytes as JSON; got"):
+        quick(never, {"a": [1]}, [0], store, setup={"text": "x" * 2**24})
 
 
 # --- Failed ---------------------------------------------------------------------------------------------------------

@@ -7,8 +7,9 @@ import math
 import re
 from pathlib import Path
 
-import nbformat
 import yaml
+
+from book.notebook import read_notebook
 
 _HERE = Path(__file__).resolve().parent
 BOOK = _HERE.parent
@@ -59,7 +60,7 @@ def chapters() -> dict[int, str]:
     """Return the titles of the chapters, by number."""
     found = {}
     for path in sorted(BOOK.glob("part*/*.ipynb")):
-        notebook = nbformat.read(path, as_version=4)
+        notebook = read_notebook(path)
         match = re.match(r"# (\d+)\. (.+)", notebook.cells[0].source)
         assert match, f"{path.name} must begin with its number and title"
         found[int(match[1])] = match[2]

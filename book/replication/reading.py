@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from book.measured import interval, load_result
+from nnkit._json import read_json
 from nnkit.sweep import load_rows
 
 BOOK = Path(__file__).resolve().parent.parent
@@ -33,7 +33,7 @@ def result(name: str) -> list[dict[str, Any]]:
 
 def benchmark(part: str) -> dict[str, Any]:
     """Return one part of the committed benchmark."""
-    return json.loads((BOOK.parent / "benchmarks" / "results.json").read_text(encoding="utf-8"))[part]
+    return read_json(BOOK.parent / "benchmarks" / "results.json")[part]
 
 
 def runs_of(name: str, **config: Any) -> list[dict[str, Any]]:
