@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from book.experiments._run import commit
+from book.experiments._run import commit, write_whole
 from book.notebook import read_notebook
 from nnkit._json import read_json
 from nnkit.sweep import load_rows
@@ -146,7 +146,7 @@ def repeat(
             started = time.perf_counter()
             run(step.name, fresh)
             _refuse_incomplete(step.name, fresh)
-            done.write_text(f"{time.perf_counter() - started:.1f}\n", encoding="utf-8")
+            write_whole(done, f"{time.perf_counter() - started:.1f}\n")
         seconds += float(done.read_text(encoding="utf-8"))
     for step in steps:
         (fresh / f".{step.name}.done").unlink()

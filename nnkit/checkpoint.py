@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol, runtime_checkable
@@ -17,6 +16,7 @@ from typing import IO, Any, Protocol, runtime_checkable
 import numpy as np
 
 from nnkit._checks import finite_array, whole_number
+from nnkit._files import written_whole
 from nnkit.module import Module
 from nnkit.optimizers import Optimizer
 from nnkit.training import Callback, TrainingState
@@ -165,7 +165,7 @@ def save_checkpoint(
         "extra": dict(extra or {}),
     }
     arrays[_JSON] = np.frombuffer(json.dumps(record, default=_plain).encode(), dtype=np.uint8)
-    with _written_whole(Path(path)) as file:
+    with written_whole(Path(path)) as file:
         np.savez(file, **arrays)
 
 
@@ -248,21 +248,6 @@ def _read(path: Path, file: IO[bytes]) -> SavedState:
         part, key = name.split("/", 1)
         states[part][key] = array
     return SavedState(path, record["saved_from"], states, record["generators"], record["extra"])
-
-
-@contextmanager
-def _written_whole(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file to write to, which takes the place of `path` once all of it is on the disk."""
-    partial = path.with_name(f".{path.name}.{os.urandom(4).hex()}.partial")
-    try:
-        with partial.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
 
 
 def _generators(model: Module, rng: np.random.Generator | None) -> dict[str, np.random.Generator]:

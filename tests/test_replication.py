@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import copy
 import json
+import os
 import re
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -329,6 +331,24 @@ def test_new_results_take_the_place_of_the_old_and_nothing_is_lost(tmp_path):
     }
     assert seconds >= 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["results", old.name]
+
+
+def test_a_run_that_ends_while_it_marks_a_step_as_done_goes_on_with_that_step(tmp_path, monkeypatch):
+    results = results_of(tmp_path, first="old first", second="old second")
+
+    def end(_):
+        raise KeyboardInterrupt
+
+    def again(name: str, folder: Path) -> None:
+        shutil.rmtree(folder / "weights", ignore_errors=True)
+        write(name, folder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", end)
+        with pytest.raises(KeyboardInterrupt):
+            rerun.repeat(steps("first", "second"), results=results, run=again)
+    rerun.repeat(steps("first", "second"), results=results, run=again)
+    assert contents(results)["second.json"] == "new second"
 
 
 def test_a_step_that_fails_leaves_the_old_results_and_the_next_run_goes_on(tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from book.experiments._run import write_whole
 from book.notebook import read_notebook
 
 _HERE = Path(__file__).resolve().parent
@@ -117,4 +118,4 @@ def draw() -> str:
 
 
 if __name__ == "__main__":
-    PICTURE.write_text(draw(), encoding="utf-8")
+    write_whole(PICTURE, draw())

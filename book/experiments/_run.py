@@ -11,7 +11,6 @@ import os
 import platform
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from joblib import Parallel, delayed
 from tqdm import tqdm
 
 import nnkit
+from nnkit._files import written_whole
 from nnkit.sweep import Row, single_threaded, sweep
 
 BOOK = Path(__file__).resolve().parent.parent
@@ -103,13 +103,8 @@ def _imported(function: Callable[..., Any]) -> Callable[..., Any]:
 def write_whole(path: Path, text: str) -> None:
     """Write a text file so that nobody ever sees half of it, even if the power fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}", delete=False) as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    # The temporary file was made for its owner alone; the result is for everybody.
-    Path(file.name).chmod(0o644)
-    Path(file.name).replace(path)
+    with written_whole(path) as file:
+        file.write(text.encode())
 
 
 def data_hash(data: nnkit.Dataset) -> str:
