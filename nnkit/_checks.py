@@ -76,6 +76,12 @@ def same_shape(name: str, array: Array, shape: tuple[int, ...], of: str) -> None
     raise ValueError(f"{name} must have the shape of {of}, {shape}; got {array.shape}")
 
 
+def nonnegative(name: str, array: Array) -> None:
+    """Raise ValueError if any of `array` is negative."""
+    if array.size and array.min() < 0:
+        raise ValueError(f"{name} must hold no negative number; got {array.min():g}")
+
+
 def number(
     name: str,
     value: Any,

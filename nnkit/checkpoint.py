@@ -6,6 +6,7 @@ reading a file never runs code that somebody put there.
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from collections.abc import Mapping
@@ -15,14 +16,19 @@ from typing import IO, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from nnkit._checks import finite_array, whole_number
+from nnkit._checks import finite_array, instance, shown, whole_number
 from nnkit._files import written_whole
+from nnkit._json import MOST_BYTES, loads, plain
+from nnkit._npz import arrays_of
 from nnkit.module import Module
 from nnkit.optimizers import Optimizer
 from nnkit.training import Callback, TrainingState
 
 _JSON = "checkpoint.json"
 _VERSION = 1
+_MOST_IN_GENERATOR = {"pos": 624, "buffer_pos": 4, "has_uint32": 1}
+"""How far MT19937 and Philox may have read in their buffers, and whether half a draw is left. NumPy does not look at
+these, and would read on behind the buffers."""
 
 
 @runtime_checkable
@@ -83,32 +89,52 @@ class SavedState:
         Raises
         ------
         ValueError
-            If a part was not saved, or does not fit what was. A part is changed as a whole or not at all.
+            If a part was not saved, or does not fit what was. Nothing is changed unless all of it fits, which is tried
+            on copies first.
+        TypeError
+            If a part is of another kind, or cannot be copied.
         """
-        for name, part in (("model", model), ("optimizer", optimizer), ("scheduler", scheduler)):
-            if part is None:
-                continue
+        parts = _parts(model, optimizer, scheduler)
+        _check_generator(rng)
+        try:
+            copies, rng_copy = copy.deepcopy((parts, rng))
+        except Exception as error:
+            raise TypeError(
+                f"{', '.join(parts)} must be such as copy.deepcopy can copy, since a state is tried on a copy before "
+                f"anything is changed; got {type(error).__name__}: {error}"
+            ) from error
+        self._load(copies, rng_copy)
+        self._load(parts, rng)
+
+    def _load(self, parts: dict[str, Any], rng: np.random.Generator | None) -> None:
+        for name, part in parts.items():
             if name not in self.states:
                 raise ValueError(f"{name} must have been saved to be restored; {self.path} holds none")
             kind = type(part).__name__
             if name != "model" and kind != self.saved_from[name]:
                 raise ValueError(f"{name} must be the {self.saved_from[name]} that {self.path} holds; got {kind}")
             try:
-                part.load_state_dict(self.states[name])
-            except (KeyError, TypeError, ValueError) as error:
+                part.load_state_dict(copy.deepcopy(self.states[name]))  # What it is given, a part may keep or change.
+            except Exception as error:
                 raise ValueError(
                     f"{name} must be made like the one that {self.path} holds, {self.saved_from[name]}; "
-                    f"got {part!r}: {error.args[0]}"
+                    f"got {part!r}: {_said(error)}"
                 ) from error
         if rng is not None:
-            generators = _generators(model, rng)
+            generators = _generators(parts["model"], rng)
             if generators.keys() != self.generators.keys():
                 raise ValueError(
                     f"rng and the generators in the layers of model must be those that {self.path} holds, "
                     f"{sorted(self.generators)}; got {sorted(generators)}"
                 )
             for name, generator in generators.items():
-                generator.bit_generator.state = self.generators[name]
+                try:
+                    _set_state(generator, self.generators[name])
+                except Exception as error:
+                    raise ValueError(
+                        f"the state of the generator {name!r} in {self.path} must be one of its "
+                        f"{type(generator.bit_generator).__name__}: {_said(error)}"
+                    ) from error
 
 
 def save_checkpoint(
@@ -136,24 +162,28 @@ def save_checkpoint(
     rng : numpy.random.Generator, optional
         The generator given to `fit`.
     extra : dict, optional
-        Whatever JSON can hold, such as how the network was trained.
+        Whatever JSON can hold, such as how the network was trained: numbers, strings, None, lists, and dicts whose
+        keys are strings. Tuples and arrays come back as lists, and NaN and the infinities as themselves.
 
     Raises
     ------
     ValueError
-        If a value is NaN or infinite: a training that has diverged must not replace what it was before.
+        If an array of a state is NaN or infinite somewhere: a training that has diverged must not replace what it was
+        before. Also if `extra` and the states have more than 16 MiB beside their arrays.
     TypeError
-        If `extra` holds what JSON cannot.
+        If a part is of another kind, or `extra` is no dict or holds what JSON cannot.
     """
+    _check_generator(rng)
+    if extra is not None:
+        instance("extra", extra, Mapping, "a dict")
     arrays: dict[str, Any] = {}
     states: dict[str, dict[str, Any]] = {}
     saved_from = {"model": repr(model)}
-    for name, part in (("model", model), ("optimizer", optimizer), ("scheduler", scheduler)):
-        if part is None:
-            continue
+    for name, part in _parts(model, optimizer, scheduler).items():
         state = part.state_dict()
         arrays |= {f"{name}/{key}": value for key, value in state.items() if isinstance(value, np.ndarray)}
-        states[name] = {key: value for key, value in state.items() if not isinstance(value, np.ndarray)}
+        others = {key: value for key, value in state.items() if not isinstance(value, np.ndarray)}
+        states[name] = plain(f"the state of {name}", others)
         saved_from.setdefault(name, type(part).__name__)
     for name, array in arrays.items():
         finite_array(name, array)
@@ -161,10 +191,16 @@ def save_checkpoint(
         "nnkit_checkpoint": _VERSION,
         "saved_from": saved_from,
         "states": states,
-        "generators": {name: generator.bit_generator.state for name, generator in _generators(model, rng).items()},
-        "extra": dict(extra or {}),
+        "generators": {
+            name: plain(f"the state of {name}", generator.bit_generator.state)
+            for name, generator in _generators(model, rng).items()
+        },
+        "extra": plain("extra", extra or {}),
     }
-    arrays[_JSON] = np.frombuffer(json.dumps(record, default=_plain).encode(), dtype=np.uint8)
+    text = json.dumps(record, allow_nan=False).encode()
+    if len(text) > MOST_BYTES:
+        raise ValueError(f"extra and all else that is no array must have at most {MOST_BYTES} bytes; got {len(text)}")
+    arrays[_JSON] = np.frombuffer(text, dtype=np.uint8)
     with written_whole(Path(path)) as file:
         np.savez(file, **arrays)
 
@@ -187,8 +223,8 @@ def load_checkpoint(path: str | os.PathLike[str]) -> SavedState:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is not a whole checkpoint: cut off, damaged, of another program, or with pickled objects, which are
-        never loaded.
+        If it is not a whole checkpoint: cut off, damaged, of another program, with pickled objects, which are never
+        loaded, or with members that are compressed or promise more than they hold, which are not read.
     """
     path = Path(path)
     with path.open("rb") as file:
@@ -224,30 +260,96 @@ class Checkpoint(Callback):
         self.resume = resume
 
     def on_train_begin(self, state: TrainingState) -> None:
-        scheduler = _stateful(state.scheduler)
+        parts = _parts(state.model, state.optimizer, state.scheduler)
         if self.resume and self.path.exists():
             saved = load_checkpoint(self.path)
-            saved.restore(state.model, state.optimizer, scheduler, rng=state.rng)
-            state.history.values.update(saved.extra["history"])
+            history = _history(saved, state)
+            saved.restore(**parts, rng=state.rng)
+            state.history.values.update(history)
             state.epoch = len(state.history)
 
     def on_epoch_end(self, state: TrainingState) -> None:
         if state.epoch % self.every == 0:
-            scheduler, extra = _stateful(state.scheduler), {"history": state.history.values}
-            save_checkpoint(self.path, state.model, state.optimizer, scheduler, rng=state.rng, extra=extra)
+            parts = _parts(state.model, state.optimizer, state.scheduler)
+            save_checkpoint(self.path, **parts, rng=state.rng, extra={"history": state.history.values})
+
+
+def _history(saved: SavedState, state: TrainingState) -> dict[str, list[float]]:
+    """Return the history of a training that can go on in this one, or raise ValueError."""
+    path = saved.path
+    history: Any = saved.extra.get("history")
+    if "history" not in saved.extra:
+        raise ValueError(
+            f"path must be a file of Checkpoint to resume from; {path} holds no history, as those of save_checkpoint: "
+            "give another path, or call load_checkpoint(path).restore(...) before fit"
+        )
+    if not _is_history(history):
+        raise ValueError(
+            f"path must be a file of Checkpoint to resume from; the history in {path} must hold lists of numbers, one "
+            f"an epoch, 'loss' among them; got {shown(history)}"
+        )
+    if set(history) != set(state.names):
+        raise ValueError(
+            f"metrics and validation_data must be those of the training in {path}, which recorded {sorted(history)}; "
+            f"got those that record {sorted(state.names)}"
+        )
+    if "scheduler" in saved.states and state.scheduler is None:
+        raise ValueError(f"scheduler must be the {saved.saved_from['scheduler']} that {path} holds; got None")
+    if len(history["loss"]) > state.epochs:
+        raise ValueError(f"epochs must be at least the {len(history['loss'])} that {path} has done; got {state.epochs}")
+    return {name: [float(value) for value in values] for name, values in history.items()}
+
+
+def _is_history(history: Any) -> bool:
+    return (
+        isinstance(history, dict)
+        and all(isinstance(values, list) for values in history.values())
+        and all(type(value) in (int, float) for values in history.values() for value in values)
+        and len({len(values) for values in history.values()}) == 1
+        and bool(history.get("loss"))
+    )
 
 
 def _read(path: Path, file: IO[bytes]) -> SavedState:
-    with np.load(file, allow_pickle=False) as npz:
-        arrays = {name: npz[name] for name in npz.files}
-    record = json.loads(arrays.pop(_JSON).tobytes())
+    arrays = dict(arrays_of(file))
+    if _JSON not in arrays:
+        raise ValueError(f"it has no member {_JSON}")
+    record = loads(arrays.pop(_JSON).tobytes())
+    if not isinstance(record, dict) or "nnkit_checkpoint" not in record:
+        raise ValueError(f"its {_JSON} must hold 'nnkit_checkpoint'; got {shown(record)}")
     if record["nnkit_checkpoint"] != _VERSION:
         raise ValueError(f"it has version {record['nnkit_checkpoint']}, and this nnkit reads version {_VERSION}")
+    for name, kind in {"saved_from": str, "states": dict, "generators": dict, "extra": object}.items():
+        found = record.get(name)
+        if not isinstance(found, dict) or not all(isinstance(value, kind) for value in found.values()):
+            raise ValueError(f"its {name!r} must be a dict, of {kind.__name__}s; got {shown(found)}")
     states = record["states"]
+    if "model" not in states or states.keys() != record["saved_from"].keys():
+        raise ValueError(
+            f"its 'states' and 'saved_from' must have the same names, with 'model'; got {sorted(states)} and "
+            f"{sorted(record['saved_from'])}"
+        )
     for name, array in arrays.items():
-        part, key = name.split("/", 1)
+        part, _, key = name.partition("/")
+        if part not in states or not key or key in states[part]:
+            raise ValueError(f"its arrays must each belong to one of {sorted(states)}, once; got {name!r}")
         states[part][key] = array
     return SavedState(path, record["saved_from"], states, record["generators"], record["extra"])
+
+
+def _parts(model: Any, optimizer: Any, scheduler: Any) -> dict[str, Any]:
+    """Return the parts that are there under their names, each of a kind that can be saved."""
+    instance("model", model, Module, "a Module such as Sequential")
+    parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
+    for name, part in parts.items():
+        if part is not None and (isinstance(part, type) or not isinstance(part, Stateful)):
+            raise TypeError(f"{name} must have state_dict and load_state_dict to be saved; got {part!r}")
+    return {name: part for name, part in parts.items() if part is not None}
+
+
+def _check_generator(rng: Any) -> None:
+    if rng is not None:
+        instance("rng", rng, np.random.Generator, "the numpy.random.Generator given to fit")
 
 
 def _generators(model: Module, rng: np.random.Generator | None) -> dict[str, np.random.Generator]:
@@ -256,14 +358,19 @@ def _generators(model: Module, rng: np.random.Generator | None) -> dict[str, np.
     return found | {f"model/{name}": generator for name, generator in model.named_generators() if generator is not rng}
 
 
-def _stateful(scheduler: Any) -> Stateful | None:
-    if scheduler is not None and not isinstance(scheduler, Stateful):
-        raise TypeError(f"scheduler must have state_dict and load_state_dict to be saved; got {scheduler!r}")
-    return scheduler
+def _set_state(generator: np.random.Generator, state: dict[str, Any]) -> None:
+    """Give a generator a state as JSON has it, or raise an error, which may come after the state has changed."""
+    generator.bit_generator.state = state
+    # NumPy takes what is too long, or no whole number, for something else.
+    if plain("it", generator.bit_generator.state) != state:
+        raise ValueError(f"got {shown(state)}")
+    inner = state.get("state")
+    for name, most in _MOST_IN_GENERATOR.items():
+        position = (state | inner if isinstance(inner, dict) else state).get(name, 0)
+        if not 0 <= position <= most:
+            raise ValueError(f"{name!r} must lie from 0 to {most}; got {position}")
 
 
-def _plain(value: Any) -> Any:
-    """Return NumPy's numbers and arrays in types that JSON has."""
-    if isinstance(value, (np.generic, np.ndarray)):
-        return value.tolist()
-    raise TypeError(f"extra must hold what JSON can; got {value!r}")
+def _said(error: Exception) -> str:
+    """Return what an error says; a KeyError shows its message as a key."""
+    return str(error.args[0] if error.args else error) or type(error).__name__

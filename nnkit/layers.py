@@ -332,6 +332,7 @@ class BatchNorm1d(Module):
 
     min_batch_size = 2  # One sample has no variance.
     _buffer_names = ("running_mean", "running_var")
+    _nonnegative_names = ("running_var",)
 
     def __init__(
         self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, *, dtype: DTypeLike = np.float32

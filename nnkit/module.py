@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from nnkit._checks import Array, finite_array, float_array, same_shape
+from nnkit._checks import Array, finite_array, float_array, instance, nonnegative, same_shape
 
 
 class Parameter:
@@ -73,6 +73,7 @@ class Module(ABC):
     and `backward` takes it back with `self._take()`. Parameters and sub-modules are found among the attributes. A
     module that keeps other arrays from batch to batch, such as running means, lists their attributes in
     `_buffer_names`; these buffers are saved, loaded and converted with the parameters, but no optimizer sees them.
+    Those of them that are never negative, such as variances, it lists in `_nonnegative_names` as well.
 
     Attributes
     ----------
@@ -89,6 +90,7 @@ class Module(ABC):
     needs_input_grad: bool = True
     min_batch_size: int = 1
     _buffer_names: tuple[str, ...] = ()
+    _nonnegative_names: tuple[str, ...] = ()
     _saved: tuple[Any, ...] | None = None
 
     @abstractmethod
@@ -230,8 +232,11 @@ class Module(ABC):
         KeyError
             If names are missing or unexpected and `strict` is true.
         ValueError
-            If a shape differs, or a value is not finite in the dtype of its place.
+            If a shape differs, a value is not finite in the dtype of its place, or one is negative that cannot be.
+        TypeError
+            If `state` is no mapping, or holds something else than real numbers.
         """
+        instance("state", state, Mapping, "what state_dict returned")
         own = self._named_arrays()
         buffers = dict(self.named_buffers())
         missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
@@ -245,8 +250,17 @@ class Module(ABC):
         for name, value in common.items():
             of = "the buffer" if name in buffers else "the parameter"
             same_shape(f"state[{name!r}]", value, own[name].shape, of)
+        for name in sorted(common.keys() & self._nonnegative_buffers()):
+            nonnegative(f"state[{name!r}]", common[name])
         for name, value in common.items():
             own[name][...] = value
+
+    def _nonnegative_buffers(self) -> set[str]:
+        return {
+            f"{path}.{name}" if path else name
+            for path, module in self.named_modules()
+            for name in module._nonnegative_names
+        }
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"

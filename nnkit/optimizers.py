@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit._checks import Array, entries, finite_array, number, same_shape, whole_number
+from nnkit._checks import Array, entries, finite_array, instance, nonnegative, number, same_shape, whole_number
 from nnkit.module import Parameter
 
 NEVER_MOVES = (
@@ -145,14 +145,20 @@ class Optimizer(ABC):
         KeyError
             If a name is missing or unexpected.
         ValueError
-            If an array has another size, a value is not finite, or `lr` or `steps` negative. All is changed or nothing.
+            If an array has another size, a value is not finite, or `lr`, `steps` or a mean of squares negative. All is
+            changed or nothing.
+        TypeError
+            If `state` is no mapping, or holds something else than numbers.
         """
+        instance("state", state, Mapping, "what state_dict returned")
         expected = {"lr", "steps", *self._state_names}
         if set(state) != expected:
             raise KeyError(f"state must hold {sorted(expected)} for {type(self).__name__}; got {sorted(state)}")
         arrays = {name: finite_array(f"state[{name!r}]", state[name], self._data.dtype) for name in self._state_names}
         for name, array in arrays.items():
             same_shape(f"state[{name!r}]", array, self._data.shape, "all parameters together")
+            if "square" in name:
+                nonnegative(f"state[{name!r}]", array)
         lr = number("state['lr']", state["lr"], least=0)
         self.lr, self.steps = lr, whole_number("state['steps']", state["steps"], least=0)
         for name, array in arrays.items():

@@ -43,7 +43,10 @@ class _Schedule(ABC):
             If a name is missing or unexpected.
         ValueError
             If a number is negative or not finite. Nothing is changed unless all of it fits.
+        TypeError
+            If `state` is no mapping, or holds something else than numbers.
         """
+        instance("state", state, Mapping, "what state_dict returned")
         expected = sorted(self._state_names)
         if sorted(state) != expected:
             raise KeyError(f"state must hold {expected} for {type(self).__name__}; got {sorted(state)}")

@@ -1,12 +1,18 @@
 """Checkpoints: what comes back, what damaged files and wrong networks meet, and trainings that go on bit for bit."""
 
+import copy
 import io
 import json
 import os
 import pickle
+import re
+import reprlib
 import signal
+import struct
 import subprocess
 import sys
+import threading
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -37,6 +43,7 @@ from nnkit import (
     predict,
     save_checkpoint,
 )
+from nnkit._json import plain
 
 
 def network(seed=0, widths=(4, 3, 2)):
@@ -92,8 +99,27 @@ class Run:
         """Return everything that decides how the training goes on."""
         arrays = self.model.state_dict() | self.optimizer.state_dict()
         numbers = self.scheduler.state_dict() if self.scheduler else {}
-        generators = [g.bit_generator.state for _, g in self.model.named_generators()]
-        return arrays, numbers, [*generators, self.rng.bit_generator.state]
+        generators = [*(generator for _, generator in self.model.named_generators()), self.rng]
+        return arrays, numbers, [plain("a state", generator.bit_generator.state) for generator in generators]
+
+
+class Plateau:
+    """A schedule of somebody else's, which knows nothing of nnkit; its `load_state_dict` can be made to fail."""
+
+    def __init__(self, error=None):
+        self.best, self.waited, self.rates, self.error = float("inf"), 0, [0.1], error
+
+    def step(self):
+        self.waited += 1
+
+    def state_dict(self):
+        return {"best": self.best, "waited": self.waited, "rates": self.rates}
+
+    def load_state_dict(self, state):
+        self.best = state.pop("best")  # As some of PyTorch's do.
+        if self.error:
+            raise self.error
+        self.__dict__.update(state)
 
 
 def check_same(one, two):
@@ -163,10 +189,11 @@ def test_training_does_not_go_on_alike_where_a_part_is_left_out(left_out, path):
 
 
 def test_extra_comes_back_as_json_has_it(path):
-    extra = {"epochs": np.int64(3), "loss": [np.float32(0.5), float("nan")], "sizes": (784, 32), "mean": np.ones(2)}
+    extra = {"epochs": np.int64(3), "loss": [np.float32(0.5), np.nan, -np.inf], "sizes": (784, 32), "mean": np.ones(2)}
     save_checkpoint(path, network(), extra=extra)
     found = load_checkpoint(path).extra
-    assert found.pop("loss")[0] == 0.5
+    np.testing.assert_array_equal(found.pop("loss"), [0.5, np.nan, -np.inf])
+    assert b"NaN" not in path.read_bytes()  # Which no other reader of JSON need take.
     assert found == {"epochs": 3, "sizes": [784, 32], "mean": [1.0, 1.0]}
     save_checkpoint(path, network())
     assert load_checkpoint(path).extra == {}
@@ -329,6 +356,327 @@ def test_later_version_is_told_from_a_damaged_file(path, monkeypatch):
     check_refused(path, "it has version 2, and this nnkit reads version 1")
 
 
+# Files that promise more than they hold
+
+
+def write_npz(path, members, **options):
+    """Write the members, bytes by name, as an npz file."""
+    with zipfile.ZipFile(path, "w", **options) as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+
+
+def npy(array):
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def header(shape, dtype="<f4"):
+    """Return the header of an array, without the array."""
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, {"descr": dtype, "fortran_order": False, "shape": shape})
+    return stream.getvalue()
+
+
+def record(**changed):
+    """Return the member with the JSON of a checkpoint of nothing."""
+    empty = {"nnkit_checkpoint": 1, "saved_from": {"model": "nothing"}, "states": {"model": {}}}
+    return json_member(json.dumps(empty | {"generators": {}, "extra": {}} | changed).encode())
+
+
+def json_member(text):
+    return "checkpoint.json.npy", npy(np.frombuffer(text, np.uint8))
+
+
+def check_refused_in_little_memory(path, reason, most=2**21):
+    tracemalloc.start()
+    try:
+        check_refused(path, reason)
+        assert tracemalloc.get_traced_memory()[1] < most
+    finally:
+        tracemalloc.stop()
+
+
+def test_checkpoint_of_nothing_is_read(path):
+    write_npz(path, [record(), ("model/weight.npy", npy(np.ones(3)))])
+    np.testing.assert_array_equal(load_checkpoint(path).states["model"]["weight"], 1)
+
+
+def test_compressed_members_are_refused_before_they_are_unpacked(path):
+    zeros = ("model/weight.npy", npy(np.zeros(2**24, np.uint8)))
+    write_npz(path, [record(), zeros], compression=zipfile.ZIP_DEFLATED)
+    assert path.stat().st_size < 2**16
+    check_refused_in_little_memory(path, "its members must be stored as they are; 'checkpoint.json.npy' is compressed")
+
+
+def test_member_larger_than_the_file_is_refused_before_it_is_read(path):
+    write_npz(path, [record(), ("model/weight.npy", npy(np.ones(3)))])
+    content = bytearray(path.read_bytes())
+    entry = content.rindex(b"PK\x01\x02")
+    struct.pack_into("<LL", content, entry + 20, 2**31, 2**31)
+    path.write_bytes(content)
+    check_refused_in_little_memory(path, rf"its members promise 2147\d+ bytes, and the file has {len(content)}")
+
+
+def test_members_that_share_their_bytes_are_refused(path):
+    # A thousand names for one member: together they are longer than the file.
+    write_npz(path, [record(), ("model/weight.npy", npy(np.ones(2**14)))])
+    content = path.read_bytes()
+    entry, end = content.rindex(b"PK\x01\x02"), content.rindex(b"PK\x05\x06")
+    copies = b"".join(content[entry:end].replace(b"model/weight", b"model/%06d" % i) for i in range(1000))
+    tail = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1001, 1001, entry - content.index(b"PK\x01\x02") + len(copies),
+                       content.index(b"PK\x01\x02"), 0)  # fmt: skip
+    path.write_bytes(content[:entry] + copies + tail)
+    check_refused(path, r"its members promise 131\d+ bytes")
+
+
+@pytest.mark.parametrize("shape", [(2**40,), (10**6, 10**6), (4,), (2,), (-3,), (0,)])
+def test_header_that_promises_another_size_is_refused_before_there_is_room_for_it(shape, path):
+    write_npz(path, [record(), ("model/weight.npy", header(shape) + bytes(12))])
+    check_refused_in_little_memory(path, "its member 'model/weight.npy' promises float32 of shape .* and holds 12")
+
+
+@pytest.mark.parametrize("dtype", ["|O", "<U3", "|V0", "<c8", "<M8[s]"])
+def test_member_of_anything_but_numbers_is_refused(dtype, path):
+    write_npz(path, [record(), ("model/weight.npy", header((1,), dtype) + bytes(16))])
+    check_refused(path, "its member 'model/weight.npy' must hold real numbers, and no pickle is ever loaded; got ")
+
+
+def test_header_of_another_version_is_refused(path):
+    stream = io.BytesIO()
+    np.lib.format.write_array(stream, np.ones(3), version=(2, 0))
+    write_npz(path, [record(), ("model/weight.npy", stream.getvalue())])
+    check_refused(path, r"must be of NumPy's format 1.0; got \(2, 0\)")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_members_of_one_name_are_refused(path):
+    twice = ("model/weight.npy", npy(np.ones(3)))
+    write_npz(path, [record(), twice, twice])
+    check_refused(path, "it must have each member once; got several of one name")
+
+
+def test_too_many_members_are_refused(path):
+    write_npz(path, [record(), *((f"model/{i}.npy", b"") for i in range(10_000))])
+    check_refused(path, "it must have at most 10000 members; got 10001")
+
+
+def test_json_too_large_or_too_deep_is_refused(path):
+    write_npz(path, [json_member(b'{"a": "' + b"x" * 2**24)])
+    check_refused(path, "a JSON text must have at most 16777216 bytes; got 16777223")
+    write_npz(path, [json_member(b'{"a": ' + b"[" * 200_000)])
+    check_refused(path, "a JSON text must not be nested deeper than Python can follow")
+
+
+@pytest.mark.parametrize("name", ["weight", "optimizer/velocity", "model"])
+def test_array_of_no_part_is_refused(name, path):
+    write_npz(path, [record(), (f"{name}.npy", npy(np.ones(3)))])
+    check_refused(path, rf"its arrays must each belong to one of \['model'\], once; got '{name}'")
+
+
+def test_array_that_json_holds_as_well_is_refused(path):
+    write_npz(path, [record(states={"model": {"weight": 1}}), ("model/weight.npy", npy(np.ones(3)))])
+    check_refused(path, "once; got 'model/weight'")
+
+
+# JSON with null and missing entries
+
+MISSING = object()
+WRONG = [MISSING, None, "x", -1, 1.5, True, [], {}, [None], {"x": None}]
+
+
+def places(record, above=()):
+    """Yield the path to everything that a record holds, at every depth; of a list, to its first entry."""
+    items = record.items() if isinstance(record, dict) else list(enumerate(record))[:1]
+    for name, value in items:
+        yield (*above, name)
+        if isinstance(value, (dict, list)):
+            yield from places(value, (*above, name))
+
+
+def write_changed(path, target, place, wrong):
+    """Write a copy of a checkpoint of which one entry is wrong."""
+    with np.load(path) as npz:
+        arrays = dict(npz)
+    record = json.loads(arrays["checkpoint.json"].tobytes())
+    *above, name = place
+    holder = record
+    for step in above:
+        holder = holder[step]
+    if wrong is MISSING:
+        del holder[name]
+    else:
+        holder[name] = wrong
+    arrays["checkpoint.json"] = np.frombuffer(json.dumps(record).encode(), np.uint8)
+    with target.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def is_right(place, wrong):
+    """Return whether what looks wrong could have been saved in this place all the same."""
+    number = type(wrong) in (int, float) or wrong is True
+    return (
+        (place == ("saved_from", "model") and wrong == "x")
+        or (place == ("nnkit_checkpoint",) and wrong is True)
+        or (place == ("states", "model") and wrong == {})  # Its arrays are members of their own.
+        or (place[-1] in ("lr", "base_lr") and wrong == 1.5)
+        or (place[0] == "generators" and wrong is True)  # Python's True is a 1, as positions and halves of a draw are.
+        or (place[0] == "extra" and number and type(wrong) is not bool and type(place[-1]) is int)
+    )
+
+
+@pytest.mark.parametrize("kind", [np.random.PCG64, np.random.MT19937, np.random.Philox, np.random.SFC64])
+def test_any_entry_that_is_wrong_is_a_value_error_and_nothing_is_changed(kind, path):
+    run = Run(scheduler="CosineLR")
+    run.rng = np.random.Generator(kind(0))
+    run.fit(2, Checkpoint(path))
+    other = Run(3, scheduler="CosineLR")
+    other.rng = np.random.Generator(kind(1))
+    before = copy.deepcopy(other)
+    with np.load(path) as npz:
+        every = list(places(json.loads(npz["checkpoint.json"].tobytes())))
+    assert len(every) > 30
+    wrong_path = path.with_name("wrong.npz")
+    for place in every:
+        for wrong in WRONG:
+            if is_right(place, wrong):
+                continue
+            write_changed(path, wrong_path, place, wrong)
+            with pytest.raises(ValueError, match=r"wrong\.npz"):
+                other.fit(5, Checkpoint(wrong_path, resume=True))
+            check_same(other, before)
+    other.fit(2, Checkpoint(path, resume=True))  # They were wrong, and not the file.
+    check_same(other, run)
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        (np.random.MT19937, lambda state: state["state"].update(pos=10**6)),
+        (np.random.MT19937, lambda state: state["state"].update(pos=-5)),
+        (np.random.MT19937, lambda state: state["state"].update(key=state["state"]["key"][:5])),
+        (np.random.MT19937, lambda state: state["state"].update(key=[*state["state"]["key"], 1])),
+        (np.random.MT19937, lambda state: state["state"].update(key=[1.5] * 624)),
+        (np.random.Philox, lambda state: state.update(buffer_pos=10)),
+        (np.random.Philox, lambda state: state.update(buffer=[*state["buffer"], 1])),
+        (np.random.PCG64, lambda state: state["state"].update(state=-1)),
+        (np.random.PCG64, lambda state: state["state"].update(state=2**200)),
+        (np.random.PCG64, lambda state: state.update(bit_generator="SFC64")),
+        (np.random.PCG64, lambda state: state.update(more=1)),
+        (np.random.PCG64, lambda state: state.pop("uinteger")),
+    ],
+)
+def test_state_of_a_generator_that_is_none_changes_nothing(kind, change, path):
+    run, other = Run(), Run(3)
+    run.rng, other.rng = np.random.Generator(kind(0)), np.random.Generator(kind(1))
+    run.save(path)
+    before = copy.deepcopy(other)
+    saved = load_checkpoint(path)
+    change(saved.generators["rng"])
+    match = rf"the state of the generator 'rng' in .*net.npz must be one of its {kind.__name__}: "
+    with pytest.raises(ValueError, match=match):
+        saved.restore(other.model, other.optimizer, other.scheduler, rng=other.rng)
+    check_same(other, before)
+
+
+def test_generators_of_another_kind_change_nothing(path):
+    run, other = Run(), Run(3)
+    run.save(path)
+    other.rng = np.random.Generator(np.random.Philox(0))
+    before = copy.deepcopy(other)
+    with pytest.raises(ValueError, match=r"the state of the generator 'rng' in .* must be one of its Philox: "):
+        other.restore(path)
+    check_same(other, before)
+
+
+@pytest.mark.parametrize("optimizer", ["RMSprop", "Adam", "AdamW"])
+def test_negative_variances_and_means_of_squares_change_nothing(optimizer, path):
+    run, other = Run(optimizer=optimizer), Run(3, optimizer=optimizer)
+    run.fit(1)
+    run.save(path)
+    before = copy.deepcopy(other)
+    for part, name in (("model", "1.encoder.1.running_var"), ("optimizer", run.optimizer._state_names[-1])):
+        for wrong, match in ((-1e-3, "must hold no negative number; got -0.001"), (np.nan, "must be finite")):
+            saved = load_checkpoint(path)
+            saved.states[part][name].flat[1] = wrong
+            with pytest.raises(ValueError, match=rf"{part} must be made like .*: state\['{name}'\] {match}"):
+                saved.restore(other.model, other.optimizer, other.scheduler, rng=other.rng)
+            check_same(other, before)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_state_of_an_optimizer_that_is_none_is_named_and_changes_nothing(optimizer):
+    run = Run(optimizer=optimizer)
+    run.fit(1)
+    before = copy.deepcopy(run)
+    for wrong in (None, 5, ["lr"]):
+        with pytest.raises(TypeError, match="state must be what state_dict returned; got"):
+            run.optimizer.load_state_dict(wrong)
+    for name in run.optimizer.state_dict():
+        for wrong in (None, "x", [None]):
+            with pytest.raises((TypeError, ValueError), match=rf"state\['{name}'\] must "):
+                run.optimizer.load_state_dict(run.optimizer.state_dict() | {name: wrong})
+    check_same(run, before)
+
+
+# Parts of others
+
+
+ERRORS = [KeyError("best"), AttributeError("best"), TypeError("best"), RuntimeError("best"), IndexError(), KeyError()]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=repr)
+def test_part_of_another_that_fails_changes_nothing(error, path):
+    run, other = Run(scheduler="none"), Run(3, scheduler="none")
+    run.scheduler, other.scheduler = Plateau(), Plateau(error)
+    run.fit(2, Checkpoint(path))
+    before = copy.deepcopy(other)
+    with pytest.raises(ValueError, match=r"scheduler must be made like .*net\.npz holds, Plateau; got <.*: "):
+        other.restore(path)
+    check_same(other, before)
+    with pytest.raises(ValueError, match="scheduler must be made like"):
+        other.fit(3, Checkpoint(path, resume=True))
+    check_same(other, before)
+
+
+def test_part_of_another_comes_back_and_owns_what_it_was_given(path):
+    run, other = Run(scheduler="none"), Run(3, scheduler="none")
+    run.scheduler, other.scheduler = Plateau(), Plateau()
+    run.fit(2, Checkpoint(path))
+    other.scheduler.best = 0
+    saved = load_checkpoint(path)
+    for _ in range(2):  # It takes its state apart, and keeps pieces.
+        saved.restore(other.model, other.optimizer, other.scheduler, rng=other.rng)
+        assert other.scheduler.state_dict() == {"best": float("inf"), "waited": 2, "rates": [0.1]}
+        other.scheduler.rates.append(5)
+
+
+def test_part_that_cannot_be_copied_is_said_and_nothing_is_changed(path):
+    run, other = Run(scheduler="none"), Run(3, scheduler="none")
+    run.scheduler, other.scheduler = Plateau(), Plateau()
+    run.save(path)
+    other.scheduler.lock = threading.Lock()
+    before = other.model.state_dict()
+    with pytest.raises(TypeError, match=r"model, optimizer, scheduler must be such as .* can copy, .*lock"):
+        other.restore(path)
+    for name, array in other.model.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_a_diverged_network_can_be_restored_and_is_left_alone_by_what_fails(path):
+    run, other = Run(), Run(3)
+    run.save(path)
+    other.model[1].encoder[0].weight.data[:] = np.nan
+    saved = load_checkpoint(path)
+    saved.states["scheduler"]["epoch"] = None
+    with pytest.raises(ValueError, match="scheduler must be made like"):
+        saved.restore(other.model, other.optimizer, other.scheduler)
+    assert np.isnan(other.model[1].encoder[0].weight.data).all()
+    other.restore(path)
+    check_same(run, other)
+
+
 # Parts that do not fit
 
 
@@ -444,9 +792,69 @@ def test_values_that_are_not_finite_do_not_replace_the_file(path):
 def test_extra_that_json_cannot_hold_does_not_replace_the_file(path):
     save_checkpoint(path, network())
     content = path.read_bytes()
-    with pytest.raises(TypeError, match=r"extra must hold what JSON can; got \{3\}"):
+    with pytest.raises(TypeError, match=r"extra\['epochs'\] must be made of numbers, .*; got a set"):
         save_checkpoint(path, network(), extra={"epochs": {3}})
     assert path.read_bytes() == content
+
+
+def held_by_itself():
+    extra = {}
+    extra["again"] = [extra]
+    return extra
+
+
+@pytest.mark.parametrize(
+    ("extra", "error", "match"),
+    [
+        (5, TypeError, "extra must be a dict; got 5"),
+        ("notes", TypeError, "extra must be a dict; got 'notes'"),
+        ([("a", 1)], TypeError, "extra must be a dict; got "),
+        (np.ones(2), TypeError, "extra must be a dict; got array"),
+        ({1: "one"}, TypeError, "extra must have strings as keys, and not '$float'; got 1"),
+        ({"a": [{None: 1}]}, TypeError, "extra['a'][0] must have strings as keys"),
+        ({"$float": "nan"}, TypeError, "extra must have strings as keys, and not '$float'"),
+        ({"a": {"b": 1j}}, TypeError, "extra['a']['b'] must be made of numbers, strings, None, lists and dicts; got a"),
+        ({"a": b"bytes"}, TypeError, "extra['a'] must be made of numbers"),
+        ({"a": np.array([object()])}, TypeError, "extra['a'][0] must be made of numbers"),
+        (held_by_itself(), ValueError, "extra must not be nested deeper than Python can follow; it may hold itself"),
+        ({"a": "x" * 2**24}, ValueError, "extra and all else that is no array must have at most 16777216 bytes; got 1"),
+    ],
+    ids=lambda value: reprlib.repr(value)[:30],
+)
+def test_extra_of_another_kind_is_named_and_does_not_replace_the_file(extra, error, match, path):
+    save_checkpoint(path, network())
+    content = path.read_bytes()
+    with pytest.raises(error, match=re.escape(match)):
+        save_checkpoint(path, network(), extra=extra)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        ({"model": 5}, "model must be a Module such as Sequential; got 5"),
+        ({"model": Linear}, "model must be a Module such as Sequential; got <class"),
+        ({"optimizer": 0.1}, "optimizer must have state_dict and load_state_dict to be saved; got 0.1"),
+        ({"optimizer": Adam}, "optimizer must have state_dict and load_state_dict to be saved; got <class"),
+        ({"scheduler": "cosine"}, "scheduler must have state_dict and load_state_dict to be saved; got 'cosine'"),
+        ({"rng": 3}, "rng must be the numpy.random.Generator given to fit; got 3"),
+    ],
+)
+def test_parts_of_another_kind_are_named(given, match, path):
+    with pytest.raises(TypeError, match=re.escape(match)):
+        save_checkpoint(path, **({"model": network()} | given))
+    assert not path.exists()
+    save_checkpoint(path, network())
+    with pytest.raises(TypeError, match=re.escape(match)):
+        load_checkpoint(path).restore(**({"model": network()} | given))
+
+
+def test_state_of_another_that_json_cannot_hold_is_named(path):
+    scheduler = Plateau()
+    scheduler.rates = {0: 0.1}
+    with pytest.raises(TypeError, match=r"the state of scheduler\['rates'\] must have strings as keys, .*; got 0"):
+        save_checkpoint(path, network(), scheduler=scheduler)
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("error", [OSError("no space left"), KeyboardInterrupt()])
@@ -494,6 +902,8 @@ def test_kill_in_the_middle_of_writing_leaves_the_old_file(path):
     model = Linear(3, 2, rng=9)
     saved.restore(model)
     np.testing.assert_array_equal(model.weight.data, Linear(3, 2, rng=1).weight.data)
+    save_checkpoint(path, model)
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_folder_that_is_not_there_is_said_to_be_missing(tmp_path):
@@ -601,8 +1011,84 @@ def test_seed_given_to_fit_is_saved_as_the_generator_it_has_become(path):
     np.testing.assert_array_equal(again.weight.data, models[0].weight.data)
 
 
+def check_resume_fails(other, path, match, epochs=5, **options):
+    before = copy.deepcopy(other)
+    with pytest.raises(ValueError, match=match):
+        other.fit(epochs, Checkpoint(path, resume=True), **options)
+    check_same(other, before)
+
+
+def count_of(pred, target):
+    return float(len(pred))
+
+
+def test_file_of_save_checkpoint_cannot_be_resumed_from_and_changes_nothing(path):
+    Run().save(path)
+    match = (
+        r"path must be a file of Checkpoint to resume from; .*net.npz holds no history, as those of save_checkpoint: "
+    )
+    check_resume_fails(Run(3), path, match + "give another path, or call load_checkpoint")
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        None, 5, [], {}, {"loss": []}, {"loss": 0.5}, {"loss": [0.5, None]}, {"loss": [0.5, "x"]}, {"loss": [True]},
+        {"loss": [0.5], "seconds": []}, {"loss": [0.5, 0.4], "seconds": [0.1]}, {"seconds": [0.1]}, {"loss": [[0.5]]},
+    ],
+)  # fmt: skip
+def test_history_that_is_none_changes_nothing(history, path):
+    Run().save(path, extra={"history": history})
+    match = (
+        r"path must be .*; the history in .*net.npz must hold lists of numbers, one an epoch, 'loss' among them; got"
+    )
+    check_resume_fails(Run(3), path, match)
+
+
+def test_history_of_other_metrics_changes_nothing(path):
+    run, other = Run(), Run(3)
+    options = {"metrics": {"count": count_of}, "validation_data": (run.X, run.X)}
+    run.fit(2, Checkpoint(path), **options)
+    recorded = (
+        r"metrics and validation_data must be those of the training in .*net.npz, which recorded \['count', 'loss'"
+    )
+    more = options | {"metrics": {"count": count_of, "other": count_of}}
+    for given in (more, options | {"metrics": None}, options | {"validation_data": None}, {}):
+        check_resume_fails(other, path, recorded + r".*; got those that record \[", **given)
+    history = other.fit(3, Checkpoint(path, resume=True), **options)
+    assert {name: len(values) for name, values in history.values.items()} == dict.fromkeys(
+        ["loss", "count", "seconds", "val_loss", "val_count"], 3
+    )
+
+
+def test_schedule_that_was_there_or_was_not_must_be_so_again(path):
+    Run(scheduler="StepLR").fit(2, Checkpoint(path))
+    check_resume_fails(Run(3, scheduler="none"), path, r"scheduler must be the StepLR that .*net.npz holds; got None")
+    Run(scheduler="none").fit(2, Checkpoint(path))
+    check_resume_fails(Run(3), path, r"scheduler must have been saved to be restored; .*net.npz holds none")
+
+
+def test_more_epochs_done_than_are_asked_for_change_nothing(path):
+    Run().fit(4, Checkpoint(path))
+    check_resume_fails(Run(3), path, r"epochs must be at least the 4 that .*net.npz has done; got 3", epochs=3)
+
+
+def test_history_may_hold_what_is_no_number(path):
+    def undefined(pred, target):
+        return float("nan")
+
+    Run().fit(2, Checkpoint(path), metrics={"undefined": undefined})
+    history = Run().fit(3, Checkpoint(path, resume=True), metrics={"undefined": undefined})
+    np.testing.assert_array_equal(history["undefined"], [np.nan] * 3)
+
+
+def test_file_of_an_earlier_version_with_nan_in_its_history_is_read(path):
+    write_npz(path, [json_member(record()[1][128:].replace(b'"extra": {}', b'"extra": {"loss": [NaN]}'))])
+    assert np.isnan(load_checkpoint(path).extra["loss"][0])
+
+
 def test_resuming_another_network_is_an_error(path):
-    Run().fit(1, Checkpoint(path))
+    Run(scheduler="none").fit(1, Checkpoint(path))
     model = Linear(4, 4, rng=0)
     optimizer = Adam(model.parameters())
     X = Run().X

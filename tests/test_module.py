@@ -431,6 +431,27 @@ def test_missing_and_wrong_buffers_are_errors_that_change_nothing():
     check_nothing_changes(model, nan, ValueError, r"state\['1.0.running_mean'\] must be finite")
 
 
+def test_negative_variance_is_an_error_that_changes_nothing():
+    model = normalized_network()
+    state = {name: value + 1 for name, value in model.state_dict().items()}
+    state["1.0.running_var"][2] = -0.5
+    state["1.0.running_mean"][:] = -3  # Which a mean may be.
+    match = r"state\['1.0.running_var'\] must hold no negative number; got -0.5"
+    check_nothing_changes(model, state, ValueError, match)
+    check_nothing_changes(model, state, ValueError, match, strict=False)
+    state["1.0.running_var"][2] = 0
+    model.load_state_dict(state)
+    alone = BatchNorm1d(2)
+    check_nothing_changes(
+        alone, alone.state_dict() | {"running_var": [-1.0, 1.0]}, ValueError, r"state\['running_var'\]"
+    )
+
+
+@pytest.mark.parametrize("state", [None, 5, "weights", [("0.weight", 1)]], ids=repr)
+def test_state_that_is_no_mapping_is_an_error_that_changes_nothing(state):
+    check_nothing_changes(normalized_network(), state, TypeError, "state must be what state_dict returned; got")
+
+
 def test_not_strict_loads_the_buffers_that_are_there():
     model = normalized_network()
     before = model.state_dict()

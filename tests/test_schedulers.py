@@ -128,6 +128,10 @@ def test_states_hold_what_changes_or_cannot_be_given_again():
         ({"epoch": 2}, KeyError, r"state must hold \['base_lr', 'epoch'\] for CosineLR; got \['epoch'\]"),
         ({"base_lr": -1.0, "epoch": 2}, ValueError, r"state\['base_lr'\] must be a finite number at least 0; got -1"),
         ({"base_lr": 0.5, "epoch": -2}, ValueError, r"state\['epoch'\] must be at least 0; got -2"),
+        ({"base_lr": 0.5, "epoch": None}, TypeError, r"state\['epoch'\] must be a whole number; got None"),
+        ({"base_lr": None, "epoch": 2}, TypeError, r"state\['base_lr'\] must be a number; got None"),
+        (None, TypeError, "state must be what state_dict returned; got None"),
+        (["epoch", "base_lr"], TypeError, r"state must be what state_dict returned; got \['epoch', 'base_lr'\]"),
         ({"base_lr": 0.5, "epoch": 2.5}, TypeError, r"state\['epoch'\] must be a whole number; got 2\.5"),
     ],
 )
