@@ -65,6 +65,35 @@ def finite_array(name: str, value: Any, dtype: DTypeLike | None = None) -> Array
     return array
 
 
+def numbers_or_strings(name: str, value: Any) -> Array:
+    """Return `value` as an array of real numbers or of dtype str."""
+    if np.ma.is_masked(value):
+        raise ValueError(f"{name} must not hold masked values, which are no class; drop those samples")
+    array = as_array(name, value)
+    if array.dtype.kind in "OT" or (array.dtype.kind == "U" and not isinstance(value, np.ndarray)):
+        # NumPy reads ["a", nan] and ["a", 1] as strings.
+        array = np.array(value, dtype=object)
+        if others := [entry for entry in array.flat if not isinstance(entry, str)]:
+            raise TypeError(f"{name} must hold numbers of a numeric dtype, or only strings; got {shown(others[0])}")
+        array = array.astype(str)
+    if array.dtype.kind not in "fiubU":
+        raise TypeError(f"{name} must hold numbers or strings; got dtype {array.dtype}")
+    if array.dtype.kind == "U" and array.ndim == 2 and array.shape[1] > 1:
+        raise ValueError(f"{name} must hold one string a sample, shape (n,); got shape {array.shape}")
+    return array
+
+
+def whole_or_strings(name: str, classes: Array) -> Array:
+    """Return `classes` as int64 or as they are if they are strings; raise ValueError if int64 would change them."""
+    if classes.dtype.kind == "U":
+        return classes
+    with np.errstate(invalid="ignore"):
+        whole = classes.astype(np.int64)
+    if (changed := whole != classes).any():
+        raise ValueError(f"{name} must hold classes; got values such as {classes[changed][0]}")
+    return whole
+
+
 def same_shape(name: str, array: Array, shape: tuple[int, ...], of: str) -> None:
     """Raise ValueError unless `array` has the shape of the thing that `of` names."""
     # Every layer asks this in each backward pass, so what is no array is only looked for once it has failed.

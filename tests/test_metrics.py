@@ -1,9 +1,12 @@
 """Metrics: equal to scikit-learn's and SciPy's, with the thresholds and the errors of their own."""
 
+import re
+
 import numpy as np
 import pytest
 
 from nnkit import (
+    Linear,
     accuracy,
     calibration_bins,
     calibration_error,
@@ -12,9 +15,13 @@ from nnkit import (
     f1_score,
     interquartile_mean,
     precision,
+    predict,
     predicted_classes,
     recall,
 )
+
+METRICS = [accuracy, confusion_matrix, class_counts, precision, recall, f1_score]
+every_metric = pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.__name__)
 
 # predicted_classes
 
@@ -91,9 +98,20 @@ def test_rows_are_true_classes_and_columns_predicted_ones():
     np.testing.assert_array_equal(confusion_matrix([1, 1, 0], [0, 1, 0]), [[1, 1], [0, 1]])
 
 
-def test_confusion_matrix_is_as_large_as_the_largest_class_that_occurs():
-    assert confusion_matrix([0, 3], [1, 1]).shape == (4, 4)
+def test_confusion_matrix_is_of_the_classes_that_occur_or_of_those_that_are_asked_for():
+    np.testing.assert_array_equal(confusion_matrix([0, 10**6], [0, 1]), [[1, 0, 0], [0, 0, 1], [0, 0, 0]])
+    assert confusion_matrix([0, -1], [1, 1]).shape == (3, 3)
     assert confusion_matrix([0, 1], [1, 1], n_classes=6).shape == (6, 6)
+    assert confusion_matrix([0, 1], [1, 1], labels=[1, 7]).shape == (2, 2)
+
+
+def test_a_confusion_matrix_larger_than_memory_says_why():
+    with pytest.raises(ValueError, match=r"may have 30,000 classes; got 1,000,000, which would take 8,000 GB"):
+        confusion_matrix([0, 1], [0, 1], n_classes=10**6)
+    many = np.arange(40_000)  # Such as a regression's answers, or identifiers.
+    with pytest.raises(ValueError, match=r"may have 30,000 classes; got 40,000, which would take 13 GB"):
+        confusion_matrix(many, many)
+    assert precision(many, many) == 1  # What needs no matrix has no such bound.
 
 
 @pytest.mark.parametrize("target", [[1, 0, 1], [[1], [0], [1]], [1.0, 0.0, 1.0], [[0, 1], [1, 0], [0, 1]]])
@@ -117,23 +135,30 @@ def test_lengths_must_agree():
         accuracy([1, 0, 1], [1, 0])
 
 
-def test_empty_predictions_are_refused():
-    for metric in (accuracy, confusion_matrix):
-        with pytest.raises(ValueError, match="pred must hold at least one prediction; got none"):
-            metric(np.zeros((0, 3)), np.zeros(0, dtype=int))
+@every_metric
+@pytest.mark.parametrize("empty", [[], np.zeros((0, 3)), np.zeros((0, 1)), np.array([], str), np.array([], object)])
+def test_empty_predictions_are_refused(metric, empty):
+    with pytest.raises(ValueError, match="pred must hold at least one prediction; got none"):
+        metric(empty, [])
 
 
-@pytest.mark.parametrize("value", [0.5, np.nan])
-def test_targets_that_are_no_classes_are_refused(value):
-    with pytest.raises(ValueError, match=r"target must hold classes; got values such as (0\.5|nan)"):
-        accuracy([1, 0], [1.0, value])
+@every_metric
+@pytest.mark.parametrize("value", [0.5, np.nan, np.inf, -np.inf, 1e300])
+def test_targets_that_are_no_classes_are_refused(metric, value):
+    with pytest.raises(ValueError, match=rf"target must hold classes; got values such as {re.escape(str(value))}"):
+        metric([1, 0], [1.0, value])
+
+
+def test_numbers_that_an_int64_cannot_hold_are_refused_and_not_wrapped():
+    with pytest.raises(ValueError, match="pred must hold classes; got values such as 18446744073709551615"):
+        accuracy(np.array([2**64 - 1], dtype=np.uint64), [-1])
 
 
 def test_classes_outside_the_matrix_are_refused():
     with pytest.raises(ValueError, match="classes must lie from 0 to 2; got values from 0 to 3"):
         confusion_matrix([0, 3], [1, 1], n_classes=3)
     with pytest.raises(ValueError, match="classes must lie from 0 to 1; got values from -1 to 1"):
-        confusion_matrix([0, -1], [1, 1])
+        confusion_matrix([0, -1], [1, 1], n_classes=2)
     with pytest.raises(ValueError, match="n_classes must be at least 1; got 0"):
         confusion_matrix([0], [0], n_classes=0)
 
@@ -187,6 +212,181 @@ def test_scores_take_what_accuracy_takes(metric):
         metric([0, 1], [0, 0], average="micro")
     with pytest.raises(ValueError, match="classes must lie from 0 to 1; got values from 0 to 2"):
         metric([0, 2], [0, 0], 2)
+
+
+# Classes of every kind
+
+
+def cases(rng):
+    """Yield names of classes of each kind, and names that no sample bears."""
+    yield np.array(["ant", "bee", "a much longer name", "ä", ""]), ["no such"]
+    yield np.sort(rng.choice(10**7, 5, replace=False)), [-1, 10**8]
+    yield np.arange(-2, 3), [7]
+    yield np.array([False, True]), []
+    yield np.array(["one"]), []
+
+
+def written(classes, rng):
+    """Return classes in one of the forms that people hold them in."""
+    forms = [classes, classes.tolist(), classes[:, None]]
+    if classes.dtype.kind == "U":
+        forms.append(classes.astype(object))
+    if classes.dtype.kind == "i":
+        forms.append(classes.astype(">i4"))
+    return forms[rng.integers(len(forms))]
+
+
+@pytest.mark.filterwarnings("ignore:A single label was found")  # Of scikit-learn.
+@pytest.mark.parametrize("seed", range(8))
+def test_metrics_are_those_of_scikit_learn_for_classes_of_every_kind(seed):
+    metrics = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(seed)
+    for names, others in cases(rng):
+        predicted, target = names[rng.integers(0, len(names), (2, rng.integers(2, 12)))]
+        pred, true = written(predicted, rng), written(target, rng)
+        assert accuracy(pred, true) == pytest.approx(metrics.accuracy_score(target, predicted))
+        shuffled = rng.permutation(names.tolist() + others)
+        for labels in (None, shuffled, shuffled[: rng.integers(1, len(shuffled) + 1)]):
+            if labels is None or np.isin(target, labels).any():
+                found = confusion_matrix(pred, true, labels=labels)
+                np.testing.assert_array_equal(found, metrics.confusion_matrix(target, predicted, labels=labels))
+            counts = class_counts(pred, true, labels=labels)
+            np.testing.assert_array_equal(
+                np.array([[counts.TN, counts.FP], [counts.FN, counts.TP]]).transpose(2, 0, 1),
+                metrics.multilabel_confusion_matrix(target, predicted, labels=labels),
+            )
+            for average in (None, "macro", "weighted"):
+                for nothing in (0, 1, np.nan):
+                    how = {"labels": labels, "average": average, "zero_division": nothing}
+                    found = [score(pred, true, **how) for score in (precision, recall, f1_score)]
+                    expected = metrics.precision_recall_fscore_support(target, predicted, **how)[:3]
+                    np.testing.assert_allclose(np.array(found), np.array(expected, dtype=float), rtol=1e-12)
+
+
+def test_labels_leave_samples_out_of_the_matrix_but_not_out_of_the_counts():
+    pred, target = ["cat", "dog", "cow"], ["cat", "cat", "dog"]
+    np.testing.assert_array_equal(confusion_matrix(pred, target, labels=["dog", "cat"]), [[0, 0], [1, 1]])
+    np.testing.assert_array_equal(class_counts(pred, target, labels=["dog", "cat"]).TN, [1, 1])
+    assert recall(pred, target, labels=["cow"], zero_division=1) == 1
+    assert np.isnan(f1_score(pred, target, labels=["horse"], zero_division=np.nan))
+
+
+def test_classes_may_be_a_series_or_a_categorical():
+    pandas = pytest.importorskip("pandas")
+    pred, target = ["cat", "dog", "cat"], ["cat", "dog", "dog"]
+    for kind in (pandas.Series, pandas.Categorical, lambda names: pandas.DataFrame({"name": names})):
+        np.testing.assert_array_equal(confusion_matrix(kind(pred), kind(target)), [[1, 0], [1, 1]])
+    with pytest.raises(TypeError, match="target must hold numbers of a numeric dtype, or only strings; got nan"):
+        accuracy(pred, pandas.Series(["cat", None, "dog"]))
+
+
+@every_metric
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        (["cat", None], "must hold numbers of a numeric dtype, or only strings; got None"),
+        (["cat", np.nan], "must hold numbers of a numeric dtype, or only strings; got nan"),
+        (["cat", 1], "must hold numbers of a numeric dtype, or only strings; got 1"),
+        ([None, None], "must hold numbers of a numeric dtype, or only strings; got None"),
+        (np.array([0, 1], dtype=object), "must hold numbers of a numeric dtype, or only strings; got 0"),
+        ([b"cat", b"dog"], r"must hold numbers or strings; got dtype \|S3"),
+        ([1j, 2], "must hold numbers or strings; got dtype complex128"),
+        (np.array(["2026-01-01", "2026-01-02"], "M8[D]"), r"must hold numbers or strings; got dtype datetime64\[D\]"),
+    ],
+    ids=str,
+)
+def test_what_is_neither_numbers_nor_strings_is_refused(metric, classes, message):
+    good = ["cat", "dog"]
+    for name, pred, target in (("pred", classes, good), ("target", good, classes)):
+        with pytest.raises(TypeError, match=f"{name} {message}"):
+            metric(pred, target)
+
+
+@every_metric
+def test_numbers_and_strings_do_not_mix(metric):
+    for pred, target, got in (([0, 1], ["0", "1"], "0 and '0'"), (["cat"], [True], "'cat' and 1")):
+        with pytest.raises(TypeError, match=f"pred and target must both hold numbers or both strings; got .* {got}"):
+            metric(pred, target)
+    names = np.array(["cat", "dog"])
+    scores, target = np.array([[2.0, 1.0], [0.0, 1.0]]), ["cat", "dog"]
+    with pytest.raises(TypeError, match="pred and target must both hold numbers or both strings"):
+        metric(scores, target)
+    metric(names[predicted_classes(scores)], target)  # As the docstring says.
+
+
+@every_metric
+def test_rows_of_strings_and_masked_values_are_refused(metric):
+    rows = [["cat", "dog"], ["cow", "ox"]]
+    message = r"must hold one string a sample, shape \(n,\); got shape \(2, 2\)"
+    for name, pred, target in (("pred", rows, ["cat", "cat"]), ("target", ["cat", "cat"], rows)):
+        with pytest.raises(ValueError, match=f"{name} {message}"):
+            metric(pred, target)
+    masked = np.ma.array([0, 1], mask=[False, True])
+    for name, pred, target in (("pred", masked, [0, 1]), ("target", [0, 1], masked)):
+        with pytest.raises(ValueError, match=f"{name} must not hold masked values"):
+            metric(pred, target)
+    metric(np.ma.array([0, 1]), [0, 1])
+
+
+@every_metric
+def test_a_float_is_a_score_whatever_its_value(metric, rng):
+    # Zeros and ones may be a saturated sigmoid's probabilities, logits, or classes: 0.0 is class 1 if it is a logit.
+    outputs = predict(Linear(3, 1, rng=0), rng.normal(size=(4, 3)))
+    message = r"got pred of dtype float\d\d; if it holds classes, pass np.asarray\(pred\).astype\(int\)"
+    for pred in (outputs, (outputs > 0).astype(float), [0.0, 1.0, 1.0, 0.0]):
+        with pytest.raises(ValueError, match=message):
+            metric(pred, [0, 1, 1, 0])
+        metric(np.asarray(pred).astype(int), [0, 1, 1, 0])  # As the error says; a column of classes is one.
+        metric(pred, [0, 1, 1, 0], threshold=0.5)
+
+
+@every_metric
+def test_rows_of_targets_that_name_two_classes_are_refused(metric):
+    with pytest.raises(ValueError, match=r"each row of target must have one largest entry; got \[0 1 1\]"):
+        metric([0, 1], [[1, 0, 0], [0, 1, 1]])
+
+
+@every_metric
+@pytest.mark.parametrize("shape", [(2, 0), (), (2, 2, 2)])
+def test_targets_of_another_shape_are_refused(metric, shape):
+    with pytest.raises(ValueError, match=r"target must have the shape of the predicted classes, \(2,\); got \("):
+        metric([0, 1], np.zeros(shape, dtype=int))
+
+
+@every_metric
+def test_a_threshold_without_use_is_refused(metric):
+    for pred, target in (([[0.1, 0.9]], [1]), (["cat"], ["cat"])):
+        with pytest.raises(ValueError, match="threshold needs one score a sample; got pred of dtype"):
+            metric(pred, target, threshold=0.5)
+    for threshold in ("0.5", [0.5], np.nan):
+        with pytest.raises((TypeError, ValueError), match=r"threshold must be a (finite )?number"):
+            metric([0.1, 0.9], [0, 1], threshold=threshold)
+    metric([0.1, 0.9], [0, 1], threshold=np.inf)  # Where a ROC curve begins.
+
+
+@pytest.mark.parametrize("metric", METRICS[1:], ids=lambda metric: metric.__name__)
+def test_labels_must_be_different_classes_of_the_kind_that_came(metric):
+    for labels in ([], ["cat", "cat"], [["cat"]], "cat"):
+        with pytest.raises(ValueError, match="labels must be a list of different classes; got"):
+            metric(["cat"], ["dog"], labels=labels)
+    with pytest.raises(TypeError, match="labels and target must both hold numbers or both strings"):
+        metric(["cat"], ["dog"], labels=[0, 1])
+    with pytest.raises(ValueError, match="n_classes and labels must not both be given"):
+        metric([0], [0], 2, labels=[0, 1])
+    with pytest.raises(TypeError, match="n_classes needs classes from 0 on, and strings need labels; got 'dog'"):
+        metric(["cat"], ["dog"], 2)
+
+
+def test_a_matrix_of_labels_that_no_sample_bears_is_refused():
+    with pytest.raises(ValueError, match=r"labels must name a class of target; got \['horse'\]"):
+        confusion_matrix(["cat"], ["dog"], labels=["horse"])
+
+
+@pytest.mark.parametrize("metric", [precision, recall, f1_score])
+@pytest.mark.parametrize("value", ["warn", 0.5, None])
+def test_zero_division_is_a_score(metric, value):
+    with pytest.raises(ValueError, match=f"zero_division must be 0, 1 or nan; got {value!r}"):
+        metric([0, 1], [0, 1], zero_division=value)
 
 
 # calibration_bins and calibration_error
