@@ -39,7 +39,7 @@ def chapters(parts_of_names: list[str]) -> list[Path]:
 
 
 def source_hash(notebook: nbformat.NotebookNode) -> str:
-    """Return a hash of the sources of the code cells, in order, but for the one that only Colab runs."""
+    """Return a hash of the sources of the code cells, in order, but for the one that finds the book."""
     sources = [cell.source for cell in notebook.cells if cell.cell_type == "code" and not is_launch(cell)]
     return hashlib.sha256("\0".join(sources).encode()).hexdigest()[:16]
 

@@ -1,6 +1,7 @@
-"""The cell that makes a chapter run in Colab: ``python -m book.launch`` writes it into every chapter.
+"""The cell that brings a chapter what it needs: ``python -m book.launch`` writes it into every chapter.
 
-Colab opens a notebook alone, in an empty folder. This cell, the first code of each chapter, fetches the rest.
+Colab opens a notebook alone, in an empty folder: there this cell, the first code of each chapter, fetches the rest. Who
+downloaded a chapter, or opened it with another Python, reads the commands instead. Else it does nothing.
 """
 
 from __future__ import annotations
@@ -18,23 +19,45 @@ from book.notebook import read_notebook
 BOOK = Path(__file__).resolve().parent
 TAG = "launch"
 _SOURCE = """\
-# Only Colab needs this, which opens a chapter without the rest of the book.
+# Finds the rest of the book, which Colab does not have, or says what is missing.
 import importlib.util
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+
+class BookNeeded(ImportError):
+    def _render_traceback_(self):  # Jupyter then shows the sentence alone.
+        return [str(self)]
+
+
+address = "{url}"
+needed = ["nnkit", "matplotlib", "sklearn", "joblib", "ipywidgets"]
+missing = [name for name in needed if importlib.util.find_spec(name) is None]
 if "google.colab" in sys.modules:
     home = Path.home() / "nnkit-book"
     if not home.is_dir():
-        address = "{url}"
         clone = ["git", "clone", "-q", "--depth=1", "--branch={branch}", address]
         subprocess.run([*clone, str(home)], check=True)
     if importlib.util.find_spec("nnkit") is None:
         install = [sys.executable, "-m", "pip", "install", "-q"]
         subprocess.run([*install, f"{{home}}[data,estimators,sweep]"], check=True)
-    os.chdir(home / "book" / "{folder}")"""
+    os.chdir(home / "book" / "{folder}")
+elif not Path("..", "measured.py").is_file():
+    raise BookNeeded(
+        "This chapter needs the rest of the book around it, which these commands fetch "
+        f"and open:\\n\\n    git clone {{address}}\\n    cd {{Path(address).name}}\\n"
+        "    make lab\\n\\nWithout make, the README.md there has the plain commands."
+    )
+elif missing:
+    root = Path("../..").resolve()
+    raise BookNeeded(
+        f"This chapter needs {{' and '.join(missing)}}, which {{sys.executable}} lacks. "
+        f"Choose the Python in {{root / '.venv'}} as the kernel, or let it open the "
+        f'chapters:\\n\\n    cd "{{root}}"\\n    make lab\\n\\n'
+        "Without make, the README.md there has the plain commands."
+    )"""
 
 
 def repository() -> dict[str, Any]:
