@@ -1,4 +1,5 @@
 # Neural Networks from Scratch, Measured. `make` alone, or `make help`, lists what there is.
+# README.md gives the main commands to those who have no make; a test compares.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -20,6 +21,10 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 # Fonts and style of this environment: a font list that another installation left behind would change the figures.
 export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
+
+# What pip would say beside an error.
+export PIP_QUIET := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 CHAPTERS := $(wildcard book/part*/*.ipynb)
 PYTEST := $(BIN)/python -m pytest
@@ -46,8 +51,8 @@ $(VENV)/installed: requirements.txt constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; $$($(PYTHON) --version) is what PYTHON=$(PYTHON) gives." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(BIN)/python -m pip install -r requirements.txt
+	$(BIN)/python -m pip install --no-deps --editable .
 	@$(BIN)/python -c 'import matplotlib.font_manager' # lists the fonts, which can take a while the first time
 	@touch $@
 
@@ -71,7 +76,7 @@ test-code: env
 	$(WITHOUT_MNIST) $(PYTEST) -q -n 2 $(READ_MNIST)
 
 test-notebooks: env
-	$(NBVAL) $(CHAPTERS)
+	$(NBVAL) book
 	@echo "And again without MNIST, on the embedded digits:"
 	$(WITHOUT_MNIST) $(NBVAL) $$(grep -l load_mnist $(CHAPTERS))
 
@@ -82,7 +87,7 @@ lint: env ## check style and types (ruff, mypy)
 	$(BIN)/mypy
 
 lab: env ## open the chapters in JupyterLab
-	$(BIN)/jupyter lab --notebook-dir=$(CURDIR) book/part1-foundations/01-linear-regression.ipynb
+	$(BIN)/jupyter lab --notebook-dir=. book/part1-foundations/01-linear-regression.ipynb
 
 notebooks: env ## run all chapters again, in place (or some: make notebooks ONLY="01 06")
 	$(BIN)/python -m book.execute $(ONLY)

@@ -51,6 +51,7 @@ def test_every_target_of_the_makefile_that_the_texts_name_exists():
         assert used <= targets, (name, used - targets)
 
 
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
 @pytest.mark.parametrize(
     "given", ["../digits", "digits", "my digits", "/some/digits", "/some/my digits", "~/digits", "none"]
 )
