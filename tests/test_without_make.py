@@ -80,6 +80,15 @@ def test_the_site_is_built_without_make(tmp_path):
     assert "The page" in (tmp_path / "_build" / "html" / "index.html").read_text(encoding="utf-8")
 
 
+def test_tests_have_one_thread_a_process_without_make_too():
+    exported = dict(re.findall(r"^export (\w+_NUM_THREADS) := (\w+)$", (ROOT / "Makefile").read_text("utf-8"), re.M))
+    assert len(exported) == 3
+    bare = {name: value for name, value in os.environ.items() if name not in exported}
+    asks = "import json, os, sys, conftest; assert 'numpy' not in sys.modules; print(json.dumps(dict(os.environ)))"
+    shown = subprocess.run([sys.executable, "-c", asks], cwd=ROOT, env=bare, capture_output=True, text=True, check=True)
+    assert exported.items() <= json.loads(shown.stdout).items()
+
+
 def test_tests_are_found_without_make():
     shown = run_plain("python -m pytest -q -n 2 tests", "--collect-only")
     for path in (ROOT / "tests").glob("test_*.py"):
