@@ -1,9 +1,19 @@
 """What the tests share."""
 
+from collections.abc import Iterator
+
+import matplotlib
 import numpy as np
 import pytest
 
 import nnkit
+
+
+@pytest.fixture(autouse=True, scope="module")
+def style_of_its_own() -> Iterator[None]:
+    """Keep what a file of tests sets of Matplotlib, such as the book's style, from the next file in its process."""
+    with matplotlib.rc_context():
+        yield
 
 
 @pytest.fixture
