@@ -38,7 +38,7 @@ NBVAL := $(PYTEST) -q -n 2 --dist loadfile --nbval --nbval-current-env --nbval-c
 # The parts of a test read what the one before has built, and each keeps two processes busy.
 .NOTPARALLEL:
 
-.PHONY: help env book pdf test test-code test-notebooks lint lab notebooks experiments replicate bench clean
+.PHONY: help env book pdf test test-code test-package test-notebooks lint lab notebooks experiments replicate bench clean
 
 help: ## list what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | \
@@ -75,6 +75,9 @@ test-code: env
 	@echo "And again without MNIST:"
 	$(WITHOUT_MNIST) $(PYTEST) -q -n 2 $(READ_MNIST)
 
+test-package: env ## run the tests of nnkit alone, as CI does on macOS and Windows
+	$(PYTEST) -q -n 2 @tests/package.txt
+
 test-notebooks: env
 	$(NBVAL) book
 	@echo "And again without MNIST, on the embedded digits:"
@@ -82,6 +85,8 @@ test-notebooks: env
 
 lint: env ## check style and types (ruff, mypy)
 	$(BIN)/ruff check .
+	@# A text file that is opened without its encoding has another one on Windows.
+	$(BIN)/ruff check --preview --select PLW1514 --extend-exclude '*.ipynb' .
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff format --check --line-length 84 $(CHAPTERS)
 	$(BIN)/mypy

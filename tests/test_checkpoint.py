@@ -873,6 +873,7 @@ def test_error_while_writing_leaves_the_old_file_and_no_other(error, path, monke
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows kills by no signal")
 def test_kill_in_the_middle_of_writing_leaves_the_old_file(path):
     save_checkpoint(path, Linear(3, 2, rng=1), extra={"number": 1})
     code = (

@@ -57,6 +57,24 @@ def test_a_small_training_needs_numpy_alone():
     assert in_a_new_python(code) == "all 1 epochs done"
 
 
+def test_saving_and_sweeping_need_no_locks_which_windows_lacks(tmp_path):
+    pytest.importorskip("joblib")
+    code = (
+        "import sys, pathlib\n"
+        "sys.modules['fcntl'] = None\n"
+        "import nnkit\n"
+        "from nnkit.sweep import sweep\n"
+        f"folder = pathlib.Path({str(tmp_path)!r})\n"
+        "nnkit.save_checkpoint(folder / 'a.npz', nnkit.Linear(2, 2, rng=0))\n"
+        "nnkit.save_checkpoint(folder / 'a.npz', nnkit.Linear(2, 2, rng=1))\n"
+        "nnkit.load_checkpoint(folder / 'a.npz').restore(nnkit.Linear(2, 2, rng=2))\n"
+        "train = lambda a, seed: {'sum': a + seed}\n"
+        "rows = [sweep(train, {'a': [1]}, [3], store=folder / 'b', n_jobs=1, progress=False) for _ in range(2)]\n"
+        "print(rows[0] == rows[1], sorted(path.name for path in folder.iterdir()))"
+    )
+    assert in_a_new_python(code) == "True ['a.npz', 'b']"
+
+
 def test_every_public_name_exists_and_the_list_is_sorted_and_unique():
     assert [name for name in nnkit.__all__ if not hasattr(nnkit, name)] == []
     assert len(set(nnkit.__all__)) == len(nnkit.__all__)

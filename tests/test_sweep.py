@@ -55,6 +55,8 @@ def store(tmp_path):
 @pytest.fixture
 def start(tmp_path):
     """Return a function that starts a Python script; what it started is killed at the end."""
+    if not hasattr(os, "killpg"):
+        pytest.skip("Windows has no groups of processes that end together")
     processes = []
 
     def start(code, *arguments, **environment):
@@ -341,12 +343,15 @@ def test_a_second_sweep_on_a_store_in_use_is_refused(start, store, tmp_path):
     assert len(load_rows(store)) == count(store) - 1 == 11
 
 
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has the second alone, and kills by it.
+
+
 def kills_its_process(a, folder, always, seed):
     """Train, but for a = 1 end the worker: each time, or the first time only."""
     tried = Path(folder) / "tried"
     if a == 1 and (always or not tried.exists()):
         tried.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), KILL)
     return {"a": a}
 
 
