@@ -26,6 +26,14 @@ export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
 export PIP_QUIET := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+# Every target writes here. Programs say by a traceback, and halfway, that they cannot.
+UNWRITABLE := $(shell for folder in "$$PWD" "$$PWD/_build"; do \
+  [ ! -e "$$folder" -o -w "$$folder" ] || { echo "$$folder"; break; }; done)
+ifneq ($(and $(UNWRITABLE),$(filter-out help,$(MAKECMDGOALS))),)
+$(error $(UNWRITABLE) cannot be written: copy the checkout, without .venv and _build, to a folder of your own and \
+  run make there)
+endif
+
 CHAPTERS := $(wildcard book/part*/*.ipynb)
 PYTEST := $(BIN)/python -m pytest
 WITHOUT_MNIST := NNKIT_DATA=none
@@ -60,7 +68,7 @@ book: env ## build the site into _build/html
 	@# A page with a warning is read again by the next build, which would else be silent and pass.
 	$(BIN)/jupyter-book build . -W -n --keep-going --quiet || { rm -rf _build/.doctrees; exit 1; }
 	@echo
-	@echo "The book is built. Open $(CURDIR)/_build/html/index.html in a browser,"
+	@echo "The book is built. Open $$PWD/_build/html/index.html in a browser,"
 	@echo "or run 'make lab' to read and run it in JupyterLab."
 
 pdf: book ## print the book into _build/book.pdf (needs Chromium or Chrome)

@@ -19,7 +19,7 @@ import nbformat
 from nbclient import NotebookClient
 
 import nnkit
-from book.experiments._run import commit, data_hash, processor, warn_unless_committed, write_whole
+from book.experiments._run import commit, data_hash, processor, refuse_unwritable, warn_unless_committed, write_whole
 from book.launch import is_launch, with_launch
 from book.notebook import read_notebook
 
@@ -108,6 +108,8 @@ def main() -> None:
     if wanted and wanted != "none":  # A chapter runs in its own folder.
         os.environ["NNKIT_DATA"] = str(Path(wanted).expanduser().absolute())
     chosen = chapters(sys.argv[1:])
+    for folder in sorted({path.parent for path in chosen}):
+        refuse_unwritable(folder)
     warn_unless_committed(commit_of_what_cells_call())
     for path in chosen:
         print(f"{path.relative_to(BOOK)} ... ", end="", flush=True)

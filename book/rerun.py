@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from book.experiments._run import commit, write_whole
+from book.experiments._run import commit, refuse_unwritable, write_whole
 from book.notebook import read_notebook
 from nnkit._json import read_json
 from nnkit.sweep import load_rows
@@ -199,6 +199,7 @@ def main() -> None:
         return
     if (ran := commit()).endswith("with changes"):
         raise SystemExit("commit your changes first: each result names the commit that ran")
+    refuse_unwritable(BOOK)
     old, seconds = repeat(steps)
     print(f"experiments at commit {ran}: {duration(seconds)}; the old results are in {old.name}", flush=True)
     started = time.perf_counter()

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+import sys
+import tempfile
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
+
+from book.experiments import _run
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKFLOWS = {path.name: yaml.safe_load(path.read_text(encoding="utf-8")) for path in ROOT.glob(".github/workflows/*")}
@@ -89,3 +97,159 @@ def test_tests_of_the_package_are_all_listed_and_need_no_book():
         if not of_the_book.search(path.read_text(encoding="utf-8"))
     }
     assert sorted(expected) == OF_THE_PACKAGE
+
+
+# Without what this run's own make says to those that it starts.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+
+
+# --- A folder with any name -----------------------------------------------------------------------------------------
+
+# Stands for each program of the environment: writes down how it was called, and with which paths.
+PROGRAM = """#!/bin/bash
+printf '%s\\n' "$PWD" "$0" "$@" "$NNKIT_DATA" "${XDG_CACHE_HOME-}" "$MPLCONFIGDIR" "---" >>"$CALLS"
+"""
+
+
+def calls(folder: Path) -> str:
+    """Make every target in a folder whose programs are stand-ins; return how these were called, from there."""
+    chapter, programs = folder / "book" / "part1-foundations", folder / ".venv" / "bin"
+    for made in (chapter, programs):
+        made.mkdir(parents=True)
+    shutil.copy(ROOT / "Makefile", folder)
+    (chapter / "01-linear-regression.ipynb").write_text("load_mnist", encoding="utf-8")
+    for name in ("requirements.txt", "constraints.txt", "pyproject.toml", ".venv/installed"):
+        (folder / name).touch()
+    for name in ("python", "jupyter", "jupyter-book", "ruff", "mypy"):
+        (programs / name).write_text(PROGRAM, encoding="utf-8")
+        (programs / name).chmod(0o755)
+    log = folder.parent / "calls.txt"
+    done = subprocess.run(
+        ["make", "test", "test-package", "pdf", "lint", "lab", "notebooks", "experiments", "replicate", "bench"],
+        cwd=folder,
+        env=ENVIRONMENT | {"CALLS": str(log), "NNKIT_DATA": "digits"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return log.read_text(encoding="utf-8").replace(str(folder), "HERE")
+
+
+def test_make_works_the_same_in_a_folder_with_spaces_and_accents(tmp_path):
+    plain, odd = tmp_path / "plain" / "book", tmp_path / "odd" / "réseaux d'été (copie 2)"
+    for folder in (plain, odd):
+        folder.mkdir(parents=True)
+    expected = calls(plain)
+    assert expected.count("\n---\n") >= 15
+    assert calls(odd) == expected
+
+
+# --- A folder that cannot be written ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def read_only():
+    """Return a folder that nobody may write, not in the one of the tests, which others may not even enter."""
+    folder = Path(tempfile.mkdtemp())
+    yield folder
+    folder.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+def as_nobody(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command as a user to whom permissions apply, as they do not to root."""
+    user = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+    return subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, **user)
+
+
+@pytest.mark.parametrize("target", ["env", "book", "test", "lint", "lab", "notebooks", "experiments", "bench", "clean"])
+def test_make_says_in_one_sentence_that_a_checkout_cannot_be_written(target, read_only):
+    shutil.copy(ROOT / "Makefile", read_only)
+    read_only.chmod(0o555)
+    done = as_nobody(["make", target], read_only)
+    assert (done.returncode, done.stdout) == (2, "")
+    sentence = f"{read_only} cannot be written: copy the checkout, without .venv and _build, to a folder of your own"
+    assert re.fullmatch(rf"Makefile:\d+: \*\*\* {sentence} and run make there\.  Stop\.\n", done.stderr)
+    assert [path.name for path in read_only.iterdir()] == ["Makefile"]
+
+
+def test_make_names_the_site_where_that_alone_cannot_be_written(read_only):
+    shutil.copy(ROOT / "Makefile", read_only)
+    (read_only / "_build").mkdir()
+    (read_only / "_build").chmod(0o555)
+    read_only.chmod(0o777)
+    assert f"{read_only}/_build cannot be written" in as_nobody(["make", "book"], read_only).stderr
+
+
+def test_make_help_needs_to_write_nothing(read_only):
+    shutil.copy(ROOT / "Makefile", read_only)
+    read_only.chmod(0o555)
+    for command in (["make"], ["make", "help"]):
+        done = as_nobody(command, read_only)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "make book" in done.stdout
+
+
+@pytest.fixture
+def no_folder(tmp_path):
+    """Return a path that cannot become a folder, whoever asks for it."""
+    (tmp_path / "file").touch()
+    return tmp_path / "file" / "results"
+
+
+def test_a_folder_that_may_be_written_or_made_is_no_error(tmp_path):
+    _run.refuse_unwritable(tmp_path)
+    _run.refuse_unwritable(tmp_path / "to" / "be" / "made")
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(no_folder, monkeypatch, tmp_path):
+    said = (
+        r"^\S+ cannot be written: copy the checkout, without \.venv and _build, to a folder of your own and run this "
+    )
+    with pytest.raises(SystemExit, match=said):
+        _run.refuse_unwritable(no_folder)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(SystemExit, match=said):
+        _run.refuse_unwritable(tmp_path)
+
+
+def test_an_experiment_is_refused_before_it_runs(no_folder, monkeypatch):
+    monkeypatch.setattr(_run, "RESULTS", no_folder)
+    with pytest.raises(SystemExit, match="cannot be written"):
+        _run.record("trial", lambda: pytest.fail("it ran"), setup={})
+
+
+def test_chapters_are_refused_before_they_run(no_folder, monkeypatch):
+    from book import execute
+
+    monkeypatch.setattr("sys.argv", ["execute"])
+    monkeypatch.setattr(execute, "chapters", lambda words: [no_folder / "01.ipynb"])
+    monkeypatch.setattr(execute, "execute", lambda path: pytest.fail("it ran"))
+    with pytest.raises(SystemExit, match="cannot be written"):
+        execute.main()
+
+
+def test_results_are_refused_before_they_are_repeated(no_folder, monkeypatch):
+    from book import rerun
+
+    monkeypatch.setattr("sys.argv", ["rerun", "xor_seeds"])
+    monkeypatch.setattr(rerun, "BOOK", no_folder)
+    monkeypatch.setattr(rerun, "plan", lambda names: [])
+    monkeypatch.setattr(rerun, "table", lambda steps, n_cores, chapters: "")
+    monkeypatch.setattr(rerun, "commit", lambda: "0123456789ab")
+    monkeypatch.setattr(rerun, "repeat", lambda steps: pytest.fail("it ran"))
+    with pytest.raises(SystemExit, match="cannot be written"):
+        rerun.main()
+
+
+# --- Text is text on every system -------------------------------------------------------------------------------------
+
+
+def test_a_result_is_written_as_it_is_whatever_the_encoding_of_the_system(tmp_path):
+    # Where Python cannot take UTF-8 for granted, as on Windows; with the ends of lines that the text has.
+    code = "import sys, pathlib; from book.experiments._run import write_whole; "
+    code += "write_whole(pathlib.Path(sys.argv[1]), '30 \\u00b5s\\n')"
+    environment = os.environ | {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.json")], cwd=ROOT, env=environment, check=True)
+    assert (tmp_path / "a.json").read_bytes() == "30 \u00b5s\n".encode()

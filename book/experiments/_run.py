@@ -47,6 +47,7 @@ def record(
 
     The file appears whole or not at all; an older one stays until then.
     """
+    refuse_unwritable(RESULTS)
     ran = commit()  # Of the code that runs, whatever is edited meanwhile.
     warn_unless_committed(ran)
     started = time.perf_counter()
@@ -105,6 +106,22 @@ def write_whole(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as file:
         file.write(text.encode())
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """End at once, rather than after the work, where what comes of it could not be written into a folder.
+
+    Raises
+    ------
+    SystemExit
+        If the folder, or the one in which it would have to be made, may not be written.
+    """
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        raise SystemExit(
+            f"{there} cannot be written: copy the checkout, without .venv and _build, to a folder of your own and run "
+            "this there; results alone go to the folder that NNKIT_RESULTS names"
+        )
 
 
 def data_hash(data: nnkit.Dataset) -> str:
