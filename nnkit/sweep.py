@@ -121,7 +121,8 @@ def sweep(
     -----
     Only the calling process writes. It appends each row in one piece and calls ``fsync`` before it counts the run as
     done, so at most the last line can be torn; the next sweep drops that line and does its run again. Of several rows
-    with one key the last counts. The lock is the operating system's and ends with the process; Windows has none here.
+    with one key the last counts. The lock is the operating system's and ends with the process; Windows has none here,
+    and there the workers of a killed sweep stay until joblib ends what has nothing to do, after some minutes.
 
     A killed worker breaks joblib's whole pool. The runs that may have been to blame are then done again alone at the
     end, and one that loses its process a second time has failed. Dask does a lost worker's runs again by itself and
