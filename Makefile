@@ -26,14 +26,6 @@ export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
 export PIP_QUIET := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# Every target writes here. Programs say by a traceback, and halfway, that they cannot.
-UNWRITABLE := $(shell for folder in "$$PWD" "$$PWD/_build"; do \
-  [ ! -e "$$folder" -o -w "$$folder" ] || { echo "$$folder"; break; }; done)
-ifneq ($(and $(UNWRITABLE),$(filter-out help,$(MAKECMDGOALS))),)
-$(error $(UNWRITABLE) cannot be written: copy the checkout, without .venv and _build, to a folder of your own and \
-  run make there)
-endif
-
 CHAPTERS := $(wildcard book/part*/*.ipynb)
 PYTEST := $(BIN)/python -m pytest
 WITHOUT_MNIST := NNKIT_DATA=none
@@ -42,6 +34,14 @@ READ_MNIST := $(patsubst %,tests/test_%.py,datasets experiments labs launch mnis
   replication)
 # One notebook stays on one worker: its cells depend on each other.
 NBVAL := $(PYTEST) -q -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout 120 -W default
+
+# Every target writes here. Programs say by a traceback, and halfway, that they cannot.
+UNWRITABLE := $(shell for folder in "$$PWD" "$$PWD/_build"; do \
+  [ ! -e "$$folder" -o -w "$$folder" ] || { echo "$$folder"; break; }; done)
+ifneq ($(and $(UNWRITABLE),$(filter-out help,$(MAKECMDGOALS))),)
+$(error $(UNWRITABLE) cannot be written: copy the checkout, without .venv and _build, to a folder of your own and \
+  run make there)
+endif
 
 # The parts of a test read what the one before has built, and each keeps two processes busy.
 .NOTPARALLEL:
