@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -153,19 +154,44 @@ def whole_number(name: str, value: Any, *, least: int) -> int:
     return int(value)
 
 
-def chosen(name: str, value: Any, options: Mapping[str, Function]) -> Function:
-    """Return the option that `value` names, or `value` itself if it is a function already.
+def chosen(
+    name: str,
+    value: Any,
+    options: Mapping[str, Function],
+    arguments: Sequence[str] | None = None,
+    keywords: Sequence[str] = (),
+) -> Function:
+    """Return the option that `value` names, or `value` itself if it is a function already, of these arguments if given.
 
     Raises
     ------
+    TypeError
+        If it cannot be called with them; an object in place of its class is the usual mistake.
     ValueError
         If there is no option of that name; the message lists them.
     """
     if callable(value):
+        if arguments is not None:
+            _callable_with(name, value, options, arguments, keywords)
         return value
     if not isinstance(value, str) or value not in options:
         raise ValueError(f"{name} must be one of {sorted(options)} or a function; got {value!r}")
     return options[value]
+
+
+def _callable_with(
+    name: str, function: Any, options: Mapping[str, Any], arguments: Sequence[str], keywords: Sequence[str]
+) -> None:
+    try:
+        inspect.signature(function).bind(*arguments, **dict.fromkeys(keywords))
+    except ValueError:
+        pass  # Some functions in C do not tell.
+    except TypeError as error:
+        call = ", ".join([*arguments, *(f"{keyword}=..." for keyword in keywords)])
+        raise TypeError(
+            f"{name} must be one of {sorted(options)} or a function to be called with ({call}); "
+            f"got {function!r}, which cannot be: {error}"
+        ) from None
 
 
 def entries(name: str, value: Any, count: int, expected: str) -> tuple[Any, ...]:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
 
 from nnkit._checks import Array, chosen, whole_number
+from nnkit._estimator_checks import flag, random_source
 from nnkit.losses import Loss
 from nnkit.module import Module
 from nnkit.optimizers import OPTIMIZERS
@@ -20,12 +20,12 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
 
     def _hidden_widths(self) -> list[int]:
         hidden: Any = self.hidden_layer_sizes
-        hidden = [hidden] if np.ndim(hidden) == 0 else list(hidden)
+        hidden = list(hidden) if isinstance(hidden, (list, tuple, range, np.ndarray)) else [hidden]
         return [whole_number(f"hidden_layer_sizes[{i}]", width, least=1) for i, width in enumerate(hidden)]
 
     def _train(self, model: Module, loss: Loss, X: Array, y: Array, rng: np.random.Generator, **options: Any) -> None:
         """Train `model` as the parameters say, with further `options` of `fit`; set `history_` and `n_iter_`."""
-        make_optimizer = chosen("optimizer", self.optimizer, OPTIMIZERS)
+        make_optimizer = chosen("optimizer", self.optimizer, OPTIMIZERS, ("params",), ("lr", "weight_decay"))
         self.history_ = fit(
             model,
             loss,
@@ -35,7 +35,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             epochs=whole_number("max_epochs", self.max_epochs, least=1),
             batch_size=self.batch_size,
             rng=rng,
-            progress=bool(self.verbose),
+            progress=flag("verbose", self.verbose),
             **options,
         )
         self.n_iter_ = len(self.history_)
@@ -43,7 +43,8 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
 
 def generator(random_state: Any) -> np.random.Generator:
     """Return the generator that a ``random_state`` stands for: None, a seed, a Generator itself, or a RandomState."""
-    if random_state is None or isinstance(random_state, (int, np.integer, np.random.Generator)):
-        return np.random.default_rng(random_state)
+    source = random_source(random_state)
+    if isinstance(source, np.random.Generator):
+        return source
     # A RandomState gives the seed, and so goes on: the next fit draws another.
-    return np.random.default_rng(check_random_state(random_state).randint(2**32, size=4, dtype=np.uint32))
+    return np.random.default_rng(source.randint(2**32, size=4, dtype=np.uint32))

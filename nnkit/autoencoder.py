@@ -88,7 +88,7 @@ class Autoencoder(Module):
         widths = [whole_number(f"sizes[{i}]", size, least=1) for i, size in enumerate(sizes)]
         if len(widths) < 2:
             raise ValueError(f"sizes must hold at least two widths, of the input and of the code; got {widths}")
-        make_activation = chosen("activation", activation, ACTIVATIONS)
+        make_activation = chosen("activation", activation, ACTIVATIONS, ())
         rng = generator("rng", rng)
         encoder = [Linear(a, b, init=init, rng=rng) for a, b in pairwise(widths)]
         decoder: list[Module]

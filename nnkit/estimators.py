@@ -21,7 +21,7 @@ except ImportError as error:
     raise ImportError("nnkit.estimators needs scikit-learn 1.6 or newer: pip install 'nnkit[estimators]'") from error
 
 from nnkit._checks import Array, chosen, number, whole_number
-from nnkit._estimator_checks import FLOATS, checked_classes
+from nnkit._estimator_checks import FLOATS, all_or_nothing, checked_classes, flag, one_of
 from nnkit._network_estimator import NetworkEstimator, generator
 from nnkit.activations import ACTIVATIONS, softmax
 from nnkit.autoencoder import Autoencoder
@@ -152,8 +152,9 @@ class MLPClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
         self.random_state = random_state
         self.verbose = verbose
 
+    @all_or_nothing
     def fit(self, X: Any, y: Any) -> Self:
-        """Train a new network; whatever was learned before is forgotten.
+        """Train a new network; what was learned before is forgotten, unless this fails.
 
         Parameters
         ----------
@@ -173,13 +174,15 @@ class MLPClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
             If a parameter or the data is out of range, or there is only one class.
         """
         X, _, targets = checked_classes(self, X, y)
+        fraction = number("validation_fraction", self.validation_fraction, above=0, below=1)
+        stopping = EarlyStopping(patience=self.patience)
 
         rng = generator(self.random_state)
         model = self._network(X.shape[1], len(self.classes_), rng)
         validation_data, callbacks = None, []
-        if self.early_stopping:
-            callbacks = [EarlyStopping(patience=self.patience)]
-            X, X_held_out, targets, targets_held_out = self._hold_out(X, targets, rng)
+        if flag("early_stopping", self.early_stopping):
+            callbacks = [stopping]
+            X, X_held_out, targets, targets_held_out = self._hold_out(X, targets, fraction, rng)
             validation_data = (X_held_out, targets_held_out)
         options = {"validation_data": validation_data, "metrics": [accuracy], "callbacks": callbacks}
         self._train(model, CrossEntropyLoss(), X, targets, rng, **options)
@@ -236,10 +239,9 @@ class MLPClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
     def _network(self, n_features: int, n_classes: int, rng: np.random.Generator) -> Sequential:
         widths = [n_features, *self._hidden_widths(), n_classes]
         layers = [Linear(a, b, init=self.init, rng=rng) for a, b in pairwise(widths)]
-        return interleaved(layers, chosen("activation", self.activation, ACTIVATIONS))
+        return interleaved(layers, chosen("activation", self.activation, ACTIVATIONS, ()))
 
-    def _hold_out(self, X: Array, targets: Array, rng: np.random.Generator) -> list[Array]:
-        fraction = number("validation_fraction", self.validation_fraction, above=0, below=1)
+    def _hold_out(self, X: Array, targets: Array, fraction: float, rng: np.random.Generator) -> list[Array]:
         n, n_classes = len(X), len(self.classes_)
         n_held_out = math.ceil(fraction * n)
         if n_held_out == n:
@@ -349,8 +351,9 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.random_state = random_state
         self.verbose = verbose
 
+    @all_or_nothing
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Train a new autoencoder; whatever was learned before is forgotten.
+        """Train a new autoencoder; what was learned before is forgotten, unless this fails.
 
         Parameters
         ----------
@@ -370,9 +373,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             If a parameter or the data is out of range.
         """
         X = validate_data(self, X, dtype=FLOATS)
-        if self.loss not in ("mse", "bce"):
-            raise ValueError(f"loss must be 'mse' or 'bce'; got {self.loss!r}")
-        logits = self.loss == "bce"
+        logits = one_of("loss", self.loss, ("mse", "bce")) == "bce"
         if logits and (X.min() < 0 or X.max() > 1):
             raise ValueError(f"X must lie in [0, 1] for loss='bce'; got values from {X.min():g} to {X.max():g}")
         n_components = whole_number("n_components", self.n_components, least=1)
@@ -383,7 +384,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             init=self.init,
             rng=rng,
             logits=logits,
-            tied=self.tied,
+            tied=flag("tied", self.tied),
         )
         noise = GaussianNoise(number("noise", self.noise, least=0), rng, clip=self.clip)
         network = Sequential(noise, model) if noise.std else model

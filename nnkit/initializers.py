@@ -66,4 +66,4 @@ def get_initializer(init: str | Initializer) -> Initializer:
     ValueError
         If there is no initializer of that name.
     """
-    return chosen("init", init, INITIALIZERS)
+    return chosen("init", init, INITIALIZERS, ("shape", "rng"))

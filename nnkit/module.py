@@ -346,4 +346,9 @@ class Sequential(Module):
 def interleaved(layers: Sequence[Module], make_activation: Callable[[], Module]) -> Sequential:
     """Return a Sequential of `layers`, at least one, with a new activation between each two."""
     first, *others = layers
-    return Sequential(first, *(module for layer in others for module in (make_activation(), layer)))
+    modules = [first]
+    for layer in others:
+        activation = make_activation()
+        instance("what activation makes", activation, Module, "a Module such as ReLU()")
+        modules += [activation, layer]
+    return Sequential(*modules)

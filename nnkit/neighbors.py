@@ -21,7 +21,7 @@ except ImportError as error:
     raise ImportError("nnkit.neighbors needs scikit-learn 1.6 or newer: pip install 'nnkit[estimators]'") from error
 
 from nnkit._checks import Array, whole_number
-from nnkit._estimator_checks import FLOATS, checked_classes
+from nnkit._estimator_checks import FLOATS, all_or_nothing, checked_classes, one_of
 
 CHUNK = 2**24
 """How many scores are kept at a time, and how many differences of the finalists."""
@@ -81,8 +81,9 @@ class KNeighborsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         self.n_neighbors = n_neighbors
         self.weights = weights
 
+    @all_or_nothing
     def fit(self, X: Any, y: Any) -> Self:
-        """Remember the training samples, centred and with half the square of their lengths.
+        """Remember the training samples, centred and with half the square of their lengths, unless this fails.
 
         Parameters
         ----------
@@ -182,8 +183,7 @@ class KNeighborsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
                 "n_neighbors must be at most the number of training samples; "
                 f"got n_neighbors={n_neighbors} and n_samples={n_samples}"
             )
-        if self.weights not in ("uniform", "distance"):
-            raise ValueError(f"weights must be 'uniform' or 'distance'; got {self.weights!r}")
+        one_of("weights", self.weights, ("uniform", "distance"))
 
     def _checked_queries(self, X: Any) -> Array:
         check_is_fitted(self)
@@ -281,6 +281,7 @@ def _expanded(minuend: Array, subtrahend: Array) -> tuple[Array, Array]:
     if not half_squares.max() <= LARGEST:
         raise ValueError(
             "X must lie so near the median of the training data that half the squared distance is at most "
-            f"{LARGEST:g}, for float32; got {half_squares.max():g}"
+            f"{LARGEST:g}, for float32; got {half_squares.max():g}. The search squares differences in float32: scale "
+            "X, and where a number such as 1e20 marks what is missing, put a value in its place (SimpleImputer)"
         )
     return expanded, half_squares

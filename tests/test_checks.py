@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from nnkit import Tanh
 from nnkit._checks import (
     as_array,
     chosen,
@@ -171,6 +172,19 @@ def test_choice_is_a_name_or_a_function():
     options = {"small": min, "large": max}
     assert chosen("which", "large", options) is max
     assert chosen("which", sum, options) is sum
+
+
+def test_choice_that_is_a_function_of_other_arguments_is_refused():
+    options = {"small": min, "large": max}
+    assert chosen("which", sum, options, ("numbers",), ("start",)) is sum
+    assert chosen("which", max, options, ("numbers",)) is max  # It does not tell what it takes.
+    expected = (
+        r"which must be one of \['large', 'small'\] or a function to be called with \(numbers, begin=...\); got <"
+    )
+    with pytest.raises(TypeError, match=expected):
+        chosen("which", sum, options, ("numbers",), ("begin",))
+    with pytest.raises(TypeError, match=r"with \(\); got Tanh\(\), which cannot be: missing a required argument: 'x'"):
+        chosen("which", Tanh(), options, ())
 
 
 @pytest.mark.parametrize("value", ["lagre", None, 1, ["large"]])

@@ -436,8 +436,22 @@ def test_early_stopping_needs_something_to_train_on():
             ValueError,
             "validation_fraction must be .*below 1; got 1",
         ),
-        ({"random_state": "lucky"}, ValueError, "'lucky' cannot be used to seed"),
-        ({"random_state": -1}, ValueError, "non-negative"),
+        ({"random_state": "lucky"}, TypeError, "random_state must be .* or a whole number .*; got 'lucky'"),
+        ({"random_state": -1}, ValueError, "random_state must be .* a whole number that is at least 0; got -1"),
+        (
+            {"activation": nn.Tanh()},
+            TypeError,
+            r"activation must be one of \['leaky_relu', .*\] or a function to be called with \(\); got Tanh\(\)",
+        ),
+        ({"activation": lambda: 5}, TypeError, "what activation makes must be a Module such as ReLU.*; got 5"),
+        (
+            {"optimizer": nn.ReLU},
+            TypeError,
+            r"optimizer must be .* a function to be called with \(params, lr=..., weight_decay=...\); got <class",
+        ),
+        ({"init": nn.ReLU}, TypeError, r"init must be .* a function to be called with \(shape, rng\); got <"),
+        ({"early_stopping": "no"}, TypeError, "early_stopping must be True or False; got 'no'"),
+        ({"hidden_layer_sizes": ((4, 3), (2,))}, TypeError, r"hidden_layer_sizes\[0\] must be a whole number"),
     ],
 )
 def test_wrong_parameters_are_named(params, error, message):

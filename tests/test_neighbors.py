@@ -357,7 +357,7 @@ def test_ties_everywhere_are_handled_in_chunks_too(monkeypatch):
         ({"n_neighbors": 0}, ValueError, "n_neighbors must be at least 1; got 0"),
         ({"n_neighbors": 2.5}, TypeError, "n_neighbors must be a whole number; got 2.5"),
         ({"n_neighbors": 5}, ValueError, "at most the number of training samples; got n_neighbors=5 and n_samples=4"),
-        ({"weights": "near"}, ValueError, "weights must be 'uniform' or 'distance'; got 'near'"),
+        ({"weights": "near"}, ValueError, r"weights must be one of \['uniform', 'distance'\]; got 'near'"),
     ],
 )
 def test_wrong_parameters_are_named_by_fit_and_by_queries(params, error, message, rng):
@@ -380,6 +380,20 @@ def test_nan_and_infinity_are_refused(value, rng):
     for method in (fitted(X, 2).predict, fitted(X, 2).predict_proba, fitted(X, 2).kneighbors):
         with pytest.raises(ValueError, match=r"Input X contains (NaN|infinity)"):
             method(bad)
+
+
+def test_a_number_that_marks_what_is_missing_is_explained(rng):
+    X = rng.normal(size=(10, 2))
+    marked = X.copy()
+    marked[3, 1] = 1e20
+    expected = (
+        r"got inf. The search squares differences in float32: scale X, and where .* marks what is missing, .*Imputer"
+    )
+    with pytest.raises(ValueError, match=expected):
+        fitted(marked, 2)
+    with pytest.raises(ValueError, match=expected):
+        fitted(X, 2).predict(marked)
+    check_neighbours(np.where(marked == 1e20, 1e18, X), X, 3)
 
 
 def test_wrong_data_is_named(rng):
