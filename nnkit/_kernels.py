@@ -34,11 +34,11 @@ class Kernel:
 
     def __call__(self, A: Array, B: Array) -> Array:
         """Return the kernel of each of `n` points with each of `m` others, shape (n, m), in the points' dtype."""
-        middle = B.mean(axis=0)
+        middle = B.mean(axis=0) if len(B) else 0.0
         A, B = self.moved(A, middle), self.moved(B, middle)
         return self.of_products(A @ B.T, squared_lengths(A), squared_lengths(B))
 
-    def moved(self, A: Array, middle: Array) -> Array:
+    def moved(self, A: Array, middle: Array | float) -> Array:
         """Return the points with the origin in `middle`, where that does not change the kernel.
 
         Far from the origin, the digits of a distance would be lost in those of the squared lengths.

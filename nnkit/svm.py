@@ -18,7 +18,7 @@ except ImportError as error:
     raise ImportError("nnkit.svm needs scikit-learn 1.6 or newer: pip install 'nnkit[estimators]'") from error
 
 from nnkit._checks import Array, number, whole_number
-from nnkit._estimator_checks import FLOATS, checked_classes
+from nnkit._estimator_checks import FLOATS, all_or_nothing, checked_classes, one_of, random_source
 from nnkit._kernels import KERNELS, CachedRows, Kernel, blocks, gram, squared_lengths
 from nnkit._smo import SMO
 
@@ -43,7 +43,7 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn
     multi_class : {"ovr", "ovo"}, default "ovr"
         With more than two classes, one problem for each class against the rest, or one for each pair of classes.
     random_state : ignored
-        Nothing here is drawn at random. It is there because scikit-learn's has one.
+        Nothing here is drawn at random. It is there because scikit-learn's has one; what is none is refused.
     degree : int, default 3
         The degree of "poly".
     coef0 : float, default 0
@@ -72,7 +72,8 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn
     dual_objective_ : ndarray of float64, shape (n_problems,)
         What was maximized: the sum of the multipliers less half the squared length of the normal vector.
     dual_gap_ : ndarray of float64, shape (n_problems,)
-        By how much the conditions of Karush, Kuhn and Tucker are missed; below `tol` unless `max_iter` came first.
+        By how much the conditions of Karush, Kuhn and Tucker are missed; below `tol` unless `max_iter` came first, or
+        float64 has no more digits.
     n_iter_ : ndarray of int, shape (n_problems,)
         How many steps were taken.
     kernel_ : Kernel
@@ -85,7 +86,8 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn
     Warns
     -----
     ConvergenceWarning
-        If `max_iter` ended a problem; the message says how large the gap was.
+        If `max_iter` ended a problem, or kernels so large that float64 does not resolve `tol`; the message says how
+        large the gap was, and what to do.
 
     Notes
     -----
@@ -136,8 +138,9 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn
         self.class_weight = class_weight
         self.cache_size = cache_size
 
+    @all_or_nothing
     def fit(self, X: Any, y: Any) -> Self:
-        """Find the support vectors and their coefficients; whatever was learned before is forgotten.
+        """Find the support vectors and their coefficients; what was learned before is forgotten, unless this fails.
 
         Parameters
         ----------
@@ -160,7 +163,9 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn
         tol = number("tol", self.tol, above=0)
         max_iter = self._max_iter(len(X))
         C = number("C", self.C, above=0) * self._class_weights(y)[targets]
+        random_source(self.random_state)
         self.kernel_ = self._kernel(X)
+        self._multi_class = one_of("multi_class", self.multi_class, MULTI_CLASS)
         X = self._precise(X, float(C.max()), tol)
 
         coefs, problems = [], []
@@ -170,13 +175,13 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn
             coef = np.zeros(len(X))
             coef[samples] = smo.coef
             coefs.append(coef)
-            problems.append((smo.bias, smo.objective, smo.gap, smo.n_iter))
+            problems.append((smo.bias, smo.objective, smo.gap, smo.rounding, smo.n_iter))
         self.support_ = np.flatnonzero(np.any(coefs, axis=0))
         self.support_vectors_ = X[self.support_]
         self.dual_coef_ = np.array([coef[self.support_] for coef in coefs])
-        self.intercept_, self.dual_objective_, self.dual_gap_, n_iter = np.array(problems).T.copy()
+        self.intercept_, self.dual_objective_, self.dual_gap_, rounding, n_iter = np.array(problems).T.copy()
         self.n_iter_ = n_iter.astype(np.int64)
-        self._warn_of_gaps(tol, max_iter)
+        self._warn_of_gaps(tol, max_iter, rounding)
         return self
 
     def predict(self, X: Any) -> Array:
@@ -217,19 +222,21 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn
             for rows in blocks(len(X), len(self.support_) * X.itemsize):
                 values[rows] = self.kernel_(X[rows], self.support_vectors_) @ self.dual_coef_.T
         if not np.isfinite(values).all():
-            raise ValueError(f"X must be scaled: its {self.kernel} kernel is not finite as {X.dtype}")
+            raise ValueError(f"X must be scaled: its {self.kernel_.name} kernel is not finite as {X.dtype}")
         values += self.intercept_
         if len(self.classes_) == 2:
             return values[:, 0]
-        return values if self.multi_class == "ovr" else _duels(values, len(self.classes_))
+        return values if self._multi_class == "ovr" else _duels(values, len(self.classes_))
 
     @property
     def coef_(self) -> Array:
-        """The normal vectors, shape (n_problems, n_features); for the linear kernel alone."""
-        if self.kernel != "linear":
-            raise AttributeError(f"coef_ is there for the linear kernel alone; got kernel={self.kernel!r}")
+        """The normal vectors, shape (n_problems, n_features), read-only; for the linear kernel alone."""
         check_is_fitted(self)
-        return self.dual_coef_ @ self.support_vectors_
+        if self.kernel_.name != "linear":
+            raise AttributeError(f"coef_ is there for the linear kernel alone; got kernel={self.kernel_.name!r}")
+        coef = self.dual_coef_ @ self.support_vectors_
+        coef.flags.writeable = False  # It is made anew each time, so that what is written to it would be lost.
+        return coef
 
     def _max_iter(self, n: int) -> int:
         if self.max_iter == -1:
@@ -237,14 +244,13 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn
         return whole_number("max_iter", self.max_iter, least=1)
 
     def _class_weights(self, y: Array) -> Array:
-        weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
-        for label, weight in zip(self.classes_, weights, strict=True):
-            number(f"class_weight[{label!r}]", weight, above=0)
-        return weights
+        if isinstance(self.class_weight, dict):
+            for label, weight in self.class_weight.items():
+                number(f"class_weight[{label!r}]", weight, above=0)
+        return compute_class_weight(self.class_weight, classes=self.classes_, y=y)
 
     def _kernel(self, X: Array) -> Kernel:
-        if self.kernel not in KERNELS:
-            raise ValueError(f"kernel must be one of {list(KERNELS)}; got {self.kernel!r}")
+        kernel = one_of("kernel", self.kernel, KERNELS)
         if not isinstance(self.gamma, str):
             gamma = number("gamma", self.gamma, above=0)
         elif self.gamma == "auto":
@@ -256,7 +262,7 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn
         else:
             raise ValueError(f"gamma must be 'scale', 'auto' or a number; got {self.gamma!r}")
         degree = whole_number("degree", self.degree, least=1)
-        return Kernel(self.kernel, gamma, degree, number("coef0", self.coef0))
+        return Kernel(kernel, gamma, degree, number("coef0", self.coef0))
 
     def _precise(self, X: Array, C: float, tol: float) -> Array:
         """Return `X` in float64, or in float32 if it came so and the rounding of its kernel is lost in `tol`."""
@@ -275,11 +281,9 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn
 
     def _problems(self, X: Array, targets: Array) -> Iterator[tuple[Array, Array, Any]]:
         """Yield the samples, the signs and the kernel matrix of each binary problem."""
-        if self.multi_class not in MULTI_CLASS:
-            raise ValueError(f"multi_class must be one of {list(MULTI_CLASS)}; got {self.multi_class!r}")
         max_bytes = 1e6 * number("cache_size", self.cache_size, above=0)
         n_classes = len(self.classes_)
-        if self.multi_class == "ovr" or n_classes == 2:
+        if self._multi_class == "ovr" or n_classes == 2:
             K, everything = gram(self.kernel_, X, max_bytes), np.arange(len(X))
             for c in range(n_classes) if n_classes > 2 else [1]:
                 yield everything, np.where(targets == c, 1.0, -1.0), K
@@ -294,8 +298,18 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn
                 signs = np.where(samples < first.stop, 1.0, -1.0)
                 yield order[samples], signs, _blocks_of(K, first, second)
 
-    def _warn_of_gaps(self, tol: float, max_iter: int) -> None:
-        late = np.flatnonzero(self.dual_gap_ >= tol)
+    def _warn_of_gaps(self, tol: float, max_iter: int, rounding: Array) -> None:
+        lost = np.flatnonzero((rounding >= tol) & (self.dual_gap_ < rounding))
+        if len(lost):
+            worst = lost[rounding[lost].argmax()]
+            warnings.warn(
+                f"float64 does not resolve tol={tol:g} in {len(lost)} of {len(rounding)} problems: C times the kernel "
+                f"is so large that rounding hides a gap of {rounding[worst]:.2g} in problem {worst}. Scale the "
+                "features, as StandardScaler does, or take a smaller C or a larger tol",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        late = np.flatnonzero((self.dual_gap_ >= tol) & (self.dual_gap_ >= rounding))
         if len(late):
             worst = late[self.dual_gap_[late].argmax()]
             warnings.warn(
@@ -303,7 +317,7 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn
                 f"reached; the gap is still {self.dual_gap_[worst]:.2g} in problem {worst}. Scale the data, or "
                 "take a smaller C or a larger max_iter",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
 
 
