@@ -36,7 +36,7 @@ class DivergenceGuard:
         self.names = [names.get(id(p), f"params[{i}]") for i, p in enumerate(optimizer.params)]
         matrices = {name: p for name, p in zip(self.names, optimizer.params, strict=True) if p.data.ndim > 1}
         self.hidden = dict(list(matrices.items())[:-1])
-        self.start: dict[str, Array] | None = {name: p.data.copy() for name, p in matrices.items()}
+        self.start: dict[str, Array] = {name: p.data.copy() for name, p in matrices.items()}
         self.matrices = matrices
         self.n_steps = 0
         self.idle = dict.fromkeys(self.hidden, 0)
@@ -82,27 +82,29 @@ class DivergenceGuard:
         return self.fault
 
     def _report(self) -> None:
-        if self.fault or self._loss == 0:
+        lr = self.optimizer.lr
+        if self.fault or self._loss == 0 or lr == 0:
             return
-        lr, largest = self.optimizer.lr, float(np.abs(self.X).max())
-        scale = f"scale the inputs to about 0 to 1 (they reach {largest:g})"
         dead = [name for name, steps in self.idle.items() if steps >= min(ENOUGH_STEPS, self.n_steps)]
-        lost = self._unmoved() if lr > 0 else []
-        self.start = None  # A training that has moved may well come to rest.
+        lost = self._unmoved()
+        self.start = {}  # A training that has moved may well come to rest.
+        if not (dead or lost):
+            return
+        scale = f"scale the inputs to about 0 to 1 (they reach {np.abs(self.X).max():g})"
         if dead:
             self.fault = f"no gradient reached {', '.join(dead)} at the end of epoch {self._epoch}"
             why = "every unit behind is dead, as a ReLU that is zero for all samples, or saturated. To mend it"
             remedy = f"{scale}, or take a smaller learning rate than {lr:g}, or other starting weights"
-        elif lost:
+        else:
             self.fault = f"{', '.join(lost)} had not moved by the end of epoch {self._epoch}"
             why = "every step is so small that it is lost in rounding. Unless training was done already"
             remedy = f"{scale}, or take a larger learning rate than {lr:g}"
-        else:
-            return
         warnings.warn(f"{self.fault}: {why}, {remedy}", DivergenceWarning, stacklevel=4)
 
     def _unmoved(self) -> list[str]:
-        """Return the matrices that are where they were, although they have a gradient."""
-        start = self.start or {}
-        alive = {name: p.data for name, p in self.matrices.items() if p.grad.any()}
-        return [name for name, data in alive.items() if np.array_equal(data, start.get(name, np.nan))]
+        """Return the matrices that are where they started, although they have a gradient."""
+        return [
+            name
+            for name, data in self.start.items()
+            if self.matrices[name].grad.any() and np.array_equal(data, self.matrices[name].data)
+        ]
