@@ -51,12 +51,7 @@ def load_lab(path: Path) -> tuple[Lab, str]:
 @pytest.fixture(scope="module", params=CHAPTERS, ids=lambda path: path.stem)
 def lab_and_page(request):
     if "load_mnist" in request.param.read_text(encoding="utf-8"):
-        import nnkit
-
-        try:
-            nnkit.load_mnist()
-        except OSError as error:
-            pytest.skip(f"the stored frames are of MNIST, which is not here: {str(error)[:80]} ...")
+        request.getfixturevalue("mnist")  # Skips where it is not: the stored frames are of MNIST.
     return load_lab(request.param)
 
 

@@ -521,6 +521,20 @@ def test_a_page_that_is_not_whole_would_be_seen(browser, tmp_path, planted, foun
         assert_whole(visit.page)
 
 
+def test_a_formula_that_is_cut_would_be_seen(browser, tmp_path):
+    style = "display: inline-block; overflow: hidden; width: {}px"
+    formulas = [
+        f"<span class='math' style='{style.format(100)}'><mjx-math style='{style.format(w)}'>{w}</mjx-math></span>"
+        for w in (90, 150)
+    ]
+    (tmp_path / "cut.html").write_text(f"<article>{' '.join(formulas)}</article>", encoding="utf-8")
+    with (
+        Visit(browser, tmp_path.as_uri() + "/", "cut.html") as visit,
+        pytest.raises(AssertionError, match=r"\['150'\]"),
+    ):
+        assert_no_formula_is_cut(visit.page)
+
+
 def test_a_dead_slider_would_be_seen(browser, tmp_path):
     """One that moves, and tells its value, but leaves the picture as it is."""
     (tmp_path / "dead.html").write_text(
