@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 import nnkit
 from book.launch import repository
 from book.pdf import BROWSERS, browser_path
-from tests import axe
+from tests import axe, fonts
 
 SITE = Path(__file__).resolve().parent.parent / "_build" / "html"
 WRITTEN = sorted(str(path.relative_to(SITE)) for path in SITE.glob("book/**/*.html"))
@@ -27,6 +27,8 @@ WRITTEN = sorted(str(path.relative_to(SITE)) for path in SITE.glob("book/**/*.ht
 REFERENCE = ("activations", "svm", "training")
 PAGES = [page for page in WRITTEN if "/api/" not in page or Path(page).stem in REFERENCE]
 THEME_PAGES = [name for name in ("search.html", "genindex.html", "_modules/nnkit/svm.html") if (SITE / name).exists()]
+# All that one can read; index.html only leads to the first page.
+EVERY_PAGE = sorted({str(path.relative_to(SITE)) for path in SITE.rglob("*.html")} - {"index.html"})
 MAX_PAGE_BYTES = 1_500_000
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAAC"
 
@@ -212,12 +214,69 @@ def test_page_opens_without_a_fault_or_another_host_and_its_sliders_work(browser
         assert visit.problems == []
 
 
+WIDTHS = (320, 390, 1400)
+
+
+def assert_fits_in_every_font(page, families=fonts.FAMILIES) -> None:
+    """Fail if the page, all unfolded, is too wide or something hangs out of its box, in a font wide or narrow."""
+    axe.open_everything(page)
+    for family in families:
+        fonts.wear(page, family)
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            assert fonts.hanging(page) == [], f"at {width} pixels in {family}"
+            assert_fits(page)
+            if width > 320:  # There, a formula scrolls that cannot break.
+                assert_no_formula_is_cut(page)
+
+
+@pytest.mark.parametrize("page", EVERY_PAGE)
+def test_page_fits_in_wide_and_narrow_fonts(browser, page):
+    with Visit(browser, SITE.as_uri() + "/", page) as visit:
+        assert_fits_in_every_font(visit.page)
+
+
+# Where a word may stand that is wider than a phone.
+PLACES = {
+    CHAPTERS[2]: (
+        *("article h1", "article h2", "article p", "article li", "article td", "article th"),
+        *("article figcaption .caption-text", "article p code .pre", "article summary p"),
+        *(".exercise .admonition-title", ".solution .admonition-title", ".solution p", ".provenance p"),
+        *(".nnkit-lab-readout", ".nnkit-lab label", ".prev-next-title", ".bd-links .caption-text", ".bd-links li a"),
+        *("nav a.nav-link", ".navbar-brand p", "footer p"),
+    ),
+    "book/appendix/api/svm.html": (".sig-name", ".sig-param", "dt strong", ".classifier", "dd dd p", "dd code .pre"),
+    "book/appendix/glossary.html": ("dl.glossary dt", "dl.glossary dd p"),
+    "book/index.html": (".sd-card-title", ".sd-card-text", ".sd-btn", "article table td"),
+    "search.html?q=gradient": ("#search-results li a", ".search-summary"),
+}
+# At its beginning, and right before the sign that links to it.
+PLANT = """([places, word]) => {
+  for (const place of places) {
+    const element = document.querySelector(place);
+    if (!element) throw new Error(`nothing is ${place}`);
+    const sign = element.querySelector(".headerlink");
+    if (sign) sign.before(` ${word}`);
+    element.prepend(`${word} `);
+  }
+}"""
+LONG_WORD = "Extraordinarily" * 3
+
+
+@pytest.mark.parametrize("page", PLACES)
+def test_a_long_word_breaks_wherever_it_stands(browser, page):
+    with Visit(browser, SITE.as_uri() + "/", page) as visit:
+        if "search" in page:
+            visit.page.locator("#search-results li").first.wait_for()
+        visit.page.evaluate(PLANT, [PLACES[page], LONG_WORD])
+        assert_fits_in_every_font(visit.page)
+
+
 @pytest.mark.parametrize("origin", ["file", "http"])
 def test_every_other_page_opens_without_a_fault_too(browser, localhost, origin):
     """The rest of the reference, its sources, index and search: one after the other in one window."""
-    pages = sorted(str(path.relative_to(SITE)) for path in SITE.rglob("*.html") if "_static" not in path.parts)
-    others = [page for page in pages if page not in PAGES]
-    assert {"index.html", "search.html", "genindex.html", "_modules/nnkit/svm.html"} <= set(others)
+    others = ["index.html", *(page for page in EVERY_PAGE if page not in PAGES)]
+    assert {"search.html", "genindex.html", "_modules/nnkit/svm.html"} <= set(others)
     with Visit(browser, bases(localhost)[origin], others[0]) as visit:
         for page in others:
             visit.page.goto(bases(localhost)[origin] + page, wait_until="load")
@@ -283,6 +342,21 @@ def test_first_frame_is_there_without_scripts(browser, localhost, page):
         assert lab.locator("img").evaluate("image => image.naturalWidth") > 300
         assert not lab.locator("input").first.is_visible()
         assert lab.locator(".nnkit-lab-static").is_visible()
+
+
+@pytest.mark.parametrize("place", ["article h1", "article h2", "article figure figcaption", "article div.math"])
+def test_sign_that_links_to_a_place_is_shown_to_mouse_and_keyboard(browser, place):
+    with Visit(browser, SITE.as_uri() + "/", CHAPTERS[2], width=390) as visit:
+        sign = visit.page.locator(f"{place} a.headerlink").first
+        assert sign.evaluate("sign => getComputedStyle(sign).opacity") == "0"
+        sign.focus()
+        assert sign.evaluate("sign => [sign.matches(':focus'), getComputedStyle(sign).opacity]") == [True, "1"]
+        visit.page.keyboard.press("Enter")
+        assert visit.page.url.endswith(sign.get_attribute("href"))
+        sign.blur()
+        assert sign.evaluate("sign => getComputedStyle(sign).opacity") == "0"
+        sign.hover()
+        assert sign.evaluate("sign => getComputedStyle(sign).opacity") == "1"
 
 
 def test_solutions_open_and_close(browser, localhost):
@@ -504,6 +578,45 @@ def test_a_fault_would_be_seen(browser, localhost, tmp_path):
     assert "planted" in found
     assert "missing.png" in found
     assert "another host: https://example.org" in found
+
+
+@pytest.mark.parametrize("family", fonts.FAMILIES)
+def test_what_hangs_outside_would_be_seen(browser, family):
+    """A word of a heading that cannot break, the sign beside a heading, a wide table, a formula."""
+    page = "book/part1-foundations/03-backpropagation.html"
+    with Visit(browser, SITE.as_uri() + "/", page, width=390) as visit:
+        fonts.wear(visit.page, family)
+        assert fonts.hanging(visit.page) == []
+        for planted, found in (
+            (f"<h2>{LONG_WORD}</h2>", LONG_WORD),
+            ("<h2 style='width: 5em'>Five<a class='headerlink' style='margin-left: 4em'>#</a></h2>", '"#"'),
+            ("<h2 style='position: relative'>Title<a style='position: absolute; right: -1em'>#</a></h2>", '"#"'),
+            ("<div style='width: 3em; overflow: hidden'><div style='width: 20em'>text that is cut</div></div>", "cut"),
+            ("<div style='width: 3em'><table><tr><td>a</td><td>wide</td><td>table</td></tr></table></div>", "table"),
+            ("<p style='width: 2em'><mjx-math>x = 1 + 2 + 3 + 4 + 5 + 6 + 7 + 8 + 9</mjx-math></p>", "x = 1 + 2"),
+        ):
+            visit.page.evaluate(
+                "html => document.querySelector('article').insertAdjacentHTML('beforeend', html)",
+                f"<div id='planted' style='overflow-wrap: normal; hyphens: none; white-space: nowrap'>{planted}</div>",
+            )
+            assert any(found in line for line in fonts.hanging(visit.page)), planted
+            visit.page.evaluate("document.querySelector('#planted').remove()")
+
+
+def test_a_font_that_is_not_worn_would_be_seen(browser, monkeypatch):
+    """Its file is not there, or it is not used, or the page insists on one of its own."""
+    with Visit(browser, SITE.as_uri() + "/", "search.html") as visit:
+        monkeypatch.setitem(fonts.FAMILIES, "missing", ("DejaVuSansMono.ttf", "missing.ttf"))
+        with pytest.raises(Exception, match="A network error occurred"):
+            fonts.wear(visit.page, "missing")
+        with monkeypatch.context() as patch:
+            patch.setattr(fonts, "_WEAR", fonts._WEAR.replace("document.fonts.add", ""))
+            with pytest.raises(AssertionError, match="wide, not"):
+                fonts.wear(visit.page, "DejaVu Sans Mono")
+        fonts.wear(visit.page, "DejaVu Sans Mono")
+        visit.page.add_style_tag(content="body h1 { font-family: monospace !important }")
+        with pytest.raises(AssertionError, match="H1"):
+            fonts.wear(visit.page, "DejaVu Sans Mono")
 
 
 @pytest.mark.parametrize(
