@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import nbformat
 import pytest
 
+from tests.patience import PATIENCE, wait_until
 from tests.test_site import browser  # noqa: F401
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
@@ -50,33 +51,32 @@ def jupyterlab(tmp_path):
     with log.open("w") as output:
         server = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
         try:
-            deadline = time.monotonic() + 60
-            while not (found := re.search(r"(http://127\.0\.0\.1:\d+)/lab", log.read_text(encoding="utf-8"))):
-                assert server.poll() is None, log.read_text(encoding="utf-8")
-                assert time.monotonic() < deadline, log.read_text(encoding="utf-8")
-                time.sleep(0.2)
-            yield found[1]
+            address = re.compile(r"(http://127\.0\.0\.1:\d+)/lab")
+            said = functools.partial(log.read_text, encoding="utf-8")
+            wait_until(lambda: address.search(said()) or server.poll() is not None, tmp_path)
+            assert server.poll() is None, said()
+            yield address.search(said())[1]
         finally:
             server.terminate()
-            server.wait(20)
+            wait_until(lambda: server.poll() is not None, tmp_path)
 
 
 def run_all_cells(page):
     """Choose Run All Cells in the menu, again if JupyterLab was not ready to hear it."""
-    for _ in range(3):
+    for _ in range(PATIENCE // 15):
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name=re.compile("^Run All Cells")).click()
-        deadline = time.monotonic() + 15
-        while time.monotonic() < deadline:
+        for _ in range(75):
             if page.locator(".jp-InputArea-prompt").first.inner_text().strip() not in ("[ ]:", ""):
                 return
             page.wait_for_timeout(200)
+    pytest.fail(f"JupyterLab has not heard that it is to run the cells, {PATIENCE // 15} times")
 
 
 def test_lab_is_alive_in_jupyterlab(browser, jupyterlab):  # noqa: F811
     context = browser.new_context(viewport={"width": 1300, "height": 1000})
     page = context.new_page()
-    page.set_default_timeout(120_000)
+    page.set_default_timeout(PATIENCE * 1000)
     page.goto(f"{jupyterlab}/lab/tree/lab.ipynb?reset")
     page.locator(".jp-NotebookPanel .jp-Cell").nth(1).wait_for()
     # Cells that are run before the kernel is there are forgotten.

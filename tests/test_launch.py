@@ -21,6 +21,7 @@ from nbclient.exceptions import CellExecutionError
 
 from book import launch
 from book.execute import source_hash
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = sorted((ROOT / "book").glob("part*/*.ipynb"))
@@ -50,7 +51,7 @@ def error_of_first_cell(path: Path, kernel: str) -> str:
     notebook = nbformat.read(path, as_version=4)
     where = {"metadata": {"path": str(path.parent)}}
     quiet = ["--log-level=ERROR"]  # A kernel warns at every start that it talks over TCP.
-    client = NotebookClient(notebook, kernel_name=kernel, timeout=60, resources=where, extra_arguments=quiet)
+    client = NotebookClient(notebook, kernel_name=kernel, timeout=PATIENCE, resources=where, extra_arguments=quiet)
     with pytest.raises(CellExecutionError):
         client.execute()
     assert client.code_cells_executed == 1

@@ -12,9 +12,12 @@ pytest.importorskip("pypdf")
 from pypdf import PdfReader
 
 from book import pdf
+from tests import fonts
+from tests.patience import PATIENCE
 
-CHAPTER, NOTATION, REFERENCE = (
+CHAPTER, LONG_HEADING, NOTATION, REFERENCE = (
     "book/part1-foundations/05-xor",
+    "book/part2-mnist/07-hyperparameter-sweeps",
     "book/appendix/notation",
     "book/appendix/api/losses",
 )
@@ -100,12 +103,32 @@ def test_what_would_be_cut_at_the_edge_of_the_sheet_is_an_error(printed, tmp_pat
         pdf.print_pdf(tmp_path / "wide.html", tmp_path / "wide.pdf")
 
 
+def test_book_fits_the_sheet_in_wide_and_narrow_fonts(printed, tmp_path):
+    """From the narrowest to the widest, since what has been shrunk to fit stays so."""
+    from playwright.sync_api import sync_playwright
+
+    chosen = [page for page in pdf.pages() if page.document in (CHAPTER, NOTATION, REFERENCE, LONG_HEADING)]
+    (tmp_path / "book.html").write_text(pdf.whole(chosen), encoding="utf-8")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=pdf.browser_path(), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 642, "height": 900})
+        page.set_default_timeout(PATIENCE * 1000)
+        page.emulate_media(media="print")
+        page.goto((tmp_path / "book.html").as_uri())
+        for family in reversed(fonts.FAMILIES):
+            fonts.wear(page, family)
+            assert page.evaluate(pdf._FIT) == [], family
+            assert fonts.hanging(page) == [], family
+        browser.close()
+
+
 def test_page_of_the_site_prints_unfolded_and_on_white(printed, tmp_path):
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=pdf.browser_path(), args=["--no-sandbox"])
         page = browser.new_page(color_scheme="dark")
+        page.set_default_timeout(PATIENCE * 1000)
         page.goto((pdf.SITE / f"{CHAPTER}.html").as_uri())
         page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
         page.evaluate(

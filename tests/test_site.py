@@ -20,6 +20,7 @@ import nnkit
 from book.launch import repository
 from book.pdf import BROWSERS, browser_path
 from tests import axe, fonts
+from tests.patience import PATIENCE
 
 SITE = Path(__file__).resolve().parent.parent / "_build" / "html"
 WRITTEN = sorted(str(path.relative_to(SITE)) for path in SITE.glob("book/**/*.html"))
@@ -77,6 +78,7 @@ class Visit:
         )
         self.problems: list[str] = []
         self.page = self.context.new_page()
+        self.page.set_default_timeout(PATIENCE * 1000)
         self.page.on("console", self._console)
         self.page.on("pageerror", lambda error: self.problems.append(f"script error: {error}"))
         self.page.on("requestfailed", lambda request: self.problems.append(f"failed: {request.url[:200]}"))

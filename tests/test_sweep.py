@@ -11,7 +11,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import tracemalloc
 from pathlib import Path
 
@@ -24,6 +23,7 @@ threadpoolctl = pytest.importorskip("threadpoolctl")
 
 from nnkit import sweep as engine  # noqa: E402
 from nnkit.sweep import load_rows, sweep  # noqa: E402
+from tests.patience import PATIENCE, wait_until  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 GRID = {"a": [1, 2, 3], "b": [10, 20]}
@@ -54,7 +54,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def start(tmp_path):
-    """Return a function that starts a Python script; what it started is killed at the end."""
+    """Return a function that starts a Python script, with a log of what it says; it is killed at the end."""
     if not hasattr(os, "killpg"):
         pytest.skip("Windows has no groups of processes that end together")
     processes = []
@@ -65,7 +65,10 @@ def start(tmp_path):
         command = [sys.executable, str(script), str(tmp_path), *arguments]
         pythonpath = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
         environment = os.environ | {"PYTHONPATH": pythonpath} | environment
-        process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        log = tmp_path / f"log-{len(processes)}"
+        with log.open("w") as said:
+            process = subprocess.Popen(command, env=environment, stderr=said, start_new_session=True)
+        process.log = log
         processes.append(process)
         return process
 
@@ -73,20 +76,18 @@ def start(tmp_path):
     for process in processes:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # Its workers too.
-        process.communicate()
+        process.wait()
+
+
+def end_of(process):
+    """Wait for the end of a process, and return what it said."""
+    wait_until(lambda: process.poll() is not None, process.log.parent)
+    return process.log.read_text(encoding="utf-8")
 
 
 def finish(process):
-    _, errors = process.communicate(timeout=180)
+    errors = end_of(process)
     assert process.returncode == 0, errors
-    return errors
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "waited for a minute in vain"
-        time.sleep(0.02)
 
 
 def count(path):
@@ -295,13 +296,13 @@ if __name__ == "__main__":
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 def test_a_killed_sweep_resumes_with_nothing_lost_or_done_twice(start, store, tmp_path):
     process = start(HALTS, "2")
-    wait_until(lambda: count(tmp_path / "halted") == 2 and count(store) == 1 + 4)
+    wait_until(lambda: count(tmp_path / "halted") == 2 and count(store) == 1 + 4, tmp_path)
     process.send_signal(signal.SIGKILL)
     process.wait()
     before = store.read_bytes()
     # Workers that outlived it would go on with runs whose rows nobody writes, beside those of the next sweep.
     pids = set((tmp_path / "pids").read_text(encoding="utf-8").split())
-    wait_until(lambda: not any(alive(pid) for pid in pids))
+    wait_until(lambda: not any(alive(pid) for pid in pids), tmp_path)
 
     (tmp_path / "go").touch()
     finish(start(HALTS, "2"))
@@ -316,9 +317,9 @@ def test_a_killed_sweep_resumes_with_nothing_lost_or_done_twice(start, store, tm
 @pytest.mark.parametrize("n_jobs", ["1", "2"])
 def test_an_interrupted_sweep_ends_and_resumes(start, store, tmp_path, n_jobs):
     process = start(HALTS, n_jobs)
-    wait_until(lambda: count(tmp_path / "halted") == int(n_jobs) and count(store) == 1 + 4)
+    wait_until(lambda: count(tmp_path / "halted") == int(n_jobs) and count(store) == 1 + 4, tmp_path)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=120)
+    errors = end_of(process)
     assert process.returncode != 0
     assert "KeyboardInterrupt" in errors
     assert len(load_rows(store)) == 4
@@ -329,10 +330,10 @@ def test_an_interrupted_sweep_ends_and_resumes(start, store, tmp_path, n_jobs):
 
 def test_a_second_sweep_on_a_store_in_use_is_refused(start, store, tmp_path):
     process = start(HALTS, "1")
-    wait_until(lambda: count(tmp_path / "halted") == 1)
+    wait_until(lambda: count(tmp_path / "halted") == 1, tmp_path)
     before = store.read_bytes()
     second = start(HALTS, "1")
-    _, errors = second.communicate(timeout=60)
+    errors = end_of(second)
     assert second.returncode != 0
     assert re.search(r"RuntimeError: store must not be in use; another sweep is writing to .*store.jsonl", errors)
     assert store.read_bytes() == before
@@ -372,6 +373,13 @@ def test_a_run_that_always_kills_its_worker_is_recorded_and_the_others_are_done(
     assert count(store) == 1 + 8
 
 
+# A cluster must not take a slow worker for a dead one.
+DASK = {
+    "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": f"{PATIENCE}s",
+    "DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": f"{PATIENCE}s",
+}
+
+
 def test_dask_finishes_complete_though_workers_are_killed(start, store):
     pytest.importorskip("distributed")
     code = """
@@ -395,9 +403,9 @@ if __name__ == "__main__":
     dask.config.set({"distributed.nanny.pre-spawn-environ.OPENBLAS_NUM_THREADS": 2})
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
         sweep(train, {"a": list(range(12))}, [0], store=FOLDER / "store.jsonl", backend="dask")
-        client.wait_for_workers(2, timeout=60)  # A cluster that closes while one starts again raises.
+        client.wait_for_workers(2)  # A cluster that closes while one starts again raises.
 """
-    finish(start(code))
+    finish(start(code, **DASK))
     rows = load_rows(store)
     assert count(store) == 1 + 12
     assert {row["config"]["a"]: row["error"]["type"] for row in rows if "error" in row} == {
@@ -415,22 +423,29 @@ def test_dask_does_not_blame_a_run_for_the_one_beside_it(start, store):
     code = """
 from distributed import Client, LocalCluster
 
+def started(a):
+    path = FOLDER / f"started-{a}"
+    return len(path.read_text().split()) if path.exists() else 0
+
+# Four times, the first kills the worker while the second is beside it: then Dask gives up both.
 def train(a, seed):
+    mark(f"started-{a}", os.getpid())
+    while started(a) <= 4 and (a == 1 or started(1) < started(0)):
+        time.sleep(0.02)
     if a == 0:
-        time.sleep(0.2)
         os.kill(os.getpid(), signal.SIGKILL)
-    time.sleep(1)
     return {"a": a}
 
 if __name__ == "__main__":
     with LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=None) as cluster, Client(cluster) as client:
         sweep(train, {"a": [0, 1]}, [0], store=FOLDER / "store.jsonl", backend="dask")
-        client.wait_for_workers(1, timeout=60)  # A cluster that closes while one starts again raises.
+        client.wait_for_workers(1)  # A cluster that closes while one starts again raises.
 """
-    finish(start(code))
+    finish(start(code, **DASK))
     first, second = sorted(load_rows(store), key=lambda row: row["config"]["a"])
     assert first["error"]["type"] == "KilledWorker"
     assert second["result"] == {"a": 1}
+    assert count(store.parent / "started-1") == 5
 
 
 def test_dask_without_a_client_says_what_to_do(store):
