@@ -90,16 +90,17 @@ class DivergenceGuard:
         self.start = {}  # A training that has moved may well come to rest.
         if not (dead or lost):
             return
-        scale = f"scale the inputs to about 0 to 1 (they reach {np.abs(self.X).max():g})"
+        largest = float(np.abs(self.X).max())
+        scale = "" if 0.1 <= largest <= 10 else f"scale the inputs to about 0 to 1 (they reach {largest:g}), or "
         if dead:
             self.fault = f"no gradient reached {', '.join(dead)} at the end of epoch {self._epoch}"
-            why = "every unit behind is dead, as a ReLU that is zero for all samples, or saturated. To mend it"
-            remedy = f"{scale}, or take a smaller learning rate than {lr:g}, or other starting weights"
+            why = "the units behind are dead, as ReLUs that are zero for all samples, or saturated, or began at zero"
+            remedy = f"To mend it, {scale}take a smaller learning rate than {lr:g}, or other starting weights"
         else:
             self.fault = f"{', '.join(lost)} had not moved by the end of epoch {self._epoch}"
-            why = "every step is so small that it is lost in rounding. Unless training was done already"
-            remedy = f"{scale}, or take a larger learning rate than {lr:g}"
-        warnings.warn(f"{self.fault}: {why}, {remedy}", DivergenceWarning, stacklevel=4)
+            why = "every step is so small that it is lost in rounding"
+            remedy = f"Unless training was done already, {scale}take a larger learning rate than {lr:g}"
+        warnings.warn(f"{self.fault}: {why}. {remedy}", DivergenceWarning, stacklevel=4)
 
     def _unmoved(self) -> list[str]:
         """Return the matrices that are where they started, although they have a gradient."""
