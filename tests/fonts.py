@@ -30,16 +30,16 @@ _WEAR = """async ([family, regular, bold]) => {
     *:not(mjx-container *, i, svg *) { font-family: "${family}" !important; }`;
   const probe = document.body.appendChild(document.createElement("span"));
   const width = style => {
-    probe.style.cssText = `position: absolute; font-size: 100px; ${style}`;
+    probe.style.cssText = `position: absolute; ${style}`;
     return probe.getBoundingClientRect().width;
   };
   if (window.MathJax?.startup) {
     await MathJax.startup.promise;
-    const scale = width("width: 1ex") / MathJax.startup.output.font.params.x_height;
+    const scale = width("font-size: 16px; width: 100ex") / 16 / MathJax.startup.output.font.params.x_height;
     for (const formula of document.querySelectorAll("mjx-container")) formula.style.fontSize = `${scale}%`;
   }
   probe.textContent = "mil";
-  const widths = [width("font-weight: 400"), width("font-weight: 700")];
+  const widths = ["400", "700"].map(weight => width(`font-size: 100px; font-weight: ${weight}`));
   probe.remove();
   const others = [...document.querySelectorAll("body *:not(mjx-container *, i, svg *, script, style)")]
     .filter(element => !getComputedStyle(element).fontFamily.includes(family)).map(element => element.tagName);
