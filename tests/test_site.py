@@ -29,7 +29,8 @@ REFERENCE = ("activations", "svm", "training")
 PAGES = [page for page in WRITTEN if "/api/" not in page or Path(page).stem in REFERENCE]
 THEME_PAGES = [name for name in ("search.html", "genindex.html", "_modules/nnkit/svm.html") if (SITE / name).exists()]
 # All that one can read; index.html only leads to the first page.
-EVERY_PAGE = sorted({str(path.relative_to(SITE)) for path in SITE.rglob("*.html")} - {"index.html"})
+HTML = {str(path.relative_to(SITE)) for path in SITE.rglob("*.html") if "_static" not in path.parts}
+EVERY_PAGE = sorted(HTML - {"index.html"})
 MAX_PAGE_BYTES = 1_500_000
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAAC"
 
