@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import tomllib
 from pathlib import Path
@@ -241,15 +240,3 @@ def test_results_are_refused_before_they_are_repeated(no_folder, monkeypatch):
     monkeypatch.setattr(rerun, "repeat", lambda steps: pytest.fail("it ran"))
     with pytest.raises(SystemExit, match="cannot be written"):
         rerun.main()
-
-
-# --- Text is text on every system -------------------------------------------------------------------------------------
-
-
-def test_a_result_is_written_as_it_is_whatever_the_encoding_of_the_system(tmp_path):
-    # Where Python cannot take UTF-8 for granted, as on Windows; with the ends of lines that the text has.
-    code = "import sys, pathlib; from book.experiments._run import write_whole; "
-    code += "write_whole(pathlib.Path(sys.argv[1]), '30 \\u00b5s\\n')"
-    environment = os.environ | {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
-    subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.json")], cwd=ROOT, env=environment, check=True)
-    assert (tmp_path / "a.json").read_bytes() == "30 \u00b5s\n".encode()
