@@ -70,8 +70,8 @@ class MLPClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
         As for `EarlyStopping`.
     random_state : int, RandomState, Generator or None, default None
         Where the weights, the held-out part and the order of the samples come from. With an int every `fit` gives the
-        same bits on one machine; the others go on drawing where they are; None differs from run to run. NumPy's global
-        state is not touched.
+        same bits, as the `rng` of `fit` does; the others go on drawing where they are; None differs from run to run.
+        NumPy's global state is not touched.
     verbose : bool, default False
         Whether to show a tqdm bar.
 
