@@ -201,7 +201,8 @@ def test_files_are_read_from_the_named_folder():
 
 def test_tilde_in_the_named_folder_is_the_home_folder(tmp_path, monkeypatch):
     write_all(tmp_path / "digits")
-    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("HOME", "USERPROFILE"):  # The second is Windows'.
+        monkeypatch.setenv(name, str(tmp_path))
     monkeypatch.setenv("NNKIT_DATA", "~/digits")
     check_is_tiny(load_mnist())
 
