@@ -65,7 +65,7 @@ class DivergenceGuard:
             return "its loss or its weights are no longer finite"
         self.remedy = NEVER_MOVES
         frozen = [f"the {what} of {self.names[i]}" for i, what in self.optimizer.not_finite()]
-        return f"no longer finite is {' and '.join(frozen)}" if frozen else ""
+        return f"no longer finite: {', '.join(frozen)}" if frozen else ""
 
     def end_epoch(self, epoch: int, loss: float) -> None:
         """Warn, once, of weights that cannot be trained although the loss is not zero."""

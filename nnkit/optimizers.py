@@ -18,7 +18,7 @@ from nnkit._checks import Array, entries, finite_array, instance, nonnegative, n
 from nnkit.module import Parameter
 
 NEVER_MOVES = (
-    "A weight whose running average is infinite never changes again. Scale the inputs to about 0 to 1, take a smaller "
+    "a weight whose running average is infinite never changes again; scale the inputs to about 0 to 1, take a smaller "
     "learning rate, or clip the gradient (clip_grad_norm; max_grad_norm of fit)"
 )
 """What a warning says of numbers that have overflowed in an optimizer."""
@@ -85,9 +85,9 @@ class Optimizer(ABC):
         with np.errstate(over="call", call=lambda kind, flag: overflows.append(kind)):
             self._update(self._data, self._grad)
         if overflows and (parts := list(self.not_finite())):
-            found = "; ".join(f"the {what} of params[{i}], {self.params[i]!r}" for i, what in parts)
+            found = ", ".join(f"the {what} of params[{i}], {self.params[i]!r}" for i, what in parts)
             warnings.warn(
-                f"a step of {self!r} overflowed; no longer finite: {found}. {NEVER_MOVES}",
+                f"a step of {self!r} overflowed; no longer finite: {found}; {NEVER_MOVES}",
                 DivergenceWarning,
                 stacklevel=2,
             )
