@@ -24,8 +24,8 @@ from benchmarks.report import PARTS
 from benchmarks.threads import limited
 from book.experiments import _run
 from book.experiments.mnist_sweeps import BASE
-from nnkit._checks import Array
-from nnkit._json import read_json
+from nnkit.files import read_json
+from nnkit.typing import Array
 
 WARM_UP_BATCHES = 20
 PROFILED = (128, 8)

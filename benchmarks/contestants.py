@@ -21,7 +21,7 @@ import numpy as np
 import nnkit as nn
 from book.experiments._mnist import network
 from book.experiments.mnist_sweeps import optimizer_for
-from nnkit._checks import Array
+from nnkit.typing import Array
 
 
 @dataclass(frozen=True)

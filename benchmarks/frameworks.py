@@ -26,7 +26,7 @@ from benchmarks import contestants, memory, verdicts
 from benchmarks.contestants import FLOOR
 from benchmarks.programs import LIBRARIES, TASKS, Task
 from benchmarks.verdicts import Row
-from nnkit._checks import Array
+from nnkit.typing import Array
 
 OWN, TORCH, SKLEARN = LIBRARIES
 MEMORY_ROUNDS = 2

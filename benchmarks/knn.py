@@ -16,7 +16,7 @@ import numpy as np
 import nnkit as nn
 from benchmarks import verdicts
 from benchmarks.verdicts import Row, Verdict
-from nnkit._checks import Array
+from nnkit.typing import Array
 
 OWN, BRUTE, TREE = "nnkit", "scikit-learn brute", "scikit-learn k-d tree"
 N_NEIGHBORS = 5

@@ -19,8 +19,8 @@ from benchmarks.contestants import ALL, FLOOR, OWN
 from benchmarks.verdicts import Row, Verdict
 from book.experiments._run import write_whole
 from book.experiments.mnist_sweeps import BASE
-from nnkit._checks import Array
-from nnkit._json import read_json
+from nnkit.files import read_json
+from nnkit.typing import Array
 
 RESULTS = Path(__file__).with_name("results.json")
 README = Path(__file__).with_name("README.md")

@@ -13,7 +13,7 @@ import nnkit as nn
 from benchmarks.contestants import Cell
 from book.experiments._mnist import network
 from book.experiments.mnist_sweeps import optimizer_for
-from nnkit._checks import Array
+from nnkit.typing import Array
 
 PARTS = (
     "first layer, forward",

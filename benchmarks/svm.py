@@ -16,7 +16,7 @@ import numpy as np
 import nnkit as nn
 from benchmarks import verdicts
 from benchmarks.verdicts import Row, Verdict
-from nnkit._checks import Array
+from nnkit.typing import Array
 
 OWN, PEER = "nnkit", "scikit-learn"
 N_SAMPLES, N_QUERIES, C = 5000, 10_000, 10.0

@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.contestants import FLOOR
 from book.experiments.mnist_sweeps import BASE
-from nnkit._checks import Array
+from nnkit.typing import Array
 
 Row = dict[str, Any]
 OWN = "nnkit"

@@ -15,7 +15,7 @@ from IPython.display import Markdown
 from matplotlib.figure import Figure
 from scipy import stats
 
-from nnkit._json import read_json
+from nnkit.files import read_json
 from nnkit.plots import packed
 from nnkit.sweep import load_rows
 

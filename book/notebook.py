@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nbformat
 
-from nnkit._json import read_text
+from nnkit.files import read_text
 
 
 def read_notebook(path: Path) -> nbformat.NotebookNode:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from book.experiments._run import commit, refuse_unwritable, write_whole
 from book.notebook import read_notebook
-from nnkit._json import read_json
+from nnkit.files import read_json
 from nnkit.sweep import load_rows
 
 BOOK = Path(__file__).resolve().parent

@@ -13,7 +13,7 @@ from nnkit._version import __version__
 from nnkit.activations import LeakyReLU, ReLU, Sigmoid, Softmax, Tanh, sigmoid, softmax
 from nnkit.autoencoder import Autoencoder
 from nnkit.checkpoint import Checkpoint, SavedState, load_checkpoint, save_checkpoint
-from nnkit.datasets import Dataset, load_mnist, make_blobs, make_linear, make_moons, make_xor
+from nnkit.data import Dataset, load_mnist, make_blobs, make_linear, make_moons, make_xor
 from nnkit.gradcheck import GradientCheck, GradientReport, check_gradients, numeric_gradient
 from nnkit.initializers import kaiming_normal, kaiming_uniform, xavier_normal, xavier_uniform, zeros
 from nnkit.layers import BatchNorm1d, Dropout, Flatten, GaussianNoise, Linear, TiedLinear
@@ -45,17 +45,17 @@ from nnkit.training import (
 )
 
 if TYPE_CHECKING:
+    from nnkit.estimators import SVC as SVC
     from nnkit.estimators import AutoencoderTransformer as AutoencoderTransformer
+    from nnkit.estimators import KNeighborsClassifier as KNeighborsClassifier
     from nnkit.estimators import MLPClassifier as MLPClassifier
-    from nnkit.neighbors import KNeighborsClassifier as KNeighborsClassifier
-    from nnkit.svm import SVC as SVC
 
-_LAZY_MODULES = ("estimators", "interact", "neighbors", "plots", "svm", "sweep")
+_LAZY_MODULES = ("estimators", "interact", "plots", "sweep")
 _LAZY_NAMES = {
     "AutoencoderTransformer": "estimators",
-    "KNeighborsClassifier": "neighbors",
+    "KNeighborsClassifier": "estimators",
     "MLPClassifier": "estimators",
-    "SVC": "svm",
+    "SVC": "estimators",
 }
 
 

@@ -7,9 +7,9 @@ import warnings
 
 import numpy as np
 
-from nnkit._checks import Array
 from nnkit.module import Module
 from nnkit.optimizers import NEVER_MOVES, DivergenceWarning, Optimizer
+from nnkit.typing import Array
 
 ENOUGH_STEPS = 10
 """After how many steps without a gradient, or without a change, a weight is reported."""

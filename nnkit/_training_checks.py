@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnkit._checks import Array, as_array, finite_array, instance, with_methods
+from nnkit.checks import as_array, finite_array, instance, with_methods
 from nnkit.module import Module
+from nnkit.typing import Array
 
 if TYPE_CHECKING:
     from nnkit.training import Callback, Metric, Metrics

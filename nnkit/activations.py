@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnkit._checks import Array, float_array, number, same_shape, zero_unless
+from nnkit.checks import float_array, number, same_shape, zero_unless
 from nnkit.module import Module
+from nnkit.typing import Array
 
 
 def sigmoid(x: Array) -> Array:

@@ -8,12 +8,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from nnkit._checks import Array, chosen, generator, whole_number
 from nnkit.activations import ACTIVATIONS, sigmoid
+from nnkit.checks import chosen, generator, whole_number
 from nnkit.initializers import Initializer
 from nnkit.layers import Linear, TiedLinear
 from nnkit.module import Module, interleaved
 from nnkit.training import predict
+from nnkit.typing import Array
 
 
 class Autoencoder(Module):

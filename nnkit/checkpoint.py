@@ -16,10 +16,8 @@ from typing import IO, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from nnkit._checks import finite_array, instance, shown, whole_number
-from nnkit._files import written_whole
-from nnkit._json import MOST_BYTES, loads, plain
-from nnkit._npz import arrays_of
+from nnkit.checks import finite_array, instance, shown, whole_number
+from nnkit.files import MOST_BYTES, arrays_of, loads, plain, written_whole
 from nnkit.module import Module
 from nnkit.optimizers import Optimizer
 from nnkit.training import Callback, TrainingState

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from nnkit._checks import Array, finite_array, generator, number, same_shape, whole_number
+from nnkit.checks import finite_array, generator, number, same_shape, whole_number
 from nnkit.losses import Loss
 from nnkit.module import Module
+from nnkit.typing import Array
 
 
 @dataclass(frozen=True)

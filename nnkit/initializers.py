@@ -15,7 +15,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nnkit._checks import Array, chosen
+from nnkit.checks import chosen
+from nnkit.typing import Array
 
 Initializer = Callable[[tuple[int, int], np.random.Generator], Array]
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from nnkit._checks import Array, entries, float_array, generator, number, same_shape, whole_number, zero_unless
+from nnkit.checks import entries, float_array, generator, number, same_shape, whole_number, zero_unless
 from nnkit.initializers import Initializer, get_initializer
 from nnkit.module import Module, Parameter
+from nnkit.typing import Array
 
 
 @lru_cache(maxsize=16)

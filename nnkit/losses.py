@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from nnkit._checks import Array, finite_array, float_array, same_shape
 from nnkit.activations import sigmoid
+from nnkit.checks import finite_array, float_array, same_shape
+from nnkit.typing import Array
 
 
 class Loss(ABC):

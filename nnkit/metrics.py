@@ -7,16 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from nnkit._checks import (
-    Array,
-    finite_array,
-    number,
-    numbers_or_strings,
-    same_shape,
-    shown,
-    whole_number,
-    whole_or_strings,
-)
+from nnkit.checks import finite_array, number, numbers_or_strings, same_shape, shown, whole_number, whole_or_strings
+from nnkit.typing import Array
 
 _MOST_CLASSES = 30_000  # Of a confusion matrix, which then takes 7 GB.
 

@@ -9,7 +9,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from nnkit._checks import Array, finite_array, float_array, instance, nonnegative, same_shape
+from nnkit.checks import finite_array, float_array, instance, nonnegative, same_shape
+from nnkit.typing import Array
 
 
 class Parameter:

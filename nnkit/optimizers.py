@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from nnkit._checks import Array, entries, finite_array, instance, nonnegative, number, same_shape, whole_number
+from nnkit.checks import entries, finite_array, instance, nonnegative, number, same_shape, whole_number
 from nnkit.module import Parameter
+from nnkit.typing import Array
 
 NEVER_MOVES = (
     "a weight whose running average is infinite never changes again; scale the inputs to about 0 to 1, take a smaller "

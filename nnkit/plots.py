@@ -16,9 +16,10 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from PIL import Image
 
-from nnkit._checks import Array, as_array, entries, finite_array, whole_number
 from nnkit.activations import sigmoid
+from nnkit.checks import as_array, entries, finite_array, whole_number
 from nnkit.metrics import interquartile_mean
+from nnkit.typing import Array
 
 CLASS_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 """One colour a class (Okabe and Ito's, told apart by the colour-blind)."""

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
-from nnkit._checks import instance, number, whole_number
+from nnkit.checks import instance, number, whole_number
 from nnkit.optimizers import Optimizer
 
 

@@ -29,8 +29,8 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
-from nnkit._checks import whole_number
-from nnkit._json import MOST_BYTES, loads, plain
+from nnkit.checks import whole_number
+from nnkit.files import MOST_BYTES, loads, plain
 
 try:
     import fcntl

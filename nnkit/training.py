@@ -11,12 +11,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from nnkit._checks import Array, entries, finite_array, generator, instance, number, whole_number, with_methods
 from nnkit._divergence import DivergenceGuard
 from nnkit._training_checks import check_batches, checked_callbacks, dtype_of, named_metrics, training_data
+from nnkit.checks import entries, finite_array, generator, instance, number, whole_number, with_methods
 from nnkit.losses import Loss
 from nnkit.module import Module
 from nnkit.optimizers import DivergenceWarning, Optimizer, clip_grad_norm
+from nnkit.typing import Array
 
 Metric = Callable[[Array, Array], float]
 Metrics = Mapping[str, Metric] | Sequence[Metric] | None

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nnkit import LeakyReLU, ReLU, Sigmoid, Softmax, Tanh, check_gradients, sigmoid, softmax
-from nnkit._checks import zero_unless
+from nnkit.checks import zero_unless
 
 ACTIVATIONS = [ReLU(), LeakyReLU(), LeakyReLU(0.3), Sigmoid(), Tanh(), Softmax()]
 

@@ -43,7 +43,7 @@ from nnkit import (
     predict,
     save_checkpoint,
 )
-from nnkit._json import plain
+from nnkit.files import plain
 
 
 def network(seed=0, widths=(4, 3, 2)):

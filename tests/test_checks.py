@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nnkit import Tanh
-from nnkit._checks import (
+from nnkit.checks import (
     as_array,
     chosen,
     entries,

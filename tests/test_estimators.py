@@ -366,7 +366,7 @@ def given_to_fit(monkeypatch):
         given.update(train=(X, y), held_out=options["validation_data"])
         return nn.fit(model, loss, optimizer, X, y, **options)
 
-    monkeypatch.setattr("nnkit._network_estimator.fit", spy)
+    monkeypatch.setattr("nnkit.estimators.base.fit", spy)
     return given
 
 

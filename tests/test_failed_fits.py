@@ -11,7 +11,7 @@ import nnkit as nn
 pytest.importorskip("sklearn")
 
 from nnkit import SVC, AutoencoderTransformer, KNeighborsClassifier, MLPClassifier, neighbors
-from nnkit._smo import SMO
+from nnkit.estimators.smo import SMO
 
 X = np.array([[0.0, 0.1], [0.1, 0.0], [0.9, 1.0], [1.0, 0.8], [0.0, 1.0], [0.1, 0.9]])
 Y = np.array(["a", "a", "b", "b", "c", "c"])

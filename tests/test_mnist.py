@@ -21,8 +21,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnkit import _mnist, _mnist_files, load_mnist
-from nnkit._mnist import IdxFile, MnistFileError, MnistUnavailableError
+from nnkit.data import _mnist_files, load_mnist
+from nnkit.data import mnist as _mnist
+from nnkit.data.mnist import IdxFile, MnistFileError, MnistUnavailableError
 
 pytest.importorskip("pooch")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from book.notebook import read_notebook
-from nnkit._json import MOST_BYTES, read_json
+from nnkit.files import MOST_BYTES, read_json
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMITTED = [*(ROOT / "book").glob("part*/*.ipynb"), *(ROOT / "book" / "results").glob("*.json")]

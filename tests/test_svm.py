@@ -28,8 +28,8 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from nnkit import SVC, _kernels, _smo
-from nnkit._kernels import CachedRows, Kernel, gram, kernel_matrix
-from nnkit._smo import SMO
+from nnkit.estimators.kernels import CachedRows, Kernel, gram, kernel_matrix
+from nnkit.estimators.smo import SMO
 
 settings = hypothesis.settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
@@ -189,7 +189,7 @@ def test_one_against_one_is_that_of_scikit_learn(digits, kernel):
 
 
 def test_duels_that_are_all_won_once_are_decided_by_their_values():
-    from nnkit.svm import _duels
+    from nnkit.estimators.svm import _duels
 
     scores = _duels(np.array([[1.0, -3.0, 2.0], [0.1, 0.2, -5.0]]), 3)  # 0 beats 1, 2 beats 0, 1 beats 2.
     assert list(np.round(scores[0])) == [1, 1, 1]
@@ -680,7 +680,7 @@ def test_memory_of_a_whole_matrix_and_its_parts_stays_within_the_budget(multi_cl
     budget = needed * 1500**2 * 8
     wholes = []
     monkeypatch.setattr(
-        "nnkit._kernels.kernel_matrix", lambda *given: wholes.append(len(given[1])) or kernel_matrix(*given)
+        "nnkit.estimators.kernels.kernel_matrix", lambda *given: wholes.append(len(given[1])) or kernel_matrix(*given)
     )
     SVC(C=1, multi_class=multi_class, cache_size=0.99 * budget / 1e6).fit(X, y)
     assert 1500 not in wholes

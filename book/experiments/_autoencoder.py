@@ -10,8 +10,8 @@ import numpy as np
 
 import nnkit as nn
 from book.experiments import _run
-from nnkit._checks import Array
 from nnkit.activations import sigmoid
+from nnkit.typing import Array
 
 SPLIT = (50_400, 5_600, 14_000)
 """How source B divides all 70,000 digits: for training, validation and test."""

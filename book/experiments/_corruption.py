@@ -8,8 +8,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter, median_filter
 from sklearn.decomposition import PCA
 
-from nnkit._checks import Array
 from nnkit.module import Module
+from nnkit.typing import Array
 
 
 def gaussian(X: Array, sigma: float, rng: np.random.Generator) -> Array:

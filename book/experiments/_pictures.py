@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 
-from nnkit._checks import Array
+from nnkit.typing import Array
 
 
 def as_text(pictures: Array) -> str:

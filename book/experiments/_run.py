@@ -20,7 +20,7 @@ from joblib import Parallel, delayed
 from tqdm import tqdm
 
 import nnkit
-from nnkit._files import written_whole
+from nnkit.files import written_whole
 from nnkit.sweep import Row, single_threaded, sweep
 
 BOOK = Path(__file__).resolve().parent.parent

@@ -13,7 +13,7 @@ from book.experiments._mnist import N_VALIDATION
 from book.experiments._pictures import as_text, first_of_each
 from book.experiments._run import record
 from book.experiments.autoencoder_grid import GRID
-from nnkit._checks import Array
+from nnkit.typing import Array
 
 SETUP = {
     "training": f"the training digits without the last {N_VALIDATION}",

@@ -16,8 +16,8 @@ from book.experiments import _run
 from book.experiments._autoencoder import errors_of, keep_weights
 from book.experiments._corruption import CORRUPTIONS, FILTERS, Corruption, filtered
 from book.experiments._mnist import N_VALIDATION, network
-from nnkit._checks import Array
 from nnkit.sweep import Row, sweep
+from nnkit.typing import Array
 
 STORE = _run.RESULTS / "denoising.jsonl"
 SEEDS = range(5)

@@ -13,8 +13,8 @@ from book.experiments._autoencoder import errors_of, keep_weights
 from book.experiments._corruption import pca_projection
 from book.experiments._mnist import N_VALIDATION, rounded
 from book.experiments.autoencoder_grid import network
-from nnkit._checks import Array
 from nnkit.sweep import Row
+from nnkit.typing import Array
 
 STORE = _run.RESULTS / "latent_codes.jsonl"
 LATENT = [4, 2, 8, 16, 32]

@@ -15,8 +15,8 @@ from book.experiments import _run
 from book.experiments._autoencoder import WEIGHTS
 from book.experiments.autoencoder_grid import network
 from book.experiments.latent_codes import between_digits
-from nnkit._checks import Array
 from nnkit.sweep import Row
+from nnkit.typing import Array
 
 STORE = _run.RESULTS / "latent_maps.jsonl"
 SETUP = {"codes": "of the test digits, by the weights latent_4", "init": "random", "iterations": 1000}

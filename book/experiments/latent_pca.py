@@ -15,8 +15,8 @@ from book.experiments._mnist import rounded
 from book.experiments.autoencoder_training import SIZES
 from book.experiments.latent_maps import points_as_text
 from book.experiments.latent_walks import labels_as_text, voted
-from nnkit._checks import Array
 from nnkit.sweep import Row, sweep
+from nnkit.typing import Array
 
 STORE = _run.RESULTS / "latent_pca.jsonl"
 CELLS = [([{"space": "autoencoder"}, {"space": "pixels"}], range(1))]

@@ -16,8 +16,8 @@ from book.experiments._mnist import N_VALIDATION, rounded
 from book.experiments._pictures import as_text, first_of_each
 from book.experiments.latent_codes import trained
 from book.experiments.latent_maps import kept_network
-from nnkit._checks import Array
 from nnkit.sweep import Row, sweep
+from nnkit.typing import Array
 
 STORE = _run.RESULTS / "latent_walks.jsonl"
 N_PAIRS = 600

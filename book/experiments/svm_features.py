@@ -12,8 +12,8 @@ from book.experiments import _run
 from book.experiments._autoencoder import WEIGHTS, pooled, split_indices
 from book.experiments._mnist import rounded
 from book.experiments.autoencoder_training import SIZES
-from nnkit._checks import Array
 from nnkit.sweep import Row
+from nnkit.typing import Array
 
 STORE = _run.RESULTS / "svm_features.jsonl"
 SETUP = {

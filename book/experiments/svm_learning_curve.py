@@ -10,8 +10,8 @@ import numpy as np
 import nnkit as nn
 from book.experiments import _run
 from book.experiments.latent_codes import trained
-from nnkit._checks import Array
 from nnkit.sweep import Row
+from nnkit.typing import Array
 
 STORE = _run.RESULTS / "svm_learning_curve.jsonl"
 SETUP = {

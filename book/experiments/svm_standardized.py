@@ -14,8 +14,8 @@ from book.experiments._autoencoder import pooled, split_indices
 from book.experiments._mnist import rounded
 from book.experiments.autoencoder_training import SIZES
 from book.experiments.svm_features import encoded
-from nnkit._checks import Array
 from nnkit.sweep import Row
+from nnkit.typing import Array
 
 STORE = _run.RESULTS / "svm_standardized.jsonl"
 SETUP = {

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from book.measured import interval, load_result
-from nnkit._json import read_json
+from nnkit.files import read_json
 from nnkit.sweep import load_rows
 
 BOOK = Path(__file__).resolve().parent.parent

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnkit._checks import Array
-from nnkit._kernels import CachedRows
+from nnkit.estimators.kernels import CachedRows
+from nnkit.typing import Array
 
 TAU = 1e-12
 """The least curvature. Between duplicates it is zero, and rounding can leave it below."""

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from nnkit._checks import Array, chosen, whole_number
-from nnkit._estimator_checks import flag, random_source
+from nnkit.checks import chosen, whole_number
+from nnkit.estimators.validation import flag, random_source
 from nnkit.losses import Loss
 from nnkit.module import Module
 from nnkit.optimizers import OPTIMIZERS
 from nnkit.training import fit
+from nnkit.typing import Array
 
 
 class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types

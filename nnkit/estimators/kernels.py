@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnkit._checks import Array
+from nnkit.typing import Array
 
 KERNELS = ("linear", "poly", "rbf")
 BLOCK_BYTES = 2**22

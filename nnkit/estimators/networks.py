@@ -18,13 +18,15 @@ try:
     from sklearn.model_selection import train_test_split
     from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 except ImportError as error:
-    raise ImportError("nnkit.estimators needs scikit-learn 1.6 or newer: pip install 'nnkit[estimators]'") from error
+    raise ImportError(
+        "nnkit.estimators needs scikit-learn 1.6 or newer: pip install 'nnkit[estimators]'"
+    ) from error
 
-from nnkit._checks import Array, chosen, number, whole_number
-from nnkit._estimator_checks import FLOATS, all_or_nothing, checked_classes, flag, one_of
-from nnkit._network_estimator import NetworkEstimator, generator
 from nnkit.activations import ACTIVATIONS, softmax
 from nnkit.autoencoder import Autoencoder
+from nnkit.checks import chosen, number, whole_number
+from nnkit.estimators.base import NetworkEstimator, generator
+from nnkit.estimators.validation import FLOATS, all_or_nothing, checked_classes, flag, one_of
 from nnkit.initializers import Initializer
 from nnkit.layers import GaussianNoise, Linear
 from nnkit.losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
@@ -32,6 +34,7 @@ from nnkit.metrics import accuracy, predicted_classes
 from nnkit.module import Module, Sequential, interleaved
 from nnkit.optimizers import Optimizer
 from nnkit.training import EarlyStopping, predict
+from nnkit.typing import Array
 
 
 class MLPClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]

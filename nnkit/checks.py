@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
-Array = NDArray[Any]
+from nnkit.typing import Array
+
 Function = TypeVar("Function")
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnkit import _mnist
-from nnkit._checks import Array, finite_array, generator, number, whole_number
+from nnkit.checks import finite_array, generator, number, whole_number
+from nnkit.data import mnist as _mnist
+from nnkit.typing import Array
 
 
 @dataclass(frozen=True)

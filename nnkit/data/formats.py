@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nnkit._checks import Array
+from nnkit.typing import Array
 
 _IMAGES, _LABELS = 2051, 2049  # The magic numbers at the start of the two kinds of file.
 _KINDS = {_IMAGES: "images", _LABELS: "labels"}

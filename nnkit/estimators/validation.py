@@ -11,7 +11,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from nnkit._checks import Array, generator
+from nnkit.checks import generator
+from nnkit.typing import Array
 
 Estimator = TypeVar("Estimator")
 Arguments = ParamSpec("Arguments")

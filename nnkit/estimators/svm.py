@@ -15,12 +15,15 @@ try:
     from sklearn.utils.class_weight import compute_class_weight
     from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as error:
-    raise ImportError("nnkit.svm needs scikit-learn 1.6 or newer: pip install 'nnkit[estimators]'") from error
+    raise ImportError(
+        "nnkit.estimators needs scikit-learn 1.6 or newer: pip install 'nnkit[estimators]'"
+    ) from error
 
-from nnkit._checks import Array, number, whole_number
-from nnkit._estimator_checks import FLOATS, all_or_nothing, checked_classes, one_of, random_source
-from nnkit._kernels import KERNELS, CachedRows, Kernel, blocks, gram, squared_lengths
-from nnkit._smo import SMO
+from nnkit.checks import number, whole_number
+from nnkit.estimators.kernels import KERNELS, CachedRows, Kernel, blocks, gram, squared_lengths
+from nnkit.estimators.smo import SMO
+from nnkit.estimators.validation import FLOATS, all_or_nothing, checked_classes, one_of, random_source
+from nnkit.typing import Array
 
 MULTI_CLASS = ("ovr", "ovo")
 

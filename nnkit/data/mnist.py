@@ -16,8 +16,8 @@ from urllib.request import getproxies, proxy_bypass
 
 import numpy as np
 
-from nnkit._checks import Array
-from nnkit._mnist_files import FILES, IdxFile, MnistFileError, is_archive, other_dataset, read, role
+from nnkit.data.formats import FILES, IdxFile, MnistFileError, is_archive, other_dataset, read, role
+from nnkit.typing import Array
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
