@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 from nnkit._version import __version__
 from nnkit.activations import LeakyReLU, ReLU, Sigmoid, Softmax, Tanh, sigmoid, softmax
 from nnkit.autoencoder import Autoencoder
-from nnkit.checkpoint import Checkpoint, SavedState, load_checkpoint, save_checkpoint
+from nnkit.callbacks import Callback, Checkpoint, EarlyStopping, TrainingState
+from nnkit.checkpoint import SavedState, load_checkpoint, save_checkpoint
 from nnkit.data import Dataset, load_mnist, make_blobs, make_linear, make_moons, make_xor
 from nnkit.gradcheck import GradientCheck, GradientReport, check_gradients, numeric_gradient
+from nnkit.history import History
 from nnkit.initializers import kaiming_normal, kaiming_uniform, xavier_normal, xavier_uniform, zeros
 from nnkit.layers import BatchNorm1d, Dropout, Flatten, GaussianNoise, Linear, TiedLinear
 from nnkit.losses import BCEWithLogitsLoss, CrossEntropyLoss, Loss, MSELoss
@@ -34,15 +36,7 @@ from nnkit.metrics import (
 from nnkit.module import Module, Parameter, Sequential
 from nnkit.optimizers import SGD, Adam, AdamW, DivergenceWarning, Optimizer, RMSprop, clip_grad_norm
 from nnkit.schedulers import CosineLR, StepLR
-from nnkit.training import (
-    Callback,
-    EarlyStopping,
-    History,
-    TrainingState,
-    evaluate,
-    fit,
-    predict,
-)
+from nnkit.training import evaluate, fit, predict
 
 if TYPE_CHECKING:
     from nnkit.estimators import SVC as SVC

@@ -102,16 +102,11 @@ class Autoencoder(Module):
     def forward(self, x: Array) -> Array:
         return self.decoder.forward(self.encoder.forward(x))
 
-    def backward(self, grad: Array) -> Any:
+    def backward(self, grad: Array) -> Array:
         return self.encoder.backward(self.decoder.backward(grad))
 
-    @property
-    def needs_input_grad(self) -> bool:
-        return self.encoder.needs_input_grad
-
-    @needs_input_grad.setter
-    def needs_input_grad(self, value: bool) -> None:
-        self.encoder.needs_input_grad = value
+    def accumulate(self, grad: Array) -> None:
+        self.encoder.accumulate(self.decoder.backward(grad))
 
     def encode(self, X: Any) -> Array:
         """Return the code of each sample, in evaluation mode and in batches, as `predict` does.

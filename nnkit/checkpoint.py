@@ -9,21 +9,20 @@ from __future__ import annotations
 import copy
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from nnkit.checks import finite_array, instance, shown, whole_number
+from nnkit.checks import finite_array, instance, shown
 from nnkit.files import MOST_BYTES, arrays_of, loads, plain, written_whole
 from nnkit.module import Module
 from nnkit.optimizers import Optimizer
-from nnkit.training import Callback, TrainingState
 
 _JSON = "checkpoint.json"
-_VERSION = 1
+_VERSION = 2
 _MOST_IN_GENERATOR = {"pos": 624, "buffer_pos": 4, "has_uint32": 1}
 """How far MT19937 and Philox may have read in their buffers, and whether half a draw is left. NumPy does not look at
 these, and would read on behind the buffers."""
@@ -235,44 +234,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> SavedState:
             ) from error
 
 
-class Checkpoint(Callback):
-    """Save a training while it runs, so that one that was interrupted can go on.
-
-    Everything is saved: the network, optimizer and scheduler, the generators of `fit` and of the layers, and the
-    history. A training that was resumed ends with the same bits as one that was never interrupted.
-
-    Parameters
-    ----------
-    path : path
-        The file, which each save replaces; its folder must exist.
-    every : int, default 1
-        After how many epochs to save, at least 1.
-    resume : bool, default False
-        Whether to go on from the file, if there is one when training begins. Make the same call of `fit` again: its
-        ``epochs`` count those already done. Other callbacks start anew.
-    """
-
-    def __init__(self, path: str | os.PathLike[str], every: int = 1, *, resume: bool = False) -> None:
-        self.path = Path(path)
-        self.every = whole_number("every", every, least=1)
-        self.resume = resume
-
-    def on_train_begin(self, state: TrainingState) -> None:
-        parts = _parts(state.model, state.optimizer, state.scheduler)
-        if self.resume and self.path.exists():
-            saved = load_checkpoint(self.path)
-            history = _history(saved, state)
-            saved.restore(**parts, rng=state.rng)
-            state.history.values.update(history)
-            state.epoch = len(state.history)
-
-    def on_epoch_end(self, state: TrainingState) -> None:
-        if state.epoch % self.every == 0:
-            parts = _parts(state.model, state.optimizer, state.scheduler)
-            save_checkpoint(self.path, **parts, rng=state.rng, extra={"history": state.history.values})
-
-
-def _history(saved: SavedState, state: TrainingState) -> dict[str, list[float]]:
+def saved_history(saved: SavedState, names: Sequence[str], epochs: int, scheduler: object) -> dict[str, list[float]]:
     """Return the history of a training that can go on in this one, or raise ValueError."""
     path = saved.path
     history: Any = saved.extra.get("history")
@@ -286,15 +248,15 @@ def _history(saved: SavedState, state: TrainingState) -> dict[str, list[float]]:
             f"path must be a file of Checkpoint to resume from; the history in {path} must hold lists of numbers, one "
             f"an epoch, 'loss' among them; got {shown(history)}"
         )
-    if set(history) != set(state.names):
+    if set(history) != set(names):
         raise ValueError(
             f"metrics and validation_data must be those of the training in {path}, which recorded {sorted(history)}; "
-            f"got those that record {sorted(state.names)}"
+            f"got those that record {sorted(names)}"
         )
-    if "scheduler" in saved.states and state.scheduler is None:
+    if "scheduler" in saved.states and scheduler is None:
         raise ValueError(f"scheduler must be the {saved.saved_from['scheduler']} that {path} holds; got None")
-    if len(history["loss"]) > state.epochs:
-        raise ValueError(f"epochs must be at least the {len(history['loss'])} that {path} has done; got {state.epochs}")
+    if len(history["loss"]) > epochs:
+        raise ValueError(f"epochs must be at least the {len(history['loss'])} that {path} has done; got {epochs}")
     return {name: [float(value) for value in values] for name, values in history.items()}
 
 

@@ -42,6 +42,13 @@ def float_array(name: str, value: Any, dtype: DTypeLike | None = None) -> Array:
     return array.astype(dtype, copy=False)
 
 
+def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """Return `dtype` as a floating-point dtype, or raise TypeError."""
+    if np.dtype(dtype).kind != "f":
+        raise TypeError(f"dtype must be a floating-point dtype such as float32; got {np.dtype(dtype)}")
+    return np.dtype(dtype)
+
+
 def as_array(name: str, value: Any) -> Array:
     """Return `value` as an array of whatever dtype it has, or raise ValueError if its rows are of unequal lengths."""
     try:
@@ -229,18 +236,6 @@ def generator(name: str, rng: Any) -> np.random.Generator:
         raise kind(
             f"{name} must be a numpy.random.Generator or a whole number that is at least 0; got {rng!r}"
         ) from error
-
-
-def zero_unless(mask: Array, values: Array) -> Array:
-    """Return ``np.where(mask, values, 0)``, several times as fast for a mask without order.
-
-    A product with the mask would be as fast, and make NaN of what is infinite; `np.where` decides entry by entry.
-    """
-    if values.itemsize > 8:
-        return np.where(mask, values, 0)
-    integers = np.dtype(f"i{values.itemsize}")
-    kept = values.view(integers) & -mask.astype(integers)  # -True has every bit, -False none.
-    return kept.view(values.dtype)
 
 
 def shown(value: Any) -> str:

@@ -148,7 +148,6 @@ def check_gradients(
         raise ValueError("loss and target must be given together")
     rng = generator("rng", rng)
     module = copy.deepcopy(module).astype(np.float64)
-    module.needs_input_grad = True
     loss = copy.deepcopy(loss)
     x = np.array(finite_array("x", x, np.float64))
     generators = [(source, source.bit_generator.state) for _, source in module.named_generators()]

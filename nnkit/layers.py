@@ -1,24 +1,17 @@
-"""Layers: modules with weights, modules that only change a shape, and modules that differ between the two modes."""
+"""Layers: linear maps, a change of shape, and the layers that train and evaluate differently."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any
+import math
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from nnkit.checks import entries, float_array, generator, number, same_shape, whole_number, zero_unless
+from nnkit.activations import zero_unless
+from nnkit.checks import entries, float_dtype, generator, instance, number, same_shape, whole_number
 from nnkit.initializers import Initializer, get_initializer
 from nnkit.module import Module, Parameter
 from nnkit.typing import Array
-
-
-@lru_cache(maxsize=16)
-def _ones(n: int, dtype: np.dtype[Any]) -> Array:
-    ones = np.ones(n, dtype=dtype)
-    ones.flags.writeable = False
-    return ones
 
 
 class Linear(Module):
@@ -46,10 +39,13 @@ class Linear(Module):
 
     Notes
     -----
-    With the upstream gradient :math:`G = \partial L / \partial y`, backward adds
-    :math:`\partial L / \partial W = x^\top G` and :math:`\partial L / \partial b = \sum_i G_i` to the gradients, and
-    returns :math:`\partial L / \partial x = G W^\top`. Chapter 1 derives the first two, chapter 3 the third.
+    With the upstream gradient :math:`G = \partial L / \partial y`,
+    :math:`\partial L / \partial W = x^\top G`, :math:`\partial L / \partial b = \sum_i G_i` and
+    :math:`\partial L / \partial x = G W^\top`. Chapter 1 derives the first two, chapter 3 the third.
     """
+
+    weight: Parameter
+    bias: Parameter | None
 
     def __init__(
         self,
@@ -61,40 +57,37 @@ class Linear(Module):
         rng: np.random.Generator | int | None = None,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        self.in_features = whole_number("in_features", in_features, least=1)
+        self.in_features: int = whole_number("in_features", in_features, least=1)
         self.out_features = whole_number("out_features", out_features, least=1)
-        if np.dtype(dtype).kind != "f":
-            raise TypeError(f"dtype must be a floating-point dtype such as float32; got {np.dtype(dtype)}")
         shape = (self.in_features, self.out_features)
-        weight = np.asarray(get_initializer(init)(shape, generator("rng", rng)), dtype=dtype)
+        weight = np.asarray(get_initializer(init)(shape, generator("rng", rng)), dtype=float_dtype(dtype))
         same_shape("the array that init returned", weight, shape, "the weight")
         self.weight = Parameter(weight)
         self.bias = Parameter(np.zeros(self.out_features, dtype=dtype)) if bias else None
 
     def forward(self, x: Array) -> Array:
-        x = float_array("x", x, self.weight.data.dtype)
-        if x.ndim != 2 or x.shape[1] != self.in_features:
-            raise ValueError(f"x must have shape (n, {self.in_features}) to enter {self!r}; got {x.shape}")
-        self._save(x)
+        self.saved = x
         y = x @ self.weight.data
         if self.bias is not None:
             y += self.bias.data
         return y
 
-    def backward(self, grad: Array) -> Any:
-        (x,) = self._take()
-        same_shape("grad", grad, (len(x), self.out_features), "the output")
-        self.weight.add_product_to_grad(x.T, grad)  # weight.grad += x.T @ grad
-        if self.bias is not None:
-            # bias.grad += grad.sum(axis=0), as a product: twice as fast
-            self.bias.add_product_to_grad(_ones(len(grad), grad.dtype), grad)
-        return grad @ self.weight.data.T if self.needs_input_grad else None
+    def accumulate(self, grad: Array) -> None:
+        x, weight, bias = self.saved, self.weight, self.bias
+        weight.grad += x.T @ grad
+        if bias is not None:
+            bias.grad += grad.sum(axis=0)
+
+    def backward(self, grad: Array) -> Array:
+        self.accumulate(grad)
+        return grad @ self.weight.data.T
 
     def __repr__(self) -> str:
-        return f"Linear({self.in_features}, {self.out_features}{'' if self.bias is not None else ', bias=False'})"
+        bias = "" if self.bias is not None else ", bias=False"
+        return f"{type(self).__name__}({self.in_features}, {self.out_features}{bias})"
 
 
-class TiedLinear(Module):
+class TiedLinear(Linear):
     r"""The affine map :math:`y = x W^\top + c` with the weight of another layer: the way back, at no new weights.
 
     Parameters
@@ -107,60 +100,39 @@ class TiedLinear(Module):
 
     Attributes
     ----------
-    weight : Parameter
-        :math:`W`, shape (out_features, in_features), and not (in_features, out_features) as in `Linear`.
+    shared : Parameter
+        :math:`W`, the other layer's weight.
     bias : Parameter or None
         :math:`c`, shape (out_features,).
 
     Notes
     -----
-    With the upstream gradient :math:`G`, backward adds :math:`\partial L / \partial W = G^\top x` and
-    :math:`\partial L / \partial c = \sum_i G_i`, and returns :math:`\partial L / \partial x = G W`: those of `Linear`
-    with :math:`W^\top` for :math:`W`.
+    It is a `Linear` whose weight is :math:`W^\top`, a view of the other layer's, and so are its gradients.
     """
 
     def __init__(self, layer: Linear, bias: bool = True) -> None:
-        if not isinstance(layer, Linear):
-            raise TypeError(f"layer must be a Linear, whose weight is to be shared; got {layer!r}")
+        instance("layer", layer, Linear, "a Linear, whose weight is to be shared")
         self.in_features, self.out_features = layer.out_features, layer.in_features
-        self.weight = layer.weight
-        self.bias = Parameter(np.zeros(self.out_features, dtype=self.weight.data.dtype)) if bias else None
+        self.shared = layer.weight
+        self.bias = Parameter(np.zeros(self.out_features, dtype=layer.weight.data.dtype)) if bias else None
 
-    def forward(self, x: Array) -> Array:
-        x = float_array("x", x, self.weight.data.dtype)
-        if x.ndim != 2 or x.shape[1] != self.in_features:
-            raise ValueError(f"x must have shape (n, {self.in_features}) to enter {self!r}; got {x.shape}")
-        self._save(x)
-        y = x @ self.weight.data.T
-        if self.bias is not None:
-            y += self.bias.data
-        return y
-
-    def backward(self, grad: Array) -> Any:
-        (x,) = self._take()
-        same_shape("grad", grad, (len(x), self.out_features), "the output")
-        self.weight.add_product_to_grad(grad.T, x)  # weight.grad += grad.T @ x
-        if self.bias is not None:
-            self.bias.add_product_to_grad(_ones(len(grad), grad.dtype), grad)
-        return grad @ self.weight.data if self.needs_input_grad else None
-
-    def __repr__(self) -> str:
-        return f"TiedLinear({self.in_features}, {self.out_features}{'' if self.bias is not None else ', bias=False'})"
+    @property
+    def weight(self) -> Parameter:  # type: ignore[override]  # it is never assigned
+        """The transposed weight, shape (in_features, out_features)."""
+        return self.shared.T
 
 
 class Flatten(Module):
     """Turn each sample into one row: (n, a, b, ...) becomes (n, a * b * ...)."""
 
     def forward(self, x: Array) -> Array:
-        x = float_array("x", x)
         if x.ndim < 1:
             raise ValueError(f"x must have at least one axis, the samples; got shape {x.shape}")
-        self._save(x.shape)
-        return x.reshape(len(x), int(np.prod(x.shape[1:])))
+        self.saved = x.shape
+        return x.reshape(len(x), math.prod(x.shape[1:]))
 
     def backward(self, grad: Array) -> Array:
-        (shape,) = self._take()
-        same_shape("grad", grad, (shape[0], int(np.prod(shape[1:]))), "the output")
+        shape = self.saved
         return grad.reshape(shape)
 
 
@@ -170,9 +142,9 @@ class Dropout(Module):
     Parameters
     ----------
     p : float, default 0.5
-        The probability of each entry to be dropped, from 0 up to but not including 1.
+        The probability that an entry is dropped, from 0 up to but not including 1.
     rng : numpy.random.Generator or int, optional
-        Where it is drawn which entries go, anew in each forward pass. Without it each layer differs from run to run.
+        Where each forward pass draws the entries to drop. Without it each layer differs from run to run.
 
     Notes
     -----
@@ -191,23 +163,13 @@ class Dropout(Module):
         self.rng = generator("rng", rng)
 
     def forward(self, x: Array) -> Array:
-        x = float_array("x", x)
-        if not self.training:
-            self._save(x.shape, None)
-            return x
         # Drawn in float32 whatever x has: the same seed drops the same entries in every dtype.
-        kept = self.rng.random(x.shape, dtype=np.float32) >= self.p
-        self._save(x.shape, kept)
-        return self._kept(x, kept)
+        self.saved = kept = self.rng.random(x.shape, dtype=np.float32) >= self.p if self.training else None
+        return x if kept is None else zero_unless(kept, x) / (1 - self.p)
 
     def backward(self, grad: Array) -> Array:
-        shape, kept = self._take()
-        same_shape("grad", grad, shape, "the output")
-        return grad if kept is None else self._kept(grad, kept)
-
-    def _kept(self, values: Array, kept: Array) -> Array:
-        scale = values.dtype.type(1) / (1 - self.p)
-        return zero_unless(kept, values) * scale
+        kept = self.saved
+        return grad if kept is None else zero_unless(kept, grad) / (1 - self.p)
 
     def __repr__(self) -> str:
         return f"Dropout({self.p})"
@@ -224,7 +186,7 @@ class GaussianNoise(Module):
     std : float
         :math:`\sigma`, the standard deviation of the noise, at least 0.
     rng : numpy.random.Generator or int, optional
-        Where the noise is drawn from, anew in each forward pass. Without it each layer differs from run to run.
+        Where each forward pass draws the noise. Without it each layer differs from run to run.
     clip : tuple of float, optional
         The bounds to which the noisy values are clipped, such as ``(0, 1)`` for images.
 
@@ -232,7 +194,7 @@ class GaussianNoise(Module):
     -----
     In training mode :math:`y = x + \sigma \epsilon` with standard normal :math:`\epsilon`, and backward returns
     :math:`G`; with bounds :math:`y` is clipped to them, and backward returns 0 where it was. In evaluation mode the
-    layer is the identity, also outside the bounds. To measure a network on noisy data, make the noise once, as in
+    layer is the identity, also outside the bounds. To measure a network on noisy data, draw the noise once, as in
     ``X_noisy = GaussianNoise(0.2, rng=0)(X)``, and give `fit` ``validation_data=(X_noisy, X)``.
 
     References
@@ -256,19 +218,16 @@ class GaussianNoise(Module):
         self.clip = clip
 
     def forward(self, x: Array) -> Array:
-        x = float_array("x", x)
         if not self.training:
-            self._save(x.shape, None)
             return x
         # Drawn in float32 whatever x has: the same seed gives the same noise in every dtype.
-        noise = self.std * self.rng.standard_normal(x.shape, dtype=np.float32)
-        noisy = x + noise.astype(x.dtype, copy=False)
-        self._save(x.shape, noisy)
-        return noisy if self.clip is None else np.clip(noisy, *self.clip)
+        noise = self.rng.standard_normal(x.shape, dtype=np.float32).astype(x.dtype, copy=False)
+        noisy = x + self.std * noise
+        self.saved = noisy if self.clip else None
+        return np.clip(noisy, *self.clip) if self.clip else noisy
 
     def backward(self, grad: Array) -> Array:
-        shape, noisy = self._take()
-        same_shape("grad", grad, shape, "the output")
+        noisy = self.saved
         if noisy is None or self.clip is None:
             return grad
         low, high = self.clip
@@ -322,9 +281,6 @@ class BatchNorm1d(Module):
     one term for each way in which :math:`x` acts: directly, through the mean, and through the variance. In evaluation
     mode mean and variance are constants, and only the first remains.
 
-    PyTorch also counts the batches seen (``num_batches_tracked``), which only its ``momentum=None`` needs; this layer
-    has neither.
-
     References
     ----------
     S. Ioffe and C. Szegedy, Batch normalization: accelerating deep network training by reducing internal covariate
@@ -332,59 +288,40 @@ class BatchNorm1d(Module):
     """
 
     min_batch_size = 2  # One sample has no variance.
-    _buffer_names = ("running_mean", "running_var")
-    _nonnegative_names = ("running_var",)
+    buffer_names = ("running_mean", "running_var")
+    nonnegative_names = ("running_var",)
 
     def __init__(
         self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, *, dtype: DTypeLike = np.float32
     ) -> None:
-        self.num_features = whole_number("num_features", num_features, least=1)
+        self.in_features = self.num_features = whole_number("num_features", num_features, least=1)
         self.eps = number("eps", eps, above=0)
         self.momentum = number("momentum", momentum, least=0, most=1)
-        if np.dtype(dtype).kind != "f":
-            raise TypeError(f"dtype must be a floating-point dtype such as float32; got {np.dtype(dtype)}")
-        self.weight = Parameter(np.ones(self.num_features, dtype=dtype))
+        self.weight = Parameter(np.ones(self.num_features, dtype=float_dtype(dtype)))
         self.bias = Parameter(np.zeros(self.num_features, dtype=dtype))
         self.running_mean: Array = np.zeros(self.num_features, dtype=dtype)
         self.running_var: Array = np.ones(self.num_features, dtype=dtype)
 
     def forward(self, x: Array) -> Array:
-        x = float_array("x", x, self.weight.data.dtype)
-        if x.ndim != 2 or x.shape[1] != self.num_features:
-            raise ValueError(f"x must have shape (n, {self.num_features}) to enter {self!r}; got {x.shape}")
+        mean, var = self.running_mean, self.running_var
         if self.training:
-            mean, var = self._batch_statistics(x)
-        else:
-            mean, var = self.running_mean, self.running_var
+            n, m = len(x), self.momentum
+            mean, var = x.mean(axis=0), x.var(axis=0)
+            self.running_mean = (1 - m) * self.running_mean + m * mean
+            self.running_var = (1 - m) * self.running_var + m * var * (n / (n - 1))
         std = np.sqrt(var + self.eps)
-        normalized = (x - mean) / std
-        self._save(normalized, std, self.training)
-        return self.weight.data * normalized + self.bias.data
+        x_hat = (x - mean) / std
+        self.saved = x_hat, std, self.training
+        return self.weight.data * x_hat + self.bias.data
 
-    def _batch_statistics(self, x: Array) -> tuple[Array, Array]:
-        """Return the mean and the biased variance of each feature, and move the running statistics towards them."""
-        n, m = len(x), self.momentum
-        if n < self.min_batch_size:
-            raise ValueError(
-                f"x must hold at least 2 samples in training mode, since one has no variance; got shape {x.shape}; "
-                "choose a batch_size that leaves no batch of one, or call eval() first"
-            )
-        mean, var = x.mean(axis=0), x.var(axis=0)
-        self.running_mean = (1 - m) * self.running_mean + m * mean
-        self.running_var = (1 - m) * self.running_var + m * var * (n / (n - 1))
-        return mean, var
-
-    def backward(self, grad: Array) -> Any:
-        normalized, std, was_training = self._take()
-        same_shape("grad", grad, normalized.shape, "the output")
-        self.weight.grad += (grad * normalized).sum(axis=0)
+    def backward(self, grad: Array) -> Array:
+        x_hat, std, was_training = self.saved
+        self.weight.grad += (grad * x_hat).sum(axis=0)
         self.bias.grad += grad.sum(axis=0)
-        if not self.needs_input_grad:
-            return None
         g = grad * self.weight.data
         if not was_training:
             return g / std
-        return (g - g.mean(axis=0) - normalized * (g * normalized).mean(axis=0)) / std
+        return (g - g.mean(axis=0) - x_hat * (g * x_hat).mean(axis=0)) / std
 
     def __repr__(self) -> str:
         return f"BatchNorm1d({self.num_features}, eps={self.eps:g}, momentum={self.momentum:g})"

@@ -1,16 +1,23 @@
-"""Parameter, Module and Sequential: what every network in the book is made of."""
+"""Parameter, Module and Sequential: what every network in the book is made of.
+
+A layer is its two equations, `forward` and `backward`. What stands around them lies here, once for all layers: the
+checks of what comes in, the search for parameters, and how training does without the gradient of the data.
+"""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from nnkit.checks import finite_array, float_array, instance, nonnegative, same_shape
+from nnkit.checks import finite_array, float_array, float_dtype, instance, nonnegative, same_shape, shown
 from nnkit.typing import Array
+
+Item = TypeVar("Item")
 
 
 class Parameter:
@@ -30,77 +37,118 @@ class Parameter:
         `zero_grad` sets it to zero.
     """
 
-    __slots__ = ("_grad", "_grad_is_zero", "data")
-    _grad: Array
-    _grad_is_zero: bool
+    __slots__ = ("data", "grad")
 
     def __init__(self, data: Any) -> None:
         self.data: Array = np.array(float_array("data", data))
-        self.grad = np.zeros_like(self.data)
+        self.grad: Array = np.zeros_like(self.data)
 
     @property
-    def grad(self) -> Array:
-        if self._grad_is_zero:
-            self._grad.fill(0)
-            self._grad_is_zero = False
-        return self._grad
-
-    @grad.setter
-    def grad(self, value: Array) -> None:
-        same_shape("grad", value, self.data.shape, "data")
-        self._grad = value
-        self._grad_is_zero = False
+    def T(self) -> Parameter:  # as NumPy calls it
+        """The transposed parameter, which shares the memory of both arrays with this one."""
+        transposed = Parameter.__new__(Parameter)
+        transposed.data, transposed.grad = self.data.T, self.grad.T
+        return transposed
 
     def zero_grad(self) -> None:
-        """Set the gradient to zero; the memory is only touched once somebody reads it or adds to it."""
-        self._grad_is_zero = True
-
-    def add_product_to_grad(self, a: Array, b: Array) -> None:
-        """Do ``grad += a @ b``; right after `zero_grad` the product is written in place, which saves two passes."""
-        if self._grad_is_zero:
-            np.matmul(a, b, out=self._grad)
-            self._grad_is_zero = False
-        else:
-            self._grad += a @ b
+        """Set the gradient to zero."""
+        self.grad[...] = 0
 
     def __repr__(self) -> str:
         return f"Parameter(shape={self.data.shape}, dtype={self.data.dtype})"
 
 
-class Module(ABC):
+def _checked_forward(forward: Callable[[Any, Array], Array]) -> Callable[[Any, Any], Array]:
+    """Wrap a forward pass with the check of its input."""
+
+    @wraps(forward)
+    def checked(self: Module, x: Any) -> Array:
+        x = float_array("x", x, _own_dtype(vars(self).values()))
+        if self.in_features is not None and (x.ndim != 2 or x.shape[1] != self.in_features):
+            raise ValueError(f"x must have shape (n, {self.in_features}) to enter {self!r}; got {x.shape}")
+        if self.min_batch_size > 1 and self.training and len(x) < self.min_batch_size:
+            raise ValueError(
+                f"x must hold at least {self.min_batch_size} samples in training mode to enter {self!r}; "
+                f"got shape {x.shape}; choose a batch_size that leaves no smaller batch, or call eval() first"
+            )
+        self.saved = None
+        y = forward(self, x)
+        self._output_shape = y.shape
+        return y
+
+    return checked
+
+
+def _checked_backward(backward: Callable[[Any, Array], Any]) -> Callable[[Any, Array], Any]:
+    """Wrap a backward pass with the checks that a forward pass came before it and that `grad` fits its output."""
+
+    @wraps(backward)
+    def checked(self: Module, grad: Array) -> Any:
+        if self._output_shape is None:
+            raise RuntimeError(f"{type(self).__name__} must go forward once before each backward; there was no forward")
+        same_shape("grad", grad, self._output_shape, "the output")
+        result = backward(self, grad)
+        if result is None and backward.__name__ == "backward":
+            raise TypeError(f"{type(self).__name__}.backward must return dL/dx as an array; got None")
+        self.saved = self._output_shape = None
+        return result
+
+    return checked
+
+
+def _own_dtype(values: Iterable[Any]) -> np.dtype[Any] | None:
+    """Return the dtype of the first parameter among `values`, None if there is none."""
+    for value in values:
+        if type(value) is Parameter:
+            return value.data.dtype
+    return None
+
+
+class Module:
     """A function with a backward pass: the common interface of layers, activations and networks.
 
-    A subclass defines `forward` and `backward`. `forward` keeps what `backward` will need with `self._save(...)`,
-    and `backward` takes it back with `self._take()`. Parameters and sub-modules are found among the attributes. A
-    module that keeps other arrays from batch to batch, such as running means, lists their attributes in
-    `_buffer_names`; these buffers are saved, loaded and converted with the parameters, but no optimizer sees them.
-    Those of them that are never negative, such as variances, it lists in `_nonnegative_names` as well.
+    A subclass defines `forward(x)` and `backward(grad)` as plain mathematics: `forward` keeps in ``self.saved`` what
+    `backward` will need. Both are wrapped when the class is made, so that every call is checked: `x` becomes a
+    floating-point array, `grad` must have the shape of the output, and each backward pass uses up one forward pass.
+
+    Parameters and modules are found among the attributes, also inside lists, tuples and dicts. Other arrays that are
+    kept from batch to batch, such as running means, are named in `buffer_names`: they are saved, loaded and converted
+    with the parameters, but no optimizer sees them.
 
     Attributes
     ----------
     training : bool
         True after `train()`, False after `eval()`. Only layers that behave differently in the two look at it.
-    needs_input_grad : bool
-        Whether `backward` must return dL/dx. `fit` turns it off for the first layer of a network, because nobody
-        uses the gradient with respect to the data and it costs as much as the layer's forward pass.
+    saved : object
+        What the last forward pass kept for the backward pass.
+    in_features : int or None
+        If set, the input must have shape (n, in_features).
     min_batch_size : int
-        How many samples a batch must have in training mode, at the least; `fit` looks before it begins.
+        The smallest batch that the module can train on.
+    buffer_names, nonnegative_names : tuple of str
+        The attributes that are buffers, and those of them that are never negative, such as variances.
     """
 
     training: bool = True
-    needs_input_grad: bool = True
+    saved: Any = None
+    in_features: int | None = None
     min_batch_size: int = 1
-    _buffer_names: tuple[str, ...] = ()
-    _nonnegative_names: tuple[str, ...] = ()
-    _saved: tuple[Any, ...] | None = None
+    buffer_names: tuple[str, ...] = ()
+    nonnegative_names: tuple[str, ...] = ()
+    _output_shape: tuple[int, ...] | None = None
 
-    @abstractmethod
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in {"forward", "backward", "accumulate"} & vars(cls).keys():
+            checked = _checked_forward if name == "forward" else _checked_backward
+            setattr(cls, name, checked(vars(cls)[name]))
+
     def forward(self, x: Array) -> Array:
         """Return the module's output for the input `x`; `x` is not changed."""
+        raise NotImplementedError(f"{type(self).__name__} must define forward")
 
-    @abstractmethod
-    def backward(self, grad: Array) -> Any:
-        """Turn dL/d(output) into dL/d(input), adding dL/d(parameter) to each parameter's `grad`.
+    def backward(self, grad: Array) -> Array:
+        """Turn dL/d(output) into dL/d(input), and add dL/d(parameter) to each parameter's `grad`.
 
         Parameters
         ----------
@@ -115,73 +163,71 @@ class Module(ABC):
         Raises
         ------
         RuntimeError
-            If no `forward` came before it: each backward pass uses up what one forward pass saved.
+            If there was no `forward` since the last `backward`.
+        ValueError
+            If `grad` has another shape than the output.
         """
+        raise NotImplementedError(f"{type(self).__name__} must define backward")
+
+    def accumulate(self, grad: Array) -> None:
+        """Do what `backward` does to the parameters' gradients, without computing dL/d(input).
+
+        Training calls this, because nobody uses the gradient of the data. It is worth overriding in modules where
+        dL/d(input) costs much, as `Linear` and `Sequential` do.
+        """
+        self.backward(grad)
 
     def __call__(self, x: Array) -> Array:
         return self.forward(x)
 
-    def _save(self, *values: Any) -> None:
-        self._saved = values
-
-    def _take(self) -> tuple[Any, ...]:
-        if self._saved is None:
-            raise RuntimeError(
-                f"{type(self).__name__}.backward has nothing to work on: call forward first, once for each backward"
-            )
-        saved, self._saved = self._saved, None
-        return saved
-
-    def _forget(self) -> None:
-        """Let go of what the last forward pass of the whole tree saved."""
+    def forget(self) -> None:
+        """Let go of what the last forward pass saved, here and in all modules below."""
         for _, module in self.named_modules():
-            module._saved = None
+            module.saved = module._output_shape = None
 
-    def children(self) -> Iterator[tuple[str, Module]]:
+    def named_children(self) -> Iterator[tuple[str, Module]]:
         """Yield the name and the module of each direct sub-module."""
-        for name, value in vars(self).items():
-            if isinstance(value, Module):
-                yield name, value
-            elif isinstance(value, (list, tuple)):
-                yield from ((f"{name}.{i}", item) for i, item in enumerate(value) if isinstance(item, Module))
+        return _unique(_found(vars(self), Module))
+
+    def children(self) -> Iterator[Module]:
+        """Yield each direct sub-module."""
+        return (child for _, child in self.named_children())
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """Yield the dotted name and the module for this one, whose name is `prefix`, and for each one below it."""
         yield prefix, self
-        for name, child in self.children():
+        for name, child in self.named_children():
             yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
         """Yield the dotted name and the `Parameter` of each one in the tree, a shared one only once."""
-        seen: set[int] = set()
-        for path, module in self.named_modules():
-            for name, value in vars(module).items():
-                if isinstance(value, Parameter) and id(value) not in seen:
-                    seen.add(id(value))
-                    yield prefix + (f"{path}.{name}" if path else name), value
+        return _unique(self._in_tree(lambda module: _found(vars(module), Parameter), prefix))
 
     def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Array]]:
         """Yield the dotted name and the array of each buffer in the tree, a shared one only once."""
-        seen: set[int] = set()
-        for path, module in self.named_modules():
-            for name in module._buffer_names:
-                array = getattr(module, name)
-                if id(array) not in seen:
-                    seen.add(id(array))
-                    yield prefix + (f"{path}.{name}" if path else name), array
+        return _unique(
+            self._in_tree(lambda module: ((name, getattr(module, name)) for name in module.buffer_names), prefix)
+        )
 
     def named_generators(self) -> Iterator[tuple[str, np.random.Generator]]:
         """Yield the dotted name and the generator of each layer that draws, a shared one only once."""
-        seen: set[int] = set()
+        return _unique(self._in_tree(lambda module: _found(vars(module), np.random.Generator), ""))
+
+    def _in_tree(
+        self, items: Callable[[Module], Iterable[tuple[str, Item]]], prefix: str
+    ) -> Iterator[tuple[str, Item]]:
         for path, module in self.named_modules():
-            for name, value in vars(module).items():
-                if isinstance(value, np.random.Generator) and id(value) not in seen:
-                    seen.add(id(value))
-                    yield f"{path}.{name}" if path else name, value
+            for name, item in items(module):
+                yield prefix + (f"{path}.{name}" if path else name), item
 
     def parameters(self) -> list[Parameter]:
         """Return every `Parameter` of the tree, a shared one only once."""
         return [parameter for _, parameter in self.named_parameters()]
+
+    def has_parameters(self) -> bool:
+        """Return whether there is a `Parameter` anywhere in the tree."""
+        own = _own_dtype(vars(self).values())
+        return own is not None or any(child.has_parameters() for child in self.children())
 
     def zero_grad(self) -> None:
         """Set every parameter's gradient to zero."""
@@ -191,7 +237,7 @@ class Module(ABC):
     def train(self, mode: bool = True) -> Self:
         """Set the whole tree to training mode, or with ``mode=False`` to evaluation mode; return the module."""
         self.training = mode
-        for _, child in self.children():
+        for child in self.children():
             child.train(mode)
         return self
 
@@ -199,15 +245,26 @@ class Module(ABC):
         """Set the whole tree to evaluation mode; return the module."""
         return self.train(False)
 
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Be in evaluation mode for a while; afterwards each layer has its own mode back, and nothing saved."""
+        modes = [(module, module.training) for _, module in self.named_modules()]
+        self.eval()
+        try:
+            yield
+        finally:
+            for module, was_training in modes:
+                module.training = was_training
+            self.forget()
+
     def astype(self, dtype: DTypeLike) -> Self:
         """Convert parameters and buffers to `dtype` (float32 or float64), zero the gradients; return the module."""
-        if np.dtype(dtype).kind != "f":
-            raise TypeError(f"dtype must be a floating-point dtype such as float32; got {np.dtype(dtype)}")
+        dtype = float_dtype(dtype)
         for parameter in self.parameters():
             parameter.data = parameter.data.astype(dtype)
             parameter.grad = np.zeros_like(parameter.data)
         for _, module in self.named_modules():
-            for name in module._buffer_names:
+            for name in module.buffer_names:
                 setattr(module, name, getattr(module, name).astype(dtype))
         return self
 
@@ -233,38 +290,65 @@ class Module(ABC):
         KeyError
             If names are missing or unexpected and `strict` is true.
         ValueError
-            If a shape differs, a value is not finite in the dtype of its place, or one is negative that cannot be.
+            If a shape differs, a value is not finite in its dtype, or a variance is negative.
         TypeError
-            If `state` is no mapping, or holds something else than real numbers.
+            If `state` is not a mapping, or holds anything but real numbers.
         """
         instance("state", state, Mapping, "what state_dict returned")
         own = self._named_arrays()
-        buffers = dict(self.named_buffers())
         missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
         if strict and (missing or unexpected):
             raise KeyError(f"state does not match {type(self).__name__}: missing {missing}, unexpected {unexpected}")
-        common = {
-            name: finite_array(f"state[{name!r}]", state[name], array.dtype)
-            for name, array in own.items()
-            if name in state
-        }
-        for name, value in common.items():
-            of = "the buffer" if name in buffers else "the parameter"
-            same_shape(f"state[{name!r}]", value, own[name].shape, of)
-        for name in sorted(common.keys() & self._nonnegative_buffers()):
-            nonnegative(f"state[{name!r}]", common[name])
-        for name, value in common.items():
+        nonnegative_names = dict(self._in_tree(lambda module: ((name, True) for name in module.nonnegative_names), ""))
+        values = {}
+        for name in own.keys() & state.keys():
+            label = f"state[{name!r}]"
+            values[name] = finite_array(label, state[name], own[name].dtype)
+            same_shape(label, values[name], own[name].shape, "the array of that name in the module")
+            if name in nonnegative_names:
+                nonnegative(label, values[name])
+        for name, value in values.items():
             own[name][...] = value
 
-    def _nonnegative_buffers(self) -> set[str]:
-        return {
-            f"{path}.{name}" if path else name
-            for path, module in self.named_modules()
-            for name in module._nonnegative_names
-        }
+    def summary(self, input_shape: int | tuple[int, ...] | None = None) -> str:
+        """Return a table of the modules, the shapes of their outputs and their numbers of parameters.
+
+        Parameters
+        ----------
+        input_shape : int or tuple of int, optional
+            The shape of one sample, which is sent through in evaluation mode. Without it, the width that the first
+            layer with an `in_features` asks for.
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer and `input_shape` is missing.
+        """
+        modules = list(self.named_modules())
+        if input_shape is None:
+            input_shape = next((module.in_features for _, module in modules if module.in_features is not None), None)
+        if input_shape is None:
+            raise ValueError("input_shape must be given for a model whose layers do not fix it; got None")
+        rows = [("module", "output", "parameters")]
+        with self.evaluating():
+            self.forward(np.zeros((1, *np.atleast_1d(input_shape)), dtype=_own_dtype(self.parameters())))
+            for name, module in modules:
+                if next(module.children(), None) is None:
+                    shape = ", ".join(map(str, ["n", *(module._output_shape or ())[1:]]))
+                    rows.append((f"{name}: {module!r}", f"({shape})", f"{_size(module):,}"))
+        rows.append(("all", "", f"{_size(self):,}"))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join(f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
+
+    def __str__(self) -> str:
+        shapes = [f"{name} {value.data.shape}" for name, value in _found(vars(self), Parameter)]
+        children = list(self.named_children())
+        head = (type(self).__name__ if children else repr(self)) + ("  # " + ", ".join(shapes) if shapes else "")
+        below = [f"  {name}: " + str(child).replace("\n", "\n  ") for name, child in children]
+        return "\n".join([head, *below])
 
 
 class Sequential(Module):
@@ -288,15 +372,10 @@ class Sequential(Module):
     """
 
     def __init__(self, *modules: Module) -> None:
-        given: tuple[Any, ...] = modules
-        for i, module in enumerate(given):
-            if not isinstance(module, Module):
-                hint = f"; write {module.__name__}() with parentheses" if isinstance(module, type) else ""
-                raise TypeError(f"modules[{i}] must be a Module; got {module!r}{hint}")
+        for i, module in enumerate(modules):
+            instance(f"modules[{i}]", module, Module, "a Module")
         if len({id(module) for module in modules}) != len(modules):
-            raise ValueError(
-                "modules holds the same object twice; make a second module, since each saves its own forward pass"
-            )
+            raise ValueError("modules must be distinct objects, since each saves its own forward pass; got one twice")
         self.modules = list(modules)
 
     def forward(self, x: Array) -> Array:
@@ -304,31 +383,19 @@ class Sequential(Module):
             x = module.forward(x)
         return x
 
-    def backward(self, grad: Array) -> Any:
-        passed: Any = grad
-        for i, module in reversed(list(enumerate(self.modules))):
-            passed = module.backward(passed)
-            if passed is None:  # The first layer with parameters was told that nobody needs dL/dx.
-                if any(earlier.parameters() for earlier in self.modules[:i]):
-                    raise TypeError(f"modules[{i}], {module!r}, must return dL/dx from backward; got None")
-                break
-        return passed
+    def backward(self, grad: Array) -> Array:
+        for module in reversed(self.modules):
+            grad = module.backward(grad)
+        return grad
 
-    @property
-    def needs_input_grad(self) -> bool:
-        first = self._first_with_parameters()
-        return first is None or first.needs_input_grad
+    def accumulate(self, grad: Array) -> None:
+        first = next((i for i, module in enumerate(self.modules) if module.has_parameters()), len(self.modules))
+        for module in reversed(self.modules[first + 1 :]):
+            grad = module.backward(grad)
+        for module in self.modules[first : first + 1]:
+            module.accumulate(grad)
 
-    @needs_input_grad.setter
-    def needs_input_grad(self, value: bool) -> None:
-        first = self._first_with_parameters()
-        if first is not None:
-            first.needs_input_grad = value
-
-    def _first_with_parameters(self) -> Module | None:
-        return next((module for module in self.modules if module.parameters()), None)
-
-    def children(self) -> Iterator[tuple[str, Module]]:
+    def named_children(self) -> Iterator[tuple[str, Module]]:
         return ((str(i), module) for i, module in enumerate(self.modules))
 
     def __len__(self) -> int:
@@ -353,3 +420,27 @@ def interleaved(layers: Sequence[Module], make_activation: Callable[[], Module])
         instance("what activation makes", activation, Module, "a Module such as ReLU()")
         modules += [activation, layer]
     return Sequential(*modules)
+
+
+def _size(module: Module) -> int:
+    return sum(parameter.data.size for parameter in module.parameters())
+
+
+def _found(attributes: dict[Any, Any], kind: type[Item]) -> Iterator[tuple[str, Item]]:
+    """Yield the dotted name and each value of a kind among attributes, also inside lists, tuples and dicts."""
+    for name, value in attributes.items():
+        if isinstance(value, kind):
+            yield str(name), value
+        elif isinstance(value, (list, tuple, dict)):
+            inside = value if isinstance(value, dict) else dict(enumerate(value))
+            yield from ((f"{name}.{key}", item) for key, item in _found(inside, kind))
+        elif isinstance(value, set) and any(isinstance(item, kind) for item in value):
+            raise TypeError(f"{name} must be a list or a dict, since a set has no order; got {shown(value)}")
+
+
+def _unique(named: Iterable[tuple[str, Item]]) -> Iterator[tuple[str, Item]]:
+    seen: set[int] = set()
+    for name, item in named:
+        if id(item) not in seen:
+            seen.add(id(item))
+            yield name, item

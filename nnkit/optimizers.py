@@ -1,7 +1,7 @@
 """Optimizers: how a gradient becomes a step. SGD (momentum, Nesterov), RMSprop, Adam and AdamW.
 
-All parameters lie in one flat array and all gradients in another; each `Parameter` holds views of the two. A step is
-then a handful of vector operations on the whole network, instead of one for each layer.
+Each optimizer is the equation of its `update`. The base class holds what makes it fast: all parameters lie in one flat
+array and all gradients in another, of which each `Parameter` has views, so that one update serves the whole network.
 """
 
 from __future__ import annotations
@@ -18,40 +18,52 @@ from nnkit.checks import entries, finite_array, instance, nonnegative, number, s
 from nnkit.module import Parameter
 from nnkit.typing import Array
 
+BLOCK = 2**15
+"""How many weights `Optimizer.step` updates at a time: few enough that what an update computes stays in the cache."""
+
 NEVER_MOVES = (
-    "a weight whose running average is infinite never changes again; scale the inputs to about 0 to 1, take a smaller "
+    "a weight whose running average is infinite never changes again; scale the inputs to about 0 to 1, use a smaller "
     "learning rate, or clip the gradient (clip_grad_norm; max_grad_norm of fit)"
 )
-"""What a warning says of numbers that have overflowed in an optimizer."""
+"""What a warning says about numbers that have overflowed in an optimizer."""
 
 
 class DivergenceWarning(RuntimeWarning):
-    """A training has gone wrong: numbers are no longer finite, or weights can no longer change."""
+    """Training has gone wrong: numbers are no longer finite, or weights can no longer change."""
 
 
 class Optimizer(ABC):
-    """The common interface of the optimizers.
+    r"""The common interface of the optimizers.
+
+    A subclass defines `update`, and names in `state_names` the running averages that it keeps.
 
     Parameters
     ----------
     params : iterable of Parameter
         What to train, usually ``model.parameters()``; all of one dtype.
     lr : float
-        The learning rate, at least 0. It may be changed between steps.
-    weight_decay : float
-        The factor of the decay of the weights, at least 0.
+        The learning rate :math:`\eta`, at least 0. It may be changed between steps.
+    weight_decay : float, default 0
+        :math:`\lambda`, at least 0; adds :math:`\lambda \theta` to the gradient.
+
+    Attributes
+    ----------
+    steps : int
+        How many steps were taken.
 
     Raises
     ------
     TypeError
-        If `params` holds something else than parameters.
+        If `params` holds anything but parameters.
     ValueError
         If `params` is empty or mixes dtypes.
     """
 
-    _state_names: tuple[str, ...] = ()
+    state_names: tuple[str, ...] = ()
+    nonnegative_names: tuple[str, ...] = ()
+    decays_in_gradient = True
 
-    def __init__(self, params: Iterable[Parameter], lr: float, weight_decay: float) -> None:
+    def __init__(self, params: Iterable[Parameter], lr: float, weight_decay: float = 0.0) -> None:
         self.params = _distinct(params)
         dtypes = sorted({str(parameter.data.dtype) for parameter in self.params})
         if len(dtypes) > 1:
@@ -60,12 +72,21 @@ class Optimizer(ABC):
         self.weight_decay = number("weight_decay", weight_decay, least=0)
         self.steps = 0
         self._data, self._grad = self._flatten()
-        self._scratch = np.empty_like(self._data)
+        for name in self.state_names:
+            setattr(self, name, np.zeros_like(self._data))
+
+    @abstractmethod
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Change weights and their running averages in place.
+
+        Called as ``update(weight, grad, *averages)``: some of the weights, the gradient with respect to them, and the
+        arrays that `state_names` lists; all of shape (n,).
+        """
 
     def zero_grad(self) -> None:
         """Set every gradient to zero."""
-        for parameter in self.params:
-            parameter.zero_grad()
+        self._refresh()
+        self._grad[...] = 0
 
     def step(self) -> None:
         """Change every parameter by one step, from the gradients that backward has left.
@@ -74,69 +95,67 @@ class Optimizer(ABC):
         -----
         DivergenceWarning
             If numbers overflow in this step, so that weights are no longer finite, or a running average is not and
-            its weight can never change again. Under ``numpy.errstate(over="ignore")`` nobody is warned; `fit`, which
-            looks for itself, makes use of that.
+            its weight can never change again. Under ``numpy.errstate(over="ignore")`` there is no warning; `fit` looks
+            for itself.
         """
         self._refresh()
         self.steps += 1
         if np.geterr()["over"] == "ignore":
-            self._update(self._data, self._grad)
+            self._update_all()
             return
         overflows: list[str] = []
         with np.errstate(over="call", call=lambda kind, flag: overflows.append(kind)):
-            self._update(self._data, self._grad)
+            self._update_all()
         if overflows and (parts := list(self.not_finite())):
             found = ", ".join(f"the {what} of params[{i}], {self.params[i]!r}" for i, what in parts)
-            warnings.warn(
-                f"a step of {self!r} overflowed; no longer finite: {found}; {NEVER_MOVES}",
-                DivergenceWarning,
-                stacklevel=2,
-            )
+            message = f"a step of {self!r} overflowed; no longer finite: {found}; {NEVER_MOVES}"
+            warnings.warn(message, DivergenceWarning, stacklevel=2)
+
+    def _update_all(self) -> None:
+        state = [getattr(self, name) for name in self.state_names]
+        for start in range(0, self._data.size, BLOCK):
+            weight, grad, *averages = (array[start : start + BLOCK] for array in (self._data, self._grad, *state))
+            if self.weight_decay and self.decays_in_gradient:
+                grad = grad + self.weight_decay * weight
+            self.update(weight, grad, *averages)
 
     def not_finite(self) -> Iterator[tuple[int, str]]:
-        """Yield the place in `params` and the name of all that is NaN or infinite: weights and running averages."""
-        named = {"data": self._data} | {name: getattr(self, name) for name in self._state_names}
-        for name, array in named.items():
-            if np.isfinite(array).all():
+        """Yield the place in `params` and the name of everything that is NaN or infinite: weights and averages."""
+        for name in ("data", *self.state_names):
+            finite = np.isfinite(self._data if name == "data" else getattr(self, name))
+            if finite.all():
                 continue
             stops = np.cumsum([parameter.data.size for parameter in self.params])
-            bad = np.flatnonzero(~np.isfinite(array))
-            for i in np.unique(np.searchsorted(stops, bad, side="right")):
-                yield int(i), name
-
-    @abstractmethod
-    def _update(self, data: Array, grad: Array) -> None:
-        """Change `data` in place; `grad` is only read. Both are flat and hold every parameter."""
+            bad = np.flatnonzero(~finite)
+            yield from ((int(i), name) for i in np.unique(np.searchsorted(stops, bad, side="right")))
 
     def _flatten(self) -> tuple[Array, Array]:
         """Copy all parameters into two flat arrays, and let each `Parameter` hold views of them."""
         data = np.concatenate([parameter.data.ravel() for parameter in self.params])
-        grad = np.concatenate([parameter.grad.ravel() for parameter in self.params], dtype=data.dtype)
+        grad = np.zeros_like(data)
         start = 0
-        for parameter in self.params:
+        for i, parameter in enumerate(self.params):
             shape, stop = parameter.data.shape, start + parameter.data.size
+            same_shape(f"the grad of params[{i}]", parameter.grad, shape, "its data")
+            grad[start:stop] = parameter.grad.ravel()
             parameter.data, parameter.grad = data[start:stop].reshape(shape), grad[start:stop].reshape(shape)
             start = stop
         return data, grad
 
     def _refresh(self) -> None:
-        """Flatten anew if somebody gave a parameter another array: by assignment, or in another optimizer."""
-        for parameter in self.params:
-            if parameter.data.base is not self._data or parameter.grad.base is not self._grad:
-                break
-        else:
+        """Flatten again if a parameter was given another array: by assignment, or in another optimizer."""
+        if all(p.data.base is self._data and p.grad.base is self._grad for p in self.params):
             return
         sizes = sum(parameter.data.size for parameter in self.params)
-        dtypes = {parameter.data.dtype for parameter in self.params}
-        if sizes != self._data.size or dtypes != {self._data.dtype}:
+        if sizes != self._data.size or {parameter.data.dtype for parameter in self.params} != {self._data.dtype}:
             raise ValueError(
-                "the parameters changed size or dtype after this optimizer was made; make the optimizer afterwards"
+                "params changed size or dtype after this optimizer was made; make the optimizer afterwards"
             )
         self._data, self._grad = self._flatten()
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run needs: ``lr``, ``steps`` and a copy of each running average."""
-        return {"lr": self.lr, "steps": self.steps} | {name: getattr(self, name).copy() for name in self._state_names}
+        return {"lr": self.lr, "steps": self.steps} | {name: getattr(self, name).copy() for name in self.state_names}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what `state_dict` returned, for the same optimizer over the same parameters.
@@ -146,19 +165,19 @@ class Optimizer(ABC):
         KeyError
             If a name is missing or unexpected.
         ValueError
-            If an array has another size, a value is not finite, or `lr`, `steps` or a mean of squares negative. All is
-            changed or nothing.
+            If an array has another size, a value is not finite, or `lr`, `steps` or a mean of squares is negative.
+            Nothing is changed unless all of it fits.
         TypeError
-            If `state` is no mapping, or holds something else than numbers.
+            If `state` is not a mapping, or holds anything but numbers.
         """
         instance("state", state, Mapping, "what state_dict returned")
-        expected = {"lr", "steps", *self._state_names}
+        expected = {"lr", "steps", *self.state_names}
         if set(state) != expected:
             raise KeyError(f"state must hold {sorted(expected)} for {type(self).__name__}; got {sorted(state)}")
-        arrays = {name: finite_array(f"state[{name!r}]", state[name], self._data.dtype) for name in self._state_names}
+        arrays = {name: finite_array(f"state[{name!r}]", state[name], self._data.dtype) for name in self.state_names}
         for name, array in arrays.items():
             same_shape(f"state[{name!r}]", array, self._data.shape, "all parameters together")
-            if "square" in name:
+            if name in self.nonnegative_names:
                 nonnegative(f"state[{name!r}]", array)
         lr = number("state['lr']", state["lr"], least=0)
         self.lr, self.steps = lr, whole_number("state['steps']", state["steps"], least=0)
@@ -174,16 +193,12 @@ class SGD(Optimizer):
 
     Parameters
     ----------
-    params : iterable of Parameter
-        What to train.
-    lr : float
-        The learning rate :math:`\eta`.
+    params, lr, weight_decay
+        As in `Optimizer`.
     momentum : float, default 0
         :math:`\mu`, from 0 up to but not including 1.
     nesterov : bool, default False
         Whether to look ahead along the velocity; needs a positive momentum.
-    weight_decay : float, default 0
-        :math:`\lambda`; adds :math:`\lambda \theta` to the gradient.
 
     Notes
     -----
@@ -203,23 +218,19 @@ class SGD(Optimizer):
         nesterov: bool = False,
         weight_decay: float = 0.0,
     ) -> None:
-        super().__init__(params, lr, weight_decay)
         self.momentum = number("momentum", momentum, least=0, below=1)
         if nesterov and not self.momentum:
             raise ValueError("nesterov=True needs a momentum above 0; got momentum=0")
         self.nesterov = nesterov
-        if self.momentum:
-            self._state_names = ("velocity",)
-            self.velocity = np.zeros_like(self._data)
+        self.state_names = ("velocity",) if self.momentum else ()
+        super().__init__(params, lr, weight_decay)
 
-    def _update(self, data: Array, grad: Array) -> None:
-        if self.weight_decay:
-            grad = grad + self.weight_decay * data
-        if self.momentum:
-            self.velocity *= self.momentum
-            self.velocity += grad
-            grad = grad + self.momentum * self.velocity if self.nesterov else self.velocity
-        data -= np.multiply(grad, self.lr, out=self._scratch)
+    def update(self, weight: Array, grad: Array, v: Array | None = None) -> None:
+        if v is not None:
+            v *= self.momentum
+            v += grad
+            grad = grad + self.momentum * v if self.nesterov else v
+        weight -= self.lr * grad
 
 
 class RMSprop(Optimizer):
@@ -227,16 +238,12 @@ class RMSprop(Optimizer):
 
     Parameters
     ----------
-    params : iterable of Parameter
-        What to train.
-    lr : float, default 0.01
-        The learning rate :math:`\eta`.
+    params, lr, weight_decay
+        As in `Optimizer`; `lr` is 0.01 by default.
     alpha : float, default 0.99
         How slowly the running mean forgets.
     eps : float, default 1e-8
         :math:`\epsilon`, which keeps the division finite.
-    weight_decay : float, default 0
-        :math:`\lambda`; adds :math:`\lambda \theta` to the gradient.
 
     Notes
     -----
@@ -248,7 +255,7 @@ class RMSprop(Optimizer):
     T. Tieleman and G. Hinton, Lecture 6.5, Neural Networks for Machine Learning, 2012.
     """
 
-    _state_names = ("square_average",)
+    state_names = nonnegative_names = ("s",)
 
     def __init__(
         self,
@@ -261,14 +268,11 @@ class RMSprop(Optimizer):
         super().__init__(params, lr, weight_decay)
         self.alpha = number("alpha", alpha, least=0, below=1)
         self.eps = number("eps", eps, above=0)
-        self.square_average = np.zeros_like(self._data)
 
-    def _update(self, data: Array, grad: Array) -> None:
-        if self.weight_decay:
-            grad = grad + self.weight_decay * data
-        self.square_average *= self.alpha
-        self.square_average += (1 - self.alpha) * grad * grad  # In this order, of which less overflows.
-        data -= self.lr * grad / (np.sqrt(self.square_average, out=self._scratch) + self.eps)
+    def update(self, weight: Array, grad: Array, s: Array) -> None:
+        s *= self.alpha
+        s += (1 - self.alpha) * grad * grad  # in this order, in which less overflows
+        weight -= self.lr * grad / (np.sqrt(s) + self.eps)
 
 
 class Adam(Optimizer):
@@ -276,16 +280,12 @@ class Adam(Optimizer):
 
     Parameters
     ----------
-    params : iterable of Parameter
-        What to train.
-    lr : float, default 0.001
-        The learning rate :math:`\eta`.
+    params, lr, weight_decay
+        As in `Optimizer`; `lr` is 0.001 by default. `AdamW` decays the weights themselves instead of the gradient.
     betas : tuple of float, default (0.9, 0.999)
         :math:`\beta_1` and :math:`\beta_2`, how slowly the two running means forget.
     eps : float, default 1e-8
         :math:`\epsilon`, which keeps the division finite.
-    weight_decay : float, default 0
-        :math:`\lambda`; adds :math:`\lambda \theta` to the gradient. `AdamW` decays the weights themselves instead.
 
     Notes
     -----
@@ -293,15 +293,13 @@ class Adam(Optimizer):
     :math:`\hat m = m / (1 - \beta_1^t)` and :math:`\hat v = v / (1 - \beta_2^t)`,
     :math:`\theta \leftarrow \theta - \eta \hat m / (\sqrt{\hat v} + \epsilon)`.
 
-    The code puts both corrections into the learning rate and :math:`\epsilon`, as section 2 of the paper does. The step
-    is the same, and a quarter faster.
-
     References
     ----------
     D. Kingma and J. Ba, Adam: a method for stochastic optimization, 2015.
     """
 
-    _state_names = ("gradient_average", "square_average")
+    state_names = ("m", "v")
+    nonnegative_names = ("v",)
 
     def __init__(
         self,
@@ -315,24 +313,15 @@ class Adam(Optimizer):
         beta1, beta2 = entries("betas", betas, 2, "a pair of numbers")
         self.betas = (number("betas[0]", beta1, least=0, below=1), number("betas[1]", beta2, least=0, below=1))
         self.eps = number("eps", eps, above=0)
-        self.gradient_average = np.zeros_like(self._data)
-        self.square_average = np.zeros_like(self._data)
 
-    def _update(self, data: Array, grad: Array) -> None:
-        if self.weight_decay:
-            grad = grad + self.weight_decay * data
-        self._adam_step(data, grad)
-
-    def _adam_step(self, data: Array, grad: Array) -> None:
+    def update(self, weight: Array, grad: Array, m: Array, v: Array) -> None:
         (beta1, beta2), t = self.betas, self.steps
-        m, v = self.gradient_average, self.square_average
         m *= beta1
         m += (1 - beta1) * grad
         v *= beta2
-        v += (1 - beta2) * grad * grad  # In this order, of which less overflows.
-        correction = math.sqrt(1 - beta2**t)
-        lr, eps = self.lr * correction / (1 - beta1**t), self.eps * correction
-        data -= lr * m / (np.sqrt(v, out=self._scratch) + eps)
+        v += (1 - beta2) * grad * grad  # in this order, in which less overflows
+        lr, root = self.lr / (1 - beta1**t), math.sqrt(1 - beta2**t)  # with the corrections of m and of sqrt(v)
+        weight -= lr * m / (np.sqrt(v) / root + self.eps)
 
 
 class AdamW(Adam):
@@ -340,13 +329,7 @@ class AdamW(Adam):
 
     Parameters
     ----------
-    params : iterable of Parameter
-        What to train.
-    lr : float, default 0.001
-        The learning rate :math:`\eta`.
-    betas : tuple of float, default (0.9, 0.999)
-        As in `Adam`.
-    eps : float, default 1e-8
+    params, lr, betas, eps
         As in `Adam`.
     weight_decay : float, default 0.01
         :math:`\lambda`.
@@ -355,6 +338,8 @@ class AdamW(Adam):
     ----------
     I. Loshchilov and F. Hutter, Decoupled weight decay regularization, 2019.
     """
+
+    decays_in_gradient = False
 
     def __init__(
         self,
@@ -366,9 +351,9 @@ class AdamW(Adam):
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay)
 
-    def _update(self, data: Array, grad: Array) -> None:
-        data *= 1 - self.lr * self.weight_decay
-        self._adam_step(data, grad)
+    def update(self, weight: Array, grad: Array, m: Array, v: Array) -> None:
+        weight -= self.lr * self.weight_decay * weight
+        super().update(weight, grad, m, v)
 
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"sgd": SGD, "rmsprop": RMSprop, "adam": Adam, "adamw": AdamW}

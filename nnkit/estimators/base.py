@@ -39,7 +39,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             progress=flag("verbose", self.verbose),
             **options,
         )
-        self.n_iter_ = len(self.history_)
+        self.n_iter_ = self.history_.n_epochs
 
 
 def generator(random_state: Any) -> np.random.Generator:

@@ -18,9 +18,7 @@ try:
     from sklearn.base import BaseEstimator, ClassifierMixin
     from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as error:
-    raise ImportError(
-        "nnkit.estimators needs scikit-learn 1.6 or newer: pip install 'nnkit[estimators]'"
-    ) from error
+    raise ImportError("nnkit.estimators needs scikit-learn 1.6 or newer: pip install 'nnkit[estimators]'") from error
 
 from nnkit.checks import whole_number
 from nnkit.estimators.validation import FLOATS, all_or_nothing, checked_classes, one_of

@@ -18,12 +18,11 @@ try:
     from sklearn.model_selection import train_test_split
     from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 except ImportError as error:
-    raise ImportError(
-        "nnkit.estimators needs scikit-learn 1.6 or newer: pip install 'nnkit[estimators]'"
-    ) from error
+    raise ImportError("nnkit.estimators needs scikit-learn 1.6 or newer: pip install 'nnkit[estimators]'") from error
 
 from nnkit.activations import ACTIVATIONS, softmax
 from nnkit.autoencoder import Autoencoder
+from nnkit.callbacks import EarlyStopping
 from nnkit.checks import chosen, number, whole_number
 from nnkit.estimators.base import NetworkEstimator, generator
 from nnkit.estimators.validation import FLOATS, all_or_nothing, checked_classes, flag, one_of
@@ -33,7 +32,7 @@ from nnkit.losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
 from nnkit.metrics import accuracy, predicted_classes
 from nnkit.module import Module, Sequential, interleaved
 from nnkit.optimizers import Optimizer
-from nnkit.training import EarlyStopping, predict
+from nnkit.training import predict
 from nnkit.typing import Array
 
 

@@ -15,9 +15,7 @@ try:
     from sklearn.utils.class_weight import compute_class_weight
     from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as error:
-    raise ImportError(
-        "nnkit.estimators needs scikit-learn 1.6 or newer: pip install 'nnkit[estimators]'"
-    ) from error
+    raise ImportError("nnkit.estimators needs scikit-learn 1.6 or newer: pip install 'nnkit[estimators]'") from error
 
 from nnkit.checks import number, whole_number
 from nnkit.estimators.kernels import KERNELS, CachedRows, Kernel, blocks, gram, squared_lengths

@@ -1,0 +1,381 @@
+"""Callbacks: what happens beside the loop of `fit`. Early stopping, checkpoints, a progress bar, a guard."""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from nnkit.checkpoint import load_checkpoint, save_checkpoint, saved_history
+from nnkit.checks import instance, number, whole_number
+from nnkit.history import History
+from nnkit.module import Module
+from nnkit.optimizers import NEVER_MOVES, DivergenceWarning, Optimizer
+from nnkit.typing import Array
+
+ENOUGH_STEPS = 10
+"""After how many steps without a gradient, or without a change, `DivergenceGuard` reports a weight."""
+
+
+class Scheduler(Protocol):
+    """What `fit` asks of a learning-rate schedule: one `step` at the end of each epoch."""
+
+    def step(self) -> None:
+        """Set the optimizer's learning rate for the next epoch."""
+
+
+@dataclass
+class TrainingState:
+    """What a callback is given: the parts of a training run, live.
+
+    Attributes
+    ----------
+    model, optimizer, scheduler, rng, X
+        As `fit` was given them, `X` converted.
+    history : History
+        What was recorded, the present epoch included once it has ended.
+    epochs, epoch : int
+        How many epochs there will be, and the number of the present one, counted from 1.
+    n_batches : int
+        How many batches, and so steps, an epoch has.
+    loss : float
+        The loss of the last batch.
+    names : sequence of str
+        What each epoch will record.
+    """
+
+    model: Module
+    optimizer: Optimizer
+    history: History
+    X: Array
+    epochs: int = 0
+    epoch: int = 0
+    n_batches: int = 0
+    loss: float = math.nan
+    names: Sequence[str] = ()
+    scheduler: Any = None
+    rng: np.random.Generator | None = None
+
+
+class Callback:
+    """Something that happens during `fit`; a subclass overrides what it needs."""
+
+    def on_train_begin(self, state: TrainingState) -> None:
+        """Run before the first epoch."""
+
+    def on_epoch_begin(self, state: TrainingState) -> None:
+        """Run before the first batch of each epoch."""
+
+    def on_batch_begin(self, state: TrainingState) -> None:
+        """Run before each batch."""
+
+    def on_batch_end(self, state: TrainingState) -> None:
+        """Run after each batch and its step."""
+
+    def on_epoch_end(self, state: TrainingState) -> bool | None:
+        """Run after each epoch, its validation and the scheduler's step; return True to stop training."""
+
+    def on_train_end(self, state: TrainingState) -> None:
+        """Run when training ends: after the last epoch, when it stopped early, or after an error or an interrupt."""
+
+
+class EarlyStopping(Callback):
+    """Stop when a recorded number has not improved for some epochs.
+
+    Parameters
+    ----------
+    monitor : str, default "val_loss"
+        The name in the history.
+    patience : int, default 5
+        After how many epochs without a new best value to stop, at least 1.
+    min_delta : float, default 0
+        By how much a value must beat the best to count.
+    mode : {"min", "max"}, default "min"
+        Whether smaller or larger is better; "max" for an accuracy.
+    restore_best : bool, default True
+        Whether to give the model the weights and running statistics of its best epoch when training ends, also if it
+        is interrupted.
+
+    Attributes
+    ----------
+    best_epoch : int
+        The epoch of the best value, counted from 1; 0 before there is one.
+    best_value : float
+        That value; NaN before there is one.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        patience: int = 5,
+        min_delta: float = 0.0,
+        mode: str = "min",
+        restore_best: bool = True,
+    ) -> None:
+        if mode not in ("min", "max"):
+            raise ValueError(f"mode must be 'min' or 'max'; got {mode!r}")
+        instance("monitor", monitor, str, "a name in the history such as 'val_loss'")
+        self.monitor = monitor
+        self.patience = whole_number("patience", patience, least=1)
+        self.min_delta = number("min_delta", min_delta, least=0)
+        self.mode = mode
+        self.restore_best = restore_best
+        self._reset()
+
+    def _reset(self) -> None:
+        self.best_epoch, self.best_value = 0, math.nan
+        self._best_weights: dict[str, Array] | None = None
+
+    def on_train_begin(self, state: TrainingState) -> None:
+        self._reset()
+
+    def on_epoch_end(self, state: TrainingState) -> bool:
+        if self.monitor not in state.history:
+            hint = "; give fit validation_data" if self.monitor.startswith("val_") else ""
+            raise ValueError(f"monitor must be one of {sorted(state.history)}; got {self.monitor!r}{hint}")
+        value = state.history.values_by_name[self.monitor][-1]
+        sign = -1 if self.mode == "min" else 1
+        best = self.best_value if self.best_epoch else -sign * math.inf
+        if sign * (value - best) > self.min_delta:
+            self.best_value, self.best_epoch = value, state.epoch
+            if self.restore_best:
+                self._best_weights = state.model.state_dict()
+        if state.epoch - self.best_epoch < self.patience:
+            return False
+        when = f"best in epoch {self.best_epoch}" if self.best_epoch else "never a finite number"
+        state.history.stop_reason = f"stopped early after epoch {state.epoch}: {self.monitor} was {when}"
+        return True
+
+    def on_train_end(self, state: TrainingState) -> None:
+        if self._best_weights is not None:
+            state.model.load_state_dict(self._best_weights)
+            self._best_weights = None
+
+
+class Checkpoint(Callback):
+    """Save a training while it runs, so that an interrupted one can go on.
+
+    Everything is saved: the network, optimizer and scheduler, the generators of `fit` and of the layers, and the
+    history. A resumed training ends with the same bits as one that was never interrupted.
+
+    Parameters
+    ----------
+    path : path
+        The file, which each save replaces; its folder must exist.
+    every : int, default 1
+        After how many epochs to save, at least 1.
+    resume : bool, default False
+        Whether to go on from the file, if there is one when training begins. Make the same call of `fit` again: its
+        ``epochs`` include those already done. Other callbacks start from the beginning.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], every: int = 1, *, resume: bool = False) -> None:
+        self.path = Path(path)
+        self.every = whole_number("every", every, least=1)
+        self.resume = resume
+
+    def on_train_begin(self, state: TrainingState) -> None:
+        if self.resume and self.path.exists():
+            saved = load_checkpoint(self.path)
+            values = saved_history(saved, state.names, state.epochs, state.scheduler)
+            saved.restore(state.model, state.optimizer, state.scheduler, rng=state.rng)
+            state.history.values_by_name.update(values)
+            state.epoch = state.history.n_epochs
+
+    def on_epoch_end(self, state: TrainingState) -> None:
+        if state.epoch % self.every == 0:
+            extra = {"history": state.history.values_by_name}
+            save_checkpoint(self.path, state.model, state.optimizer, state.scheduler, rng=state.rng, extra=extra)
+
+
+class ProgressBar(Callback):
+    """Show a tqdm bar with the numbers of the last epoch."""
+
+    def on_train_begin(self, state: TrainingState) -> None:
+        try:
+            from tqdm.auto import tqdm
+        except ImportError as error:
+            raise ImportError("progress=True needs tqdm: pip install tqdm") from error
+        self._bar: Any = tqdm(total=state.epochs, initial=state.history.n_epochs, unit="epoch", desc="training")
+
+    def on_epoch_end(self, state: TrainingState) -> None:
+        self._bar.update()
+        last = {name: f"{values[-1]:.4g}" for name, values in state.history.values_by_name.items()}
+        self._bar.set_postfix({name: value for name, value in last.items() if name != "seconds"})
+
+    def on_train_end(self, state: TrainingState) -> None:
+        self._bar.close()
+
+
+class DivergenceGuard(Callback):
+    """Watch a training for what its loss does not show: weights that overflowed, froze, or get no gradient.
+
+    `fit` always has one. It stops a training whose numbers are no longer finite, and warns, once, of weights that get
+    no gradient or do not move.
+
+    A weight without a gradient for a step or two is nothing unusual: a small batch may leave all ReLUs before it at
+    zero, and a last layer that starts at zero hides those before it from the first step. So it must be without one for
+    `ENOUGH_STEPS` in a row, in whole epochs or the last quarter of a long one; in a shorter training, in all steps.
+    Looking costs nothing once each weight has been seen with a gradient, which is usually in the first of these steps.
+    Only matrices with another one behind them count: a linear model has no gradient once it has converged.
+    """
+
+    def on_train_begin(self, state: TrainingState) -> None:
+        self._parameters = state.model.parameters()
+        self._buffers = [(m, name) for _, m in state.model.named_modules() for name in m.buffer_names]
+        named = {id(parameter): name for name, parameter in state.model.named_parameters()}
+        self._names = [named.get(id(p), f"params[{i}]") for i, p in enumerate(state.optimizer.params)]
+        pairs = zip(self._names, state.optimizer.params, strict=True)
+        self._matrices = {name: parameter for name, parameter in pairs if parameter.data.ndim > 1}
+        self._start = {name: parameter.data.copy() for name, parameter in self._matrices.items()}
+        self._idle = dict.fromkeys(list(self._matrices)[:-1], 0)
+        self._steps, self._fault = 0, ""
+
+    def on_epoch_begin(self, state: TrainingState) -> None:
+        long = state.n_batches >= 4 * ENOUGH_STEPS
+        self._skipped = state.n_batches * 3 // 4 if long else 0
+        self._looked = 0
+        self._waiting = {name: self._matrices[name] for name in self._idle}
+
+    def on_batch_end(self, state: TrainingState) -> None:
+        self._steps += 1
+        self._looked += 1
+        if self._waiting and self._looked > self._skipped:
+            self._waiting = {name: p for name, p in self._waiting.items() if not p.grad.any()}
+
+    def on_epoch_end(self, state: TrainingState) -> bool:
+        fault, remedy = self._divergence(state)
+        if fault:
+            state.history.stop_reason = f"diverged in epoch {state.epoch}: {fault}"
+            warnings.warn(f"training {state.history.stop_reason}; {remedy}", DivergenceWarning, stacklevel=4)
+            return True
+        for name in self._idle:
+            self._idle[name] = self._idle[name] + self._looked - self._skipped if name in self._waiting else 0
+        if self._steps >= ENOUGH_STEPS:
+            self._report(state, stacklevel=5)
+        return False
+
+    def on_train_end(self, state: TrainingState) -> None:
+        if state.history.stop_reason.startswith("diverged"):
+            return
+        if 1 < self._steps < ENOUGH_STEPS:
+            self._report(state, stacklevel=6)
+        if self._fault:
+            state.history.stop_reason += f", but {self._fault}"
+
+    def _divergence(self, state: TrainingState) -> tuple[str, str]:
+        """Return what is no longer finite and what may help, or nothing."""
+        values = [state.history.values_by_name[name][-1] for name in ("loss", "val_loss") if name in state.history]
+        arrays = [parameter.data for parameter in self._parameters]
+        arrays += [getattr(module, name) for module, name in self._buffers]
+        if not (all(map(math.isfinite, values)) and all(np.isfinite(array).all() for array in arrays)):
+            remedy = f"a smaller learning rate than {state.optimizer.lr:g} may help"
+            return "its loss or its weights are no longer finite", remedy
+        frozen = [f"the {what} of {self._names[i]}" for i, what in state.optimizer.not_finite()]
+        return (f"no longer finite: {', '.join(frozen)}", NEVER_MOVES) if frozen else ("", "")
+
+    def _report(self, state: TrainingState, stacklevel: int) -> None:
+        """Warn, once, of weights that cannot be trained although the loss is not zero."""
+        lr, epoch = state.optimizer.lr, state.epoch
+        if self._fault or lr == 0 or state.history.values_by_name["loss"][-1] == 0:
+            return
+        dead = [name for name, steps in self._idle.items() if steps >= min(ENOUGH_STEPS, self._steps)]
+        lost = [
+            name
+            for name, data in self._start.items()
+            if self._matrices[name].grad.any() and np.array_equal(data, self._matrices[name].data)
+        ]
+        self._start = {}  # A training that has moved may well come to rest.
+        if not (dead or lost):
+            return
+        largest = float(np.abs(state.X).max())
+        scale = "" if 0.1 <= largest <= 10 else f"scale the inputs to about 0 to 1 (they reach {largest:g}), or "
+        if dead:
+            self._fault = f"no gradient reached {', '.join(dead)} at the end of epoch {epoch}"
+            why = "the units behind are dead (ReLUs that are zero for all samples), saturated, or started at zero"
+            remedy = f"Try to {scale}use a smaller learning rate than {lr:g}, or other starting weights"
+        else:
+            self._fault = f"{', '.join(lost)} had not moved by the end of epoch {epoch}"
+            why = "every step is so small that it is lost in rounding"
+            remedy = f"Unless training was done already, {scale}use a larger learning rate than {lr:g}"
+        warnings.warn(f"{self._fault}: {why}. {remedy}", DivergenceWarning, stacklevel=stacklevel)
+
+
+class CallbackList:
+    """The callbacks of one training, called as one.
+
+    Parameters
+    ----------
+    guard : DivergenceGuard
+        Asked first at the end of an epoch: no other callback sees an epoch in which training diverged.
+    callbacks : sequence of Callback
+        Called in this order.
+    """
+
+    def __init__(self, guard: Callback, callbacks: Sequence[Callback]) -> None:
+        self.guard, self.callbacks = guard, list(callbacks)
+        # Most callbacks leave the hooks of a batch alone, and a small network has many batches.
+        self._batch_begin = [c.on_batch_begin for c in self.callbacks if _overrides(c, "on_batch_begin")]
+        self._batch_end = [c.on_batch_end for c in (guard, *self.callbacks) if _overrides(c, "on_batch_end")]
+
+    def on_epoch_begin(self, state: TrainingState) -> None:
+        for callback in (self.guard, *self.callbacks):
+            callback.on_epoch_begin(state)
+
+    def on_batch_begin(self, state: TrainingState) -> None:
+        for hook in self._batch_begin:
+            hook(state)
+
+    def on_batch_end(self, state: TrainingState) -> None:
+        for hook in self._batch_end:
+            hook(state)
+
+    def on_epoch_end(self, state: TrainingState) -> bool:
+        """Step the schedule and call every callback, also after one has asked to stop; return whether to stop."""
+        if self.guard.on_epoch_end(state):
+            return True
+        if state.scheduler is not None:
+            state.scheduler.step()
+        stop = any([callback.on_epoch_end(state) for callback in self.callbacks])  # noqa: C419
+        if stop and not state.history.stop_reason:
+            state.history.stop_reason = f"a callback stopped it after epoch {state.epoch}"
+        return stop
+
+    @contextmanager
+    def running(self, state: TrainingState) -> Iterator[None]:
+        """Call the hooks of a whole run; the end of each callback that has begun is called, whatever happens."""
+        begun: list[Callback] = []
+        error: BaseException | None = None
+        try:
+            for callback in self.callbacks:
+                callback.on_train_begin(state)
+                begun.append(callback)
+            self.guard.on_train_begin(state)  # last, since a callback may put other weights into the model
+            yield
+            state.history.stop_reason = state.history.stop_reason or f"all {state.epochs} epochs done"
+            self.guard.on_train_end(state)
+        except BaseException as raised:  # KeyboardInterrupt too: whoever stops a cell wants the best weights as well.
+            state.history.stop_reason = f"{type(raised).__name__} in epoch {state.epoch}"
+            error = raised
+        state.model.eval()
+        for callback in begun:
+            try:
+                callback.on_train_end(state)
+            except BaseException as another:
+                if error is None:
+                    error = another
+                else:
+                    error.add_note(f"After that, on_train_end of {type(callback).__name__} failed: {another!r}")
+        if error is not None:
+            raise error
+
+
+def _overrides(callback: Callback, hook: str) -> bool:
+    return getattr(type(callback), hook) is not getattr(Callback, hook)
