@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -22,13 +22,6 @@ from nnkit.typing import Array
 
 ENOUGH_STEPS = 10
 """After how many steps without a gradient, or without a change, `DivergenceGuard` reports a weight."""
-
-
-class Scheduler(Protocol):
-    """What `fit` asks of a learning-rate schedule: one `step` at the end of each epoch."""
-
-    def step(self) -> None:
-        """Set the optimizer's learning rate for the next epoch."""
 
 
 @dataclass

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from typing import Any, TypeVar
 
 import numpy as np
@@ -236,6 +237,66 @@ def generator(name: str, rng: Any) -> np.random.Generator:
         raise kind(
             f"{name} must be a numpy.random.Generator or a whole number that is at least 0; got {rng!r}"
         ) from error
+
+
+def checked_forward(forward: Callable[[Any, Array], Array]) -> Callable[[Any, Any], Array]:
+    """Wrap a forward pass with the check of its input."""
+
+    @wraps(forward)
+    def checked(self: Any, x: Any) -> Array:
+        x = float_array("x", x, _parameter_dtype(self))
+        if self.in_features is not None and (x.ndim != 2 or x.shape[1] != self.in_features):
+            raise ValueError(f"x must have shape (n, {self.in_features}) to enter {self!r}; got {x.shape}")
+        if self.min_batch_size > 1 and self.training and len(x) < self.min_batch_size:
+            raise ValueError(
+                f"x must hold at least {self.min_batch_size} samples in training mode to enter {self!r}; "
+                f"got shape {x.shape}; choose a batch_size that leaves no smaller batch, or call eval() first"
+            )
+        self.saved = None
+        y = forward(self, x)
+        self.output_shape = y.shape
+        return y
+
+    return checked
+
+
+def checked_backward(backward: Callable[[Any, Array], Any]) -> Callable[[Any, Array], Any]:
+    """Wrap a backward pass with the checks that a forward pass came before it and that `grad` fits its output."""
+
+    @wraps(backward)
+    def checked(self: Any, grad: Array) -> Any:
+        if self.output_shape is None:
+            raise RuntimeError(f"{type(self).__name__} must go forward once before each backward; there was no forward")
+        same_shape("grad", grad, self.output_shape, "the output")
+        result = backward(self, grad)
+        if result is None and backward.__name__ == "backward":
+            raise TypeError(f"{type(self).__name__}.backward must return dL/dx as an array; got None")
+        self.saved = self.output_shape = None
+        return result
+
+    return checked
+
+
+def _parameter_dtype(module: Any) -> np.dtype[Any] | None:
+    """Return the dtype of the first parameter among a module's attributes, None if it has none of its own."""
+    for value in vars(module).values():
+        if isinstance(getattr(value, "grad", None), np.ndarray):
+            return value.data.dtype
+    return None
+
+
+def used_once(backward: Any) -> Any:
+    """Wrap a loss's backward with the check that the loss was called since the last one."""
+
+    @wraps(backward)
+    def checked(self: Any) -> Array:
+        if self.saved is None:
+            raise RuntimeError(f"{type(self).__name__} must be called once before each backward; it was not")
+        grad: Array = backward(self)
+        self.saved = None
+        return grad
+
+    return checked
 
 
 def shown(value: Any) -> str:

@@ -7,28 +7,14 @@ The mean over the batch is taken here and only here, so no layer divides by the 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from functools import lru_cache, wraps
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from nnkit.activations import log_softmax, sigmoid, zero_unless
-from nnkit.checks import finite_array, float_array, same_shape
+from nnkit.checks import finite_array, float_array, same_shape, used_once
 from nnkit.typing import Array
-
-
-def _once(backward: Any) -> Any:
-    """Wrap a loss's backward with the check that the loss was called since the last one."""
-
-    @wraps(backward)
-    def checked(self: Loss) -> Array:
-        if self.saved is None:
-            raise RuntimeError(f"{type(self).__name__} must be called once before each backward; it was not")
-        grad: Array = backward(self)
-        self.saved = None
-        return grad
-
-    return checked
 
 
 class Loss(ABC):
@@ -43,7 +29,7 @@ class Loss(ABC):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "backward" in vars(cls):
-            cls.backward = _once(cls.backward)  # type: ignore[method-assign]
+            cls.backward = used_once(cls.backward)  # type: ignore[method-assign]
 
     def __call__(self, pred: Array, target: Array) -> float:
         """Return the loss of the batch.

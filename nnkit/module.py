@@ -1,20 +1,29 @@
 """Parameter, Module and Sequential: what every network in the book is made of.
 
 A layer is its two equations, `forward` and `backward`. What stands around them lies here, once for all layers: the
-checks of what comes in, the search for parameters, and how training does without the gradient of the data.
+search for parameters, the two modes, saving and loading, and how training does without the gradient of the data.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import wraps
 from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from nnkit.checks import finite_array, float_array, float_dtype, instance, nonnegative, same_shape, shown
+from nnkit.checks import (
+    checked_backward,
+    checked_forward,
+    finite_array,
+    float_array,
+    float_dtype,
+    instance,
+    nonnegative,
+    same_shape,
+    shown,
+)
 from nnkit.typing import Array
 
 Item = TypeVar("Item")
@@ -58,52 +67,6 @@ class Parameter:
         return f"Parameter(shape={self.data.shape}, dtype={self.data.dtype})"
 
 
-def _checked_forward(forward: Callable[[Any, Array], Array]) -> Callable[[Any, Any], Array]:
-    """Wrap a forward pass with the check of its input."""
-
-    @wraps(forward)
-    def checked(self: Module, x: Any) -> Array:
-        x = float_array("x", x, _own_dtype(vars(self).values()))
-        if self.in_features is not None and (x.ndim != 2 or x.shape[1] != self.in_features):
-            raise ValueError(f"x must have shape (n, {self.in_features}) to enter {self!r}; got {x.shape}")
-        if self.min_batch_size > 1 and self.training and len(x) < self.min_batch_size:
-            raise ValueError(
-                f"x must hold at least {self.min_batch_size} samples in training mode to enter {self!r}; "
-                f"got shape {x.shape}; choose a batch_size that leaves no smaller batch, or call eval() first"
-            )
-        self.saved = None
-        y = forward(self, x)
-        self._output_shape = y.shape
-        return y
-
-    return checked
-
-
-def _checked_backward(backward: Callable[[Any, Array], Any]) -> Callable[[Any, Array], Any]:
-    """Wrap a backward pass with the checks that a forward pass came before it and that `grad` fits its output."""
-
-    @wraps(backward)
-    def checked(self: Module, grad: Array) -> Any:
-        if self._output_shape is None:
-            raise RuntimeError(f"{type(self).__name__} must go forward once before each backward; there was no forward")
-        same_shape("grad", grad, self._output_shape, "the output")
-        result = backward(self, grad)
-        if result is None and backward.__name__ == "backward":
-            raise TypeError(f"{type(self).__name__}.backward must return dL/dx as an array; got None")
-        self.saved = self._output_shape = None
-        return result
-
-    return checked
-
-
-def _own_dtype(values: Iterable[Any]) -> np.dtype[Any] | None:
-    """Return the dtype of the first parameter among `values`, None if there is none."""
-    for value in values:
-        if type(value) is Parameter:
-            return value.data.dtype
-    return None
-
-
 class Module:
     """A function with a backward pass: the common interface of layers, activations and networks.
 
@@ -135,12 +98,12 @@ class Module:
     min_batch_size: int = 1
     buffer_names: tuple[str, ...] = ()
     nonnegative_names: tuple[str, ...] = ()
-    _output_shape: tuple[int, ...] | None = None
+    output_shape: tuple[int, ...] | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         for name in {"forward", "backward", "accumulate"} & vars(cls).keys():
-            checked = _checked_forward if name == "forward" else _checked_backward
+            checked = checked_forward if name == "forward" else checked_backward
             setattr(cls, name, checked(vars(cls)[name]))
 
     def forward(self, x: Array) -> Array:
@@ -148,17 +111,7 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} must define forward")
 
     def backward(self, grad: Array) -> Array:
-        """Turn dL/d(output) into dL/d(input), and add dL/d(parameter) to each parameter's `grad`.
-
-        Parameters
-        ----------
-        grad : ndarray
-            dL/d(output), of the output's shape; it is not changed.
-
-        Returns
-        -------
-        ndarray
-            dL/d(input), of the input's shape.
+        """Return dL/d(input) for ``grad`` = dL/d(output), and add dL/d(parameter) to each parameter's `grad`.
 
         Raises
         ------
@@ -170,20 +123,14 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} must define backward")
 
     def accumulate(self, grad: Array) -> None:
-        """Do what `backward` does to the parameters' gradients, without computing dL/d(input).
+        """Do what `backward` does to the parameters' gradients, without dL/d(input) where that saves work.
 
-        Training calls this, because nobody uses the gradient of the data. It is worth overriding in modules where
-        dL/d(input) costs much, as `Linear` and `Sequential` do.
+        Training calls this, because nobody uses the gradient of the data.
         """
         self.backward(grad)
 
     def __call__(self, x: Array) -> Array:
         return self.forward(x)
-
-    def forget(self) -> None:
-        """Let go of what the last forward pass saved, here and in all modules below."""
-        for _, module in self.named_modules():
-            module.saved = module._output_shape = None
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """Yield the name and the module of each direct sub-module."""
@@ -199,26 +146,21 @@ class Module:
         for name, child in self.named_children():
             yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
 
-    def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """Yield the dotted name and the `Parameter` of each one in the tree, a shared one only once."""
-        return _unique(self._in_tree(lambda module: _found(vars(module), Parameter), prefix))
+        return self._in_tree(lambda module: _found(vars(module), Parameter))
 
-    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Array]]:
+    def named_buffers(self) -> Iterator[tuple[str, Array]]:
         """Yield the dotted name and the array of each buffer in the tree, a shared one only once."""
-        return _unique(
-            self._in_tree(lambda module: ((name, getattr(module, name)) for name in module.buffer_names), prefix)
-        )
+        return self._in_tree(lambda module: ((name, getattr(module, name)) for name in module.buffer_names))
 
     def named_generators(self) -> Iterator[tuple[str, np.random.Generator]]:
         """Yield the dotted name and the generator of each layer that draws, a shared one only once."""
-        return _unique(self._in_tree(lambda module: _found(vars(module), np.random.Generator), ""))
+        return self._in_tree(lambda module: _found(vars(module), np.random.Generator))
 
-    def _in_tree(
-        self, items: Callable[[Module], Iterable[tuple[str, Item]]], prefix: str
-    ) -> Iterator[tuple[str, Item]]:
-        for path, module in self.named_modules():
-            for name, item in items(module):
-                yield prefix + (f"{path}.{name}" if path else name), item
+    def _in_tree(self, items: Callable[[Module], Iterable[tuple[str, Item]]]) -> Iterator[tuple[str, Item]]:
+        modules = self.named_modules()
+        return _unique((f"{path}.{name}" if path else name, item) for path, m in modules for name, item in items(m))
 
     def parameters(self) -> list[Parameter]:
         """Return every `Parameter` of the tree, a shared one only once."""
@@ -226,8 +168,8 @@ class Module:
 
     def has_parameters(self) -> bool:
         """Return whether there is a `Parameter` anywhere in the tree."""
-        own = _own_dtype(vars(self).values())
-        return own is not None or any(child.has_parameters() for child in self.children())
+        own = any(type(value) is Parameter for value in vars(self).values())
+        return own or next(self.named_parameters(), None) is not None
 
     def zero_grad(self) -> None:
         """Set every parameter's gradient to zero."""
@@ -255,7 +197,7 @@ class Module:
         finally:
             for module, was_training in modes:
                 module.training = was_training
-            self.forget()
+                module.saved = module.output_shape = None
 
     def astype(self, dtype: DTypeLike) -> Self:
         """Convert parameters and buffers to `dtype` (float32 or float64), zero the gradients; return the module."""
@@ -276,14 +218,14 @@ class Module:
         return {name: parameter.data for name, parameter in self.named_parameters()} | dict(self.named_buffers())
 
     def load_state_dict(self, state: Mapping[str, Array], strict: bool = True) -> None:
-        """Copy the values in `state` into the parameters and buffers of the same names.
+        """Copy the values in `state` into the parameters and buffers of the same names: all of them or none.
 
         Parameters
         ----------
         state : mapping of str to ndarray
-            What `state_dict` returned. Nothing is changed unless all of it fits.
+            What `state_dict` returned.
         strict : bool, default True
-            Whether a missing or an unexpected name is an error. A wrong shape always is.
+            Whether a missing or an unexpected name is an error.
 
         Raises
         ------
@@ -299,42 +241,37 @@ class Module:
         missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
         if strict and (missing or unexpected):
             raise KeyError(f"state does not match {type(self).__name__}: missing {missing}, unexpected {unexpected}")
-        nonnegative_names = dict(self._in_tree(lambda module: ((name, True) for name in module.nonnegative_names), ""))
         values = {}
-        for name in own.keys() & state.keys():
-            label = f"state[{name!r}]"
-            values[name] = finite_array(label, state[name], own[name].dtype)
-            same_shape(label, values[name], own[name].shape, "the array of that name in the module")
-            if name in nonnegative_names:
-                nonnegative(label, values[name])
+        for name in sorted(own.keys() & state.keys()):
+            values[name] = finite_array(f"state[{name!r}]", state[name], own[name].dtype)
+            same_shape(f"state[{name!r}]", values[name], own[name].shape, "the module's array of that name")
+        for path, module in self.named_modules():
+            for name in (f"{path}.{name}" if path else name for name in module.nonnegative_names):
+                if name in values:
+                    nonnegative(f"state[{name!r}]", values[name])
         for name, value in values.items():
             own[name][...] = value
 
     def summary(self, input_shape: int | tuple[int, ...] | None = None) -> str:
-        """Return a table of the modules, the shapes of their outputs and their numbers of parameters.
+        """Return a table of the layers, the shapes of their outputs and their numbers of parameters.
 
         Parameters
         ----------
         input_shape : int or tuple of int, optional
-            The shape of one sample, which is sent through in evaluation mode. Without it, the width that the first
-            layer with an `in_features` asks for.
-
-        Raises
-        ------
-        ValueError
-            If there is no such layer and `input_shape` is missing.
+            The shape of one sample, which is sent through in evaluation mode. Without it, what the first layer with
+            an `in_features` asks for; ValueError if there is none.
         """
-        modules = list(self.named_modules())
+        modules = dict(self.named_modules())
         if input_shape is None:
-            input_shape = next((module.in_features for _, module in modules if module.in_features is not None), None)
+            input_shape = next((m.in_features for m in modules.values() if m.in_features is not None), None)
         if input_shape is None:
             raise ValueError("input_shape must be given for a model whose layers do not fix it; got None")
-        rows = [("module", "output", "parameters")]
+        rows = [("layer", "output", "parameters")]
         with self.evaluating():
-            self.forward(np.zeros((1, *np.atleast_1d(input_shape)), dtype=_own_dtype(self.parameters())))
-            for name, module in modules:
-                if next(module.children(), None) is None:
-                    shape = ", ".join(map(str, ["n", *(module._output_shape or ())[1:]]))
+            self.forward(np.zeros((1, *np.atleast_1d(input_shape)), dtype=np.float32))
+            for name, module in modules.items():
+                if not list(module.children()):
+                    shape = ", ".join(map(str, ["n", *(module.output_shape or ())[1:]]))
                     rows.append((f"{name}: {module!r}", f"({shape})", f"{_size(module):,}"))
         rows.append(("all", "", f"{_size(self):,}"))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -345,10 +282,9 @@ class Module:
 
     def __str__(self) -> str:
         shapes = [f"{name} {value.data.shape}" for name, value in _found(vars(self), Parameter)]
-        children = list(self.named_children())
+        children = [f"  {name}: " + str(child).replace("\n", "\n  ") for name, child in self.named_children()]
         head = (type(self).__name__ if children else repr(self)) + ("  # " + ", ".join(shapes) if shapes else "")
-        below = [f"  {name}: " + str(child).replace("\n", "\n  ") for name, child in children]
-        return "\n".join([head, *below])
+        return "\n".join([head, *children])
 
 
 class Sequential(Module):
@@ -413,9 +349,8 @@ class Sequential(Module):
 
 def interleaved(layers: Sequence[Module], make_activation: Callable[[], Module]) -> Sequential:
     """Return a Sequential of `layers`, at least one, with a new activation between each two."""
-    first, *others = layers
-    modules = [first]
-    for layer in others:
+    modules = [layers[0]]
+    for layer in layers[1:]:
         activation = make_activation()
         instance("what activation makes", activation, Module, "a Module such as ReLU()")
         modules += [activation, layer]

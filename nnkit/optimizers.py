@@ -53,10 +53,8 @@ class Optimizer(ABC):
 
     Raises
     ------
-    TypeError
-        If `params` holds anything but parameters.
-    ValueError
-        If `params` is empty or mixes dtypes.
+    TypeError, ValueError
+        If `params` holds anything but parameters, is empty, or mixes dtypes.
     """
 
     state_names: tuple[str, ...] = ()
@@ -94,30 +92,24 @@ class Optimizer(ABC):
         Warns
         -----
         DivergenceWarning
-            If numbers overflow in this step, so that weights are no longer finite, or a running average is not and
-            its weight can never change again. Under ``numpy.errstate(over="ignore")`` there is no warning; `fit` looks
-            for itself.
+            If numbers overflow in this step, so that a weight is no longer finite, or its running average is not and
+            it can never change again. Not under ``numpy.errstate(over="ignore")``; `fit` looks for itself.
         """
         self._refresh()
         self.steps += 1
-        if np.geterr()["over"] == "ignore":
-            self._update_all()
-            return
+        arrays = [self._data, self._grad, *(getattr(self, name) for name in self.state_names)]
         overflows: list[str] = []
-        with np.errstate(over="call", call=lambda kind, flag: overflows.append(kind)):
-            self._update_all()
+        seen = "ignore" if np.geterr()["over"] == "ignore" else "call"
+        with np.errstate(over=seen, call=lambda kind, flag: overflows.append(kind)):
+            for start in range(0, self._data.size, BLOCK):
+                weight, grad, *averages = (array[start : start + BLOCK] for array in arrays)
+                if self.weight_decay and self.decays_in_gradient:
+                    grad = grad + self.weight_decay * weight
+                self.update(weight, grad, *averages)
         if overflows and (parts := list(self.not_finite())):
             found = ", ".join(f"the {what} of params[{i}], {self.params[i]!r}" for i, what in parts)
             message = f"a step of {self!r} overflowed; no longer finite: {found}; {NEVER_MOVES}"
             warnings.warn(message, DivergenceWarning, stacklevel=2)
-
-    def _update_all(self) -> None:
-        state = [getattr(self, name) for name in self.state_names]
-        for start in range(0, self._data.size, BLOCK):
-            weight, grad, *averages = (array[start : start + BLOCK] for array in (self._data, self._grad, *state))
-            if self.weight_decay and self.decays_in_gradient:
-                grad = grad + self.weight_decay * weight
-            self.update(weight, grad, *averages)
 
     def not_finite(self) -> Iterator[tuple[int, str]]:
         """Yield the place in `params` and the name of everything that is NaN or infinite: weights and averages."""
@@ -158,17 +150,14 @@ class Optimizer(ABC):
         return {"lr": self.lr, "steps": self.steps} | {name: getattr(self, name).copy() for name in self.state_names}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` returned, for the same optimizer over the same parameters.
+        """Take over all of what `state_dict` returned, for the same optimizer over the same parameters, or nothing.
 
         Raises
         ------
         KeyError
             If a name is missing or unexpected.
-        ValueError
-            If an array has another size, a value is not finite, or `lr`, `steps` or a mean of squares is negative.
-            Nothing is changed unless all of it fits.
-        TypeError
-            If `state` is not a mapping, or holds anything but numbers.
+        ValueError, TypeError
+            If an array has another size, a value is no finite number, or one that must not be is negative.
         """
         instance("state", state, Mapping, "what state_dict returned")
         expected = {"lr", "steps", *self.state_names}
@@ -363,33 +352,24 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"sgd": SGD, "rmsprop": RMSpro
 def clip_grad_norm(params: Iterable[Parameter], max_norm: float) -> float:
     r"""Scale all gradients by one factor where their norm together is above `max_norm`, and return the norm before.
 
-    Call it between backward and the optimizer's step; `fit` does with ``max_grad_norm=...``. The gradient keeps its
-    direction.
+    Call it between backward and the optimizer's step; `fit` does with ``max_grad_norm=...``.
 
     Parameters
     ----------
     params : iterable of Parameter
         Whose gradients, usually ``model.parameters()``; they are changed in place.
     max_norm : float
-        The largest norm allowed, above 0.
+        :math:`c`, the largest norm allowed, above 0.
 
     Returns
     -------
     float
-        :math:`\|g\|`, the root of the sum of the squares of all entries, before any scaling. If that is NaN or
-        infinite, no factor would give a direction to go in: the gradients then stay as they are, for the caller to
-        see. (PyTorch would turn them into NaN and zeros.)
-
-    Raises
-    ------
-    TypeError
-        If `params` holds something else than parameters.
-    ValueError
-        If `params` is empty.
+        :math:`\|g\|`, the root of the sum of the squares of all entries, before any scaling. If it is NaN or infinite,
+        the gradients stay as they are, for the caller to see.
 
     Notes
     -----
-    The factor is :math:`\min(1, c / (\|g\| + 10^{-6}))`, with :math:`c` for `max_norm`, as in PyTorch.
+    The factor is :math:`\min(1, c / (\|g\| + 10^{-6}))`, as in PyTorch.
 
     References
     ----------
@@ -399,8 +379,7 @@ def clip_grad_norm(params: Iterable[Parameter], max_norm: float) -> float:
     distinct = _distinct(params)
     # In float64, where the square of no float32 overflows.
     with np.errstate(over="ignore", invalid="ignore"):
-        squares = [np.square(parameter.grad, dtype=np.float64).sum() for parameter in distinct]
-    norm = math.sqrt(sum(squares))
+        norm = math.sqrt(sum(np.square(parameter.grad, dtype=np.float64).sum() for parameter in distinct))
     factor = max_norm / (norm + 1e-6)
     if math.isfinite(norm) and factor < 1:
         for parameter in distinct:

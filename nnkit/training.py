@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.callbacks import Callback, CallbackList, DivergenceGuard, ProgressBar, Scheduler, TrainingState
+from nnkit.callbacks import Callback, CallbackList, DivergenceGuard, ProgressBar, TrainingState
 from nnkit.checks import as_array, entries, finite_array, generator, instance, number, whole_number, with_methods
 from nnkit.history import History, Means
 from nnkit.losses import Loss
 from nnkit.module import Module
 from nnkit.optimizers import Optimizer, clip_grad_norm
+from nnkit.schedulers import _Schedule
 from nnkit.typing import Array
 
 Metric = Callable[[Array, Array], float]
@@ -33,7 +34,7 @@ def fit(
     validation_data: tuple[Any, Any] | None = None,
     metrics: Metrics = None,
     callbacks: Iterable[Callback] = (),
-    scheduler: Scheduler | None = None,
+    scheduler: _Schedule | None = None,
     max_grad_norm: float | None = None,
     rng: np.random.Generator | int | None = None,
     progress: bool = False,
@@ -67,8 +68,8 @@ def fit(
         means such as accuracy.
     callbacks : iterable of Callback, optional
         For example `EarlyStopping` and `Checkpoint`.
-    scheduler : Scheduler, optional
-        Its ``step()`` is called after each epoch, before the callbacks; for example of `StepLR` or `CosineLR`.
+    scheduler : Schedule, optional
+        `StepLR` or `CosineLR`: its ``step()`` is called after each epoch, before the callbacks.
     max_grad_norm : float, optional
         The largest norm of the whole gradient, above 0; `clip_grad_norm` scales a larger one down before each step.
     rng : numpy.random.Generator or int, optional
