@@ -1,134 +1,31 @@
-"""Data: MNIST, checked and cached, and small problems that are drawn on the spot."""
+"""Small problems that are drawn on the spot."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 from nnkit.checks import finite_array, generator, number, whole_number
-from nnkit.data import mnist as _mnist
 from nnkit.typing import Array
 
-
-@dataclass(frozen=True)
-class Dataset:
-    """Images of digits with their labels, split for training and testing.
-
-    Attributes
-    ----------
-    X_train, X_test : ndarray of float32, shape (n, 784)
-        The images, one a row, from 0 (paper) to 1 (ink).
-    y_train, y_test : ndarray of int64, shape (n,)
-        The digits, 0 to 9.
-    name : str
-        ``"mnist"``, or ``"digits"`` for the fallback.
-    source : str
-        Where the images came from: the path of the folder or file, or ``"scikit-learn"`` for the fallback.
-    """
-
-    X_train: Array
-    y_train: Array
-    X_test: Array
-    y_test: Array
-    name: str
-    source: str = ""
-
-    def __repr__(self) -> str:
-        return f"Dataset({self.name}: {len(self.X_train):,} for training, {len(self.X_test):,} for testing)"
-
-
-def load_mnist(*, fallback: bool = False) -> Dataset:
-    """Load the MNIST digits from wherever they are on this machine, else from a public mirror.
-
-    The places, in this order: what ``$NNKIT_DATA`` names; the user's cache, where downloads are kept; where other
-    libraries keep MNIST, which is ``./data`` for torchvision, ``~/.keras/datasets`` (or ``$KERAS_HOME/datasets``) for
-    Keras and ``~/scikit_learn_data`` (or ``$SCIKIT_LEARN_DATA``) for scikit-learn; a mirror. The attribute ``source``
-    of the result says which it was, and so does the logger ``nnkit``: aloud for the folder of another library.
-
-    What is read: the four published files, packed or not, also as torchvision (``MNIST/raw``) and Kaggle lay them out;
-    Keras' ``mnist.npz``; and OpenML's ``mnist_784.arff`` as ``fetch_openml`` keeps it. ``NNKIT_DATA`` names a folder
-    that holds any of them, or one up to two levels above it; or the archive itself, or one of the four files, with the
-    others beside it. ``NNKIT_DATA=none`` stands for a machine without MNIST: nothing is looked for.
-
-    Whatever the form, what is loaded has the published SHA-256 of the decompressed contents, and no more is read than
-    the published files hold. What is damaged in the folder of another library is passed over. A download goes to the
-    user's cache, whole or not at all. ``NNKIT_OFFLINE=1`` forbids downloads.
-
-    Parameters
-    ----------
-    fallback : bool, default False
-        Whether to return scikit-learn's 1,797 digits, scaled up to the same shape, where MNIST cannot be had; a
-        warning says so. A damaged file where ``NNKIT_DATA`` leads or in the user's cache is an error even then.
-
-    Returns
-    -------
-    Dataset
-        60,000 training and 10,000 test images; with the fallback 1,437 and 360.
-
-    Raises
-    ------
-    MnistUnavailableError
-        If the files are nowhere and cannot be downloaded; the message says the three ways to mend it.
-    MnistFileError
-        If a file is damaged or is not what its name says; the message names it and says how to mend it. Fashion-MNIST,
-        KMNIST, EMNIST and QMNIST are named where a published checksum or the path tells.
-
-    References
-    ----------
-    Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, Gradient-based learning applied to document recognition, 1998.
-    """
-    try:
-        arrays, source = _mnist.load()
-    except _mnist.MnistUnavailableError as error:
-        if not fallback:
-            raise
-        return _load_digits(str(error))
-    return Dataset(*arrays, name="mnist", source=source)
-
-
-def _load_digits(reason: str) -> Dataset:
-    import warnings
-
-    from scipy.ndimage import zoom
-    from sklearn.datasets import load_digits
-
-    warnings.warn(
-        "using scikit-learn's 1,797 digits instead of MNIST, so the numbers will differ from those in the text. "
-        f"Why: {reason}",
-        UserWarning,
-        stacklevel=3,
-    )
-    images, labels = load_digits(return_X_y=True)
-    images = (images / 16).astype(np.float32).reshape(-1, 8, 8)
-    # As in MNIST, the digit fills 20 x 20 pixels of 28 x 28.
-    images = np.pad(zoom(images, (1, 2.5, 2.5), order=1), ((0, 0), (4, 4), (4, 4)))
-    order = np.random.default_rng(0).permutation(len(images))
-    X, y = images.reshape(-1, 784)[order], labels.astype(np.int64)[order]
-    n_train = 1437
-    return Dataset(X[:n_train], y[:n_train], X[n_train:], y[n_train:], name="digits", source="scikit-learn")
+Seed = np.random.Generator | int | None
 
 
 def make_linear(
-    n: int = 100,
-    *,
-    slope: float = 2.0,
-    intercept: float = -1.0,
-    noise: float = 0.5,
-    rng: np.random.Generator | int | None = None,
+    n: int = 100, *, slope: float = 2.0, intercept: float = -1.0, noise: float = 0.5, rng: Seed = None
 ) -> tuple[Array, Array]:
     """Draw points around a line: x uniform in [-2, 2], y = slope x + intercept + normal noise.
 
     Parameters
     ----------
     n : int, default 100
-        How many points.
+        The number of points.
     slope, intercept : float, default 2 and -1
-        The line.
+        The coefficients of the line.
     noise : float, default 0.5
         The standard deviation of the noise.
     rng : numpy.random.Generator or int, optional
-        Where the points are drawn from.
+        A generator to draw from, or its seed.
 
     Returns
     -------
@@ -143,24 +40,20 @@ def make_linear(
 
 
 def make_blobs(
-    n: int = 200,
-    *,
-    centers: Array | tuple[tuple[float, float], ...] = ((-1.5, -1.0), (1.5, 1.0)),
-    spread: float = 0.8,
-    rng: np.random.Generator | int | None = None,
+    n: int = 200, *, centers: ArrayLike = ((-1.5, -1.0), (1.5, 1.0)), spread: float = 0.8, rng: Seed = None
 ) -> tuple[Array, Array]:
-    """Draw points in the plane from one normal cloud a class.
+    """Draw points from one normal cloud for each class.
 
     Parameters
     ----------
     n : int, default 200
-        How many points; the classes get equal shares, up to one point.
+        The number of points, shared equally among the classes.
     centers : array_like, shape (k, d)
-        The middle of each cloud.
+        The mean of each cloud.
     spread : float, default 0.8
         The standard deviation of each cloud in each direction.
     rng : numpy.random.Generator or int, optional
-        Where the points are drawn from.
+        A generator to draw from, or its seed.
 
     Returns
     -------
@@ -177,20 +70,17 @@ def make_blobs(
     return X.astype(np.float32), y.astype(np.int64)
 
 
-def make_xor(
-    n: int | None = None, *, margin: float = 0.0, rng: np.random.Generator | int | None = None
-) -> tuple[Array, Array]:
-    """Return the four corners of XOR, or draw points in four quadrants of which opposite ones share a class.
+def make_xor(n: int | None = None, *, margin: float = 0.0, rng: Seed = None) -> tuple[Array, Array]:
+    """Return the truth table of XOR, or draw points in four quadrants, where opposite quadrants share a class.
 
     Parameters
     ----------
     n : int, optional
-        How many points to draw in [-1, 1] x [-1, 1]; class 1 where the signs differ. Without it, the truth table:
-        (0, 0), (0, 1), (1, 0), (1, 1).
+        The number of points to draw in [-1, 1] x [-1, 1], with class 1 where the signs differ; by default the table.
     margin : float, default 0
-        How far every drawn point stays from both axes, below 1.
+        The least distance of a drawn point from either axis, below 1.
     rng : numpy.random.Generator or int, optional
-        Where the points are drawn from.
+        A generator to draw from, or its seed.
 
     Returns
     -------
@@ -206,19 +96,17 @@ def make_xor(
     return X.astype(np.float32), ((X[:, 0] > 0) != (X[:, 1] > 0)).astype(np.int64)
 
 
-def make_moons(
-    n: int = 200, *, noise: float = 0.1, rng: np.random.Generator | int | None = None
-) -> tuple[Array, Array]:
-    """Draw two interleaved half circles, one a class.
+def make_moons(n: int = 200, *, noise: float = 0.1, rng: Seed = None) -> tuple[Array, Array]:
+    """Draw two interleaved half circles, one for each class.
 
     Parameters
     ----------
     n : int, default 200
-        How many points; the classes get equal shares, up to one point.
+        The number of points, shared equally among the classes.
     noise : float, default 0.1
         The standard deviation of the noise in each direction.
     rng : numpy.random.Generator or int, optional
-        Where the points are drawn from.
+        A generator to draw from, or its seed.
 
     Returns
     -------
