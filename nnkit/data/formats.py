@@ -147,7 +147,8 @@ def _read_arff(stream: BufferedIOBase) -> dict[str, Array]:
     n_train = FILES[0].shape[0]
     n = n_train + FILES[2].shape[0]
     lines = islice(iter(partial(stream.readline, _ARFF_LINE), b""), n + _ARFF_HEADER)
-    if not any(line.lower().startswith(b"@data") for line in lines) or (first := next(lines, None)) is None:
+    any(line.lower().startswith(b"@data") for line in lines)  # Skip the header.
+    if (first := next((line for line in lines if line.strip()), None)) is None:
         raise MnistFileError("has no rows after a line @DATA")
     try:
         table = np.loadtxt(
