@@ -235,8 +235,8 @@ def test_variable_may_name_a_file(form, folder, monkeypatch):
 def test_named_file_is_not_replaced_by_another(folder, monkeypatch):
     write(folder, PUBLISHED)
     write(folder, idx())
-    (folder / NAMES[0]).write_bytes(b"damaged")
-    check_is_tiny(load_mnist())
+    write(folder, {NAMES[0]: b"damaged"} | npz())
+    assert load_mnist().source == str(folder)  # Archives are slower to read, and come last.
     monkeypatch.setenv("NNKIT_DATA", str(folder / NAMES[0]))
     with pytest.raises(MnistFileError, match=NAMES[0]):
         load_mnist()
@@ -262,11 +262,11 @@ def test_incomplete_folder_is_an_error_that_names_what_is_missing(folder):
         ({NAMES[0]: gzip.compress(CONTENTS[NAMES[0]][:-1])}, "holds 2,351"),
         ({NAMES[3]: gzip.compress(CONTENTS[NAMES[3]]) + b"more"}, "damaged"),
         (idx("{}.gz", packed=True, contents=ALTERED), "SHA-256"),
-        (npz(x_test=np.zeros((2, 28, 28), np.uint8)), "SHA-256"),
         (npz(y_test=LABELS[1].astype(np.int64)), "SHA-256"),
         (npz(x_test=IMAGES[1][:1]), "images"),
         (npz(y_train=None), "y_train"),
         ({"mnist.npz": HTML}, "damaged"),
+        ({"mnist.npz": re.sub(rb"(PK\x01\x02.{4})\x00", b"\\1\1", npz()["mnist.npz"], flags=re.S)}, "encrypted"),
         (arff(rows=ROWS.replace("0", "1", 1)), "SHA-256"),
         (arff(rows=ROWS.replace("0", "256", 1)), "256"),
         (arff(rows=ROWS.replace(",", " ", 1)), "row"),
@@ -340,7 +340,7 @@ BOMBS = {
     "in another compression": lambda: zip_of_zeros(zipfile.ZIP_BZIP2),
     "a line": lambda: arff("52667.gz", "0" * MUCH),
     "empty lines": lambda: arff("52667.gz", "\n" * MUCH),
-    "a row": lambda: arff("52667.gz", "0," * 20_000 + "\n"),
+    "long rows": lambda: arff("52667.gz", ("0," * 20_000 + "0\n") * 400),
 }
 
 

@@ -222,10 +222,10 @@ def _wanted(path: Path) -> set[str]:
 
 
 def _read(paths: list[Path]) -> tuple[dict[str, Array], list[Path], list[str]]:
-    """Return the arrays in files, the files they came from, and what is wrong with those that no other replaces."""
+    """Return the arrays in files, the files they came from, and what is wrong with the others."""
     arrays: dict[str, Array] = {}
     sound: list[Path] = []
-    faults: list[tuple[Path, str]] = []
+    faults: list[str] = []
     for path in paths:
         if _wanted(path) <= arrays.keys():
             continue
@@ -236,8 +236,8 @@ def _read(paths: list[Path]) -> tuple[dict[str, Array], list[Path], list[str]]:
             what = f"{path} cannot be read ({error.strerror})" if isinstance(error, OSError) else f"{path} {error}"
             if other := _OTHER.search("/".join(path.parts[-3:])):
                 what += f" (its path suggests another data set, {other[0]})"
-            faults.append((path, what))
-    return arrays, sound, [fault for path, fault in faults if not _wanted(path) <= arrays.keys()]
+            faults.append(what)
+    return arrays, sound, faults
 
 
 def _download(cache: Path, tried: str) -> None:
