@@ -6,7 +6,7 @@ import math
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,18 +30,18 @@ class TrainingState:
 
     Attributes
     ----------
-    model, optimizer, scheduler, rng, X
+    model, optimizer, X, epochs, scheduler, rng
         As `fit` was given them, `X` converted.
     history : History
         What was recorded, the present epoch included once it has ended.
-    epochs, epoch : int
-        How many epochs there will be, and the number of the present one, counted from 1.
     n_batches : int
         How many batches, and so steps, an epoch has.
-    loss : float
-        The loss of the last batch.
     names : sequence of str
         What each epoch will record.
+    epoch : int
+        The number of the present epoch, counted from 1.
+    loss : float
+        The loss of the last batch.
     """
 
     model: Module
@@ -49,12 +49,12 @@ class TrainingState:
     history: History
     X: Array
     epochs: int = 0
-    epoch: int = 0
     n_batches: int = 0
-    loss: float = math.nan
     names: Sequence[str] = ()
     scheduler: Any = None
     rng: np.random.Generator | None = None
+    epoch: int = 0
+    loss: float = math.nan
 
 
 class Callback:
@@ -93,15 +93,12 @@ class EarlyStopping(Callback):
     mode : {"min", "max"}, default "min"
         Whether smaller or larger is better; "max" for an accuracy.
     restore_best : bool, default True
-        Whether to give the model the weights and running statistics of its best epoch when training ends, also if it
-        is interrupted.
+        Whether to give the model the weights and buffers of its best epoch when training ends, also if interrupted.
 
     Attributes
     ----------
-    best_epoch : int
-        The epoch of the best value, counted from 1; 0 before there is one.
-    best_value : float
-        That value; NaN before there is one.
+    best_epoch, best_value : int, float
+        The epoch of the best value, counted from 1, and that value; 0 and NaN before there is one.
     """
 
     def __init__(
@@ -115,19 +112,14 @@ class EarlyStopping(Callback):
         if mode not in ("min", "max"):
             raise ValueError(f"mode must be 'min' or 'max'; got {mode!r}")
         instance("monitor", monitor, str, "a name in the history such as 'val_loss'")
-        self.monitor = monitor
+        self.monitor, self.mode, self.restore_best = monitor, mode, restore_best
         self.patience = whole_number("patience", patience, least=1)
         self.min_delta = number("min_delta", min_delta, least=0)
-        self.mode = mode
-        self.restore_best = restore_best
-        self._reset()
-
-    def _reset(self) -> None:
         self.best_epoch, self.best_value = 0, math.nan
-        self._best_weights: dict[str, Array] | None = None
 
     def on_train_begin(self, state: TrainingState) -> None:
-        self._reset()
+        self.best_epoch, self.best_value = 0, math.nan
+        self._best_weights: dict[str, Array] | None = None
 
     def on_epoch_end(self, state: TrainingState) -> bool:
         if self.monitor not in state.history:
@@ -211,13 +203,9 @@ class DivergenceGuard(Callback):
     """Watch a training for what its loss does not show: weights that overflowed, froze, or get no gradient.
 
     `fit` always has one. It stops a training whose numbers are no longer finite, and warns, once, of weights that get
-    no gradient or do not move.
-
-    A weight without a gradient for a step or two is nothing unusual: a small batch may leave all ReLUs before it at
-    zero, and a last layer that starts at zero hides those before it from the first step. So it must be without one for
-    `ENOUGH_STEPS` in a row, in whole epochs or the last quarter of a long one; in a shorter training, in all steps.
-    Looking costs nothing once each weight has been seen with a gradient, which is usually in the first of these steps.
-    Only matrices with another one behind them count: a linear model has no gradient once it has converged.
+    no gradient or do not move. Being without a gradient for a step or two is nothing unusual, so it takes
+    `ENOUGH_STEPS` in a row, in whole epochs or the last quarter of a long one; in a shorter training, all steps. Only
+    matrices with another one behind them count: a linear model has no gradient once it has converged.
     """
 
     def on_train_begin(self, state: TrainingState) -> None:
@@ -232,8 +220,7 @@ class DivergenceGuard(Callback):
         self._steps, self._fault = 0, ""
 
     def on_epoch_begin(self, state: TrainingState) -> None:
-        long = state.n_batches >= 4 * ENOUGH_STEPS
-        self._skipped = state.n_batches * 3 // 4 if long else 0
+        self._skipped = state.n_batches * 3 // 4 if state.n_batches >= 4 * ENOUGH_STEPS else 0
         self._looked = 0
         self._waiting = {name: self._matrices[name] for name in self._idle}
 
@@ -309,28 +296,23 @@ class CallbackList:
     guard : DivergenceGuard
         Asked first at the end of an epoch: no other callback sees an epoch in which training diverged.
     callbacks : sequence of Callback
-        Called in this order.
+        Called in this order, and in the opposite one when training ends.
     """
 
     def __init__(self, guard: Callback, callbacks: Sequence[Callback]) -> None:
         self.guard, self.callbacks = guard, list(callbacks)
         # Most callbacks leave the hooks of a batch alone, and a small network has many batches.
-        self._batch_begin = [c.on_batch_begin for c in self.callbacks if _overrides(c, "on_batch_begin")]
-        self._batch_end = [c.on_batch_end for c in (guard, *self.callbacks) if _overrides(c, "on_batch_end")]
+        self._hooks = {
+            hook: [getattr(c, hook) for c in (guard, *callbacks) if _overrides(c, hook)]
+            for hook in ("on_epoch_begin", "on_batch_begin", "on_batch_end")
+        }
 
-    def on_epoch_begin(self, state: TrainingState) -> None:
-        for callback in (self.guard, *self.callbacks):
-            callback.on_epoch_begin(state)
+    def call(self, hook: str, state: TrainingState) -> None:
+        """Call the hook of that name, of an epoch's begin or of a batch, of each callback that has one."""
+        for method in self._hooks[hook]:
+            method(state)
 
-    def on_batch_begin(self, state: TrainingState) -> None:
-        for hook in self._batch_begin:
-            hook(state)
-
-    def on_batch_end(self, state: TrainingState) -> None:
-        for hook in self._batch_end:
-            hook(state)
-
-    def on_epoch_end(self, state: TrainingState) -> bool:
+    def end_epoch(self, state: TrainingState) -> bool:
         """Step the schedule and call every callback, also after one has asked to stop; return whether to stop."""
         if self.guard.on_epoch_end(state):
             return True
@@ -343,31 +325,21 @@ class CallbackList:
 
     @contextmanager
     def running(self, state: TrainingState) -> Iterator[None]:
-        """Call the hooks of a whole run; the end of each callback that has begun is called, whatever happens."""
-        begun: list[Callback] = []
-        error: BaseException | None = None
-        try:
-            for callback in self.callbacks:
-                callback.on_train_begin(state)
-                begun.append(callback)
-            self.guard.on_train_begin(state)  # last, since a callback may put other weights into the model
-            yield
-            state.history.stop_reason = state.history.stop_reason or f"all {state.epochs} epochs done"
-            self.guard.on_train_end(state)
-        except BaseException as raised:  # KeyboardInterrupt too: whoever stops a cell wants the best weights as well.
-            state.history.stop_reason = f"{type(raised).__name__} in epoch {state.epoch}"
-            error = raised
-        state.model.eval()
-        for callback in begun:
+        """Call the hooks of a whole run; each callback that has begun also ends, whatever happens."""
+        with ExitStack() as ends:
             try:
-                callback.on_train_end(state)
-            except BaseException as another:
-                if error is None:
-                    error = another
-                else:
-                    error.add_note(f"After that, on_train_end of {type(callback).__name__} failed: {another!r}")
-        if error is not None:
-            raise error
+                for callback in self.callbacks:
+                    callback.on_train_begin(state)
+                    ends.callback(callback.on_train_end, state)
+                self.guard.on_train_begin(state)  # last, since a callback may put other weights into the model
+                yield
+                state.history.stop_reason = state.history.stop_reason or f"all {state.epochs} epochs done"
+                self.guard.on_train_end(state)
+            except BaseException as error:  # also KeyboardInterrupt
+                state.history.stop_reason = f"{type(error).__name__} in epoch {state.epoch}"
+                raise
+            finally:
+                state.model.eval()
 
 
 def _overrides(callback: Callback, hook: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import reprlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -237,6 +237,42 @@ def generator(name: str, rng: Any) -> np.random.Generator:
         raise kind(
             f"{name} must be a numpy.random.Generator or a whole number that is at least 0; got {rng!r}"
         ) from error
+
+
+def samples(X_name: str, X: Any, y_name: str, y: Any, dtype: DTypeLike | None) -> tuple[Array, Array]:
+    """Return inputs and targets as finite arrays of one length, both `dtype` unless `y` holds integers.
+
+    Where the targets are the inputs themselves, one array is returned twice.
+    """
+    given, X, y = X, finite_array(X_name, X, dtype), as_array(y_name, y)
+    if y.dtype.kind == "f":
+        y = X if y is given else finite_array(y_name, y, dtype)
+    if X.ndim == 0 or y.ndim == 0 or len(X) == 0 or len(X) != len(y):
+        raise ValueError(
+            f"{X_name} and {y_name} must hold the same number of samples, at least one; "
+            f"got shapes {X.shape} and {y.shape}"
+        )
+    return X, y
+
+
+def named_metrics(metrics: Any) -> dict[str, Any]:
+    """Return each metric under its name, or raise an error that says what `metrics` must be."""
+    if metrics is None:
+        return {}
+    if isinstance(metrics, str) or not isinstance(metrics, Iterable):
+        raise TypeError(f"metrics must be a dict or a list of functions; got {metrics!r}")
+    if not isinstance(metrics, Mapping):
+        functions = list(metrics)
+        metrics = {getattr(function, "__name__", str(i)): function for i, function in enumerate(functions)}
+        if len(metrics) < len(functions) or "<lambda>" in metrics:
+            raise ValueError(f"metrics must be a dict where functions lack names of their own; got {functions}")
+    for name, function in metrics.items():
+        if not callable(function):
+            raise TypeError(f"metrics[{name!r}] must be a function; got {function!r}")
+        instance("each name in metrics", name, str, "a string")
+        if name in ("loss", "seconds") or name.startswith("val_"):
+            raise ValueError(f"metrics must not use the name {name!r}, which the history needs itself")
+    return dict(metrics)
 
 
 def checked_forward(forward: Callable[[Any, Array], Array]) -> Callable[[Any, Any], Array]:

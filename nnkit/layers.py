@@ -32,10 +32,8 @@ class Linear(Module):
 
     Attributes
     ----------
-    weight : Parameter
-        :math:`W`, shape (in_features, out_features).
-    bias : Parameter or None
-        :math:`b`, shape (out_features,).
+    weight, bias : Parameter
+        :math:`W`, shape (in_features, out_features), and :math:`b`, shape (out_features,), or None.
 
     Notes
     -----
@@ -100,14 +98,8 @@ class TiedLinear(Linear):
 
     Attributes
     ----------
-    shared : Parameter
-        :math:`W`, the other layer's weight.
-    bias : Parameter or None
-        :math:`c`, shape (out_features,).
-
-    Notes
-    -----
-    It is a `Linear` whose weight is :math:`W^\top`, a view of the other layer's, and so are its gradients.
+    shared, bias : Parameter
+        :math:`W`, the other layer's weight, and :math:`c`, shape (out_features,), or None.
     """
 
     def __init__(self, layer: Linear, bias: bool = True) -> None:
@@ -149,9 +141,8 @@ class Dropout(Module):
     Notes
     -----
     In training mode :math:`y = m \odot x`, where each entry of :math:`m` is 0 with probability :math:`p` and
-    :math:`1 / (1 - p)` otherwise, so that the mean of :math:`y` over the draws is :math:`x`. This is inverted dropout:
-    since the scaling is done while training, the layer is the identity in evaluation mode. Backward returns
-    :math:`m \odot G` with the same :math:`m`.
+    :math:`1 / (1 - p)` otherwise, so that the mean of :math:`y` over the draws is :math:`x`. In evaluation mode the
+    layer is the identity. Backward returns :math:`m \odot G` with the same :math:`m`.
 
     References
     ----------
@@ -184,7 +175,7 @@ class GaussianNoise(Module):
     Parameters
     ----------
     std : float
-        :math:`\sigma`, the standard deviation of the noise, at least 0.
+        The standard deviation :math:`\sigma`, at least 0.
     rng : numpy.random.Generator or int, optional
         Where each forward pass draws the noise. Without it each layer differs from run to run.
     clip : tuple of float, optional
@@ -194,8 +185,7 @@ class GaussianNoise(Module):
     -----
     In training mode :math:`y = x + \sigma \epsilon` with standard normal :math:`\epsilon`, and backward returns
     :math:`G`; with bounds :math:`y` is clipped to them, and backward returns 0 where it was. In evaluation mode the
-    layer is the identity, also outside the bounds. To measure a network on noisy data, draw the noise once, as in
-    ``X_noisy = GaussianNoise(0.2, rng=0)(X)``, and give `fit` ``validation_data=(X_noisy, X)``.
+    layer is the identity. To measure a network on noisy data, draw the noise once: ``GaussianNoise(0.2, rng=0)(X)``.
 
     References
     ----------
@@ -203,11 +193,7 @@ class GaussianNoise(Module):
     """
 
     def __init__(
-        self,
-        std: float,
-        rng: np.random.Generator | int | None = None,
-        *,
-        clip: tuple[float, float] | None = None,
+        self, std: float, rng: np.random.Generator | int | None = None, *, clip: tuple[float, float] | None = None
     ) -> None:
         self.std = number("std", std, least=0)
         self.rng = generator("rng", rng)
@@ -268,8 +254,7 @@ class BatchNorm1d(Module):
     .. math:: \hat x = \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}}, \qquad y = \gamma \odot \hat x + \beta.
 
     The running statistics move towards :math:`\mu` and towards the unbiased :math:`\frac{n}{n - 1} \sigma^2`. In
-    evaluation mode they stand in for :math:`\mu` and :math:`\sigma^2`, so that a sample's output does not depend on the
-    others.
+    evaluation mode they stand in for :math:`\mu` and :math:`\sigma^2`, so that samples do not depend on each other.
 
     Backward adds :math:`\sum_i G_i \odot \hat x_i` and :math:`\sum_i G_i` to the gradients of :math:`\gamma` and
     :math:`\beta`. With :math:`\hat G = \gamma \odot G` it returns, where the bars are means over the batch,
@@ -283,8 +268,7 @@ class BatchNorm1d(Module):
 
     References
     ----------
-    S. Ioffe and C. Szegedy, Batch normalization: accelerating deep network training by reducing internal covariate
-    shift, 2015.
+    S. Ioffe and C. Szegedy, Batch normalization, 2015.
     """
 
     min_batch_size = 2  # One sample has no variance.

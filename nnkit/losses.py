@@ -34,20 +34,13 @@ class Loss(ABC):
     def __call__(self, pred: Array, target: Array) -> float:
         """Return the loss of the batch.
 
-        Parameters
-        ----------
-        pred : ndarray, shape (n, ...)
-            The predictions, n at least 1.
-        target : ndarray
-            What should have come out.
-
         Raises
         ------
         ValueError
             If the batch is empty, the shapes do not fit, or the targets are out of range or not finite.
         FloatingPointError
-            If the loss is NaN because `pred` is not finite: training has diverged, or its data was bad. Under
-            ``numpy.errstate(invalid="ignore")`` the NaN is returned, for a caller who looks for it, such as `fit`.
+            If the loss is NaN because `pred` is not finite. Under ``numpy.errstate(invalid="ignore")`` the NaN is
+            returned, for a caller who looks for it, such as `fit`.
         """
         pred = float_array("pred", pred)
         if pred.size == 0:

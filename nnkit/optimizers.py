@@ -28,6 +28,9 @@ NEVER_MOVES = (
 """What a warning says about numbers that have overflowed in an optimizer."""
 
 
+Params = Iterable[Parameter]
+
+
 class DivergenceWarning(RuntimeWarning):
     """Training has gone wrong: numbers are no longer finite, or weights can no longer change."""
 
@@ -61,7 +64,7 @@ class Optimizer(ABC):
     nonnegative_names: tuple[str, ...] = ()
     decays_in_gradient = True
 
-    def __init__(self, params: Iterable[Parameter], lr: float, weight_decay: float = 0.0) -> None:
+    def __init__(self, params: Params, lr: float, weight_decay: float = 0.0) -> None:
         self.params = _distinct(params)
         dtypes = sorted({str(parameter.data.dtype) for parameter in self.params})
         if len(dtypes) > 1:
@@ -99,8 +102,8 @@ class Optimizer(ABC):
         self.steps += 1
         arrays = [self._data, self._grad, *(getattr(self, name) for name in self.state_names)]
         overflows: list[str] = []
-        seen = "ignore" if np.geterr()["over"] == "ignore" else "call"
-        with np.errstate(over=seen, call=lambda kind, flag: overflows.append(kind)):
+        quiet = np.geterr()["over"] == "ignore"
+        with np.errstate(over="ignore" if quiet else "call", call=lambda kind, flag: overflows.append(kind)):
             for start in range(0, self._data.size, BLOCK):
                 weight, grad, *averages = (array[start : start + BLOCK] for array in arrays)
                 if self.weight_decay and self.decays_in_gradient:
@@ -200,12 +203,7 @@ class SGD(Optimizer):
     """
 
     def __init__(
-        self,
-        params: Iterable[Parameter],
-        lr: float,
-        momentum: float = 0.0,
-        nesterov: bool = False,
-        weight_decay: float = 0.0,
+        self, params: Params, lr: float, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0
     ) -> None:
         self.momentum = number("momentum", momentum, least=0, below=1)
         if nesterov and not self.momentum:
@@ -247,12 +245,7 @@ class RMSprop(Optimizer):
     state_names = nonnegative_names = ("s",)
 
     def __init__(
-        self,
-        params: Iterable[Parameter],
-        lr: float = 0.01,
-        alpha: float = 0.99,
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
+        self, params: Params, lr: float = 0.01, alpha: float = 0.99, eps: float = 1e-8, weight_decay: float = 0.0
     ) -> None:
         super().__init__(params, lr, weight_decay)
         self.alpha = number("alpha", alpha, least=0, below=1)
@@ -292,7 +285,7 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Parameter],
+        params: Params,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -316,12 +309,7 @@ class Adam(Optimizer):
 class AdamW(Adam):
     r"""Adam with decoupled weight decay: :math:`\theta` shrinks by :math:`\eta \lambda \theta`, outside the averages.
 
-    Parameters
-    ----------
-    params, lr, betas, eps
-        As in `Adam`.
-    weight_decay : float, default 0.01
-        :math:`\lambda`.
+    The arguments are those of `Adam`, with a `weight_decay` :math:`\lambda` of 0.01 by default.
 
     References
     ----------
@@ -332,7 +320,7 @@ class AdamW(Adam):
 
     def __init__(
         self,
-        params: Iterable[Parameter],
+        params: Params,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -349,7 +337,7 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"sgd": SGD, "rmsprop": RMSpro
 """The optimizers by name; each is called as ``optimizer(params, lr=..., weight_decay=...)``."""
 
 
-def clip_grad_norm(params: Iterable[Parameter], max_norm: float) -> float:
+def clip_grad_norm(params: Params, max_norm: float) -> float:
     r"""Scale all gradients by one factor where their norm together is above `max_norm`, and return the norm before.
 
     Call it between backward and the optimizer's step; `fit` does with ``max_grad_norm=...``.
@@ -387,7 +375,7 @@ def clip_grad_norm(params: Iterable[Parameter], max_norm: float) -> float:
     return norm
 
 
-def _distinct(params: Iterable[Parameter]) -> list[Parameter]:
+def _distinct(params: Params) -> list[Parameter]:
     """Return each parameter once, or raise an error that says what else was given."""
     try:
         distinct = list({id(parameter): parameter for parameter in params}.values())

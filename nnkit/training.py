@@ -10,7 +10,17 @@ from typing import Any
 import numpy as np
 
 from nnkit.callbacks import Callback, CallbackList, DivergenceGuard, ProgressBar, TrainingState
-from nnkit.checks import as_array, entries, finite_array, generator, instance, number, whole_number, with_methods
+from nnkit.checks import (
+    entries,
+    finite_array,
+    generator,
+    instance,
+    named_metrics,
+    number,
+    samples,
+    whole_number,
+    with_methods,
+)
 from nnkit.history import History, Means
 from nnkit.losses import Loss
 from nnkit.module import Module
@@ -98,23 +108,21 @@ def fit(
         ``history.stop_reason`` says when. Also, once, if weights get no gradient or do not move, as behind dead ReLUs;
         training then goes on, and ``history.stop_reason`` says so at its end.
     """
-    epochs, batch_size = whole_number("epochs", epochs, least=1), whole_number("batch_size", batch_size, least=1)
-    X, y, validation_data = _checked_data(model, X, y, validation_data)
-    metrics, rng = _named_metrics(metrics), generator("rng", rng)
-    callbacks = _checked_parts(model, loss, optimizer, scheduler, max_grad_norm, callbacks)
+    epochs, rng = whole_number("epochs", epochs, least=1), generator("rng", rng)
+    X, y, validation_data = _checked_data(model, X, y, batch_size, validation_data)
+    metrics, callbacks = _checked_parts(model, loss, optimizer, scheduler, metrics, callbacks, max_grad_norm)
     names = ["loss", *metrics, "seconds"] + ["val_" + name for name in ("loss", *metrics) if validation_data]
     history, n_batches = History(), math.ceil(len(X) / batch_size)
-    state = TrainingState(model, optimizer, history, X, epochs, 0, n_batches, math.nan, names, scheduler, rng)
+    state = TrainingState(model, optimizer, history, X, epochs, n_batches, names, scheduler, rng)
     hooks = CallbackList(DivergenceGuard(), [*callbacks, *([ProgressBar()] if progress else [])])
-    _check_batches(model.train(), len(X), batch_size)
 
     with hooks.running(state), np.errstate(over="ignore", invalid="ignore"):  # The guard looks for what overflows.
         for state.epoch in range(history.n_epochs + 1, epochs + 1):
-            hooks.on_epoch_begin(state)
+            hooks.call("on_epoch_begin", state)
             model.train()
             means, started = Means(), time.perf_counter()
             for x, target in batches(X, y, batch_size, rng):
-                hooks.on_batch_begin(state)
+                hooks.call("on_batch_begin", state)
                 optimizer.zero_grad()
                 pred = model.forward(x)
                 state.loss = loss(pred, target)
@@ -125,14 +133,14 @@ def fit(
                 if max_grad_norm is not None:
                     clip_grad_norm(optimizer.params, max_grad_norm)
                 optimizer.step()
-                hooks.on_batch_end(state)
+                hooks.call("on_batch_end", state)
             record = means.result() | {"seconds": time.perf_counter() - started}
             model.eval()
             if validation_data is not None:
                 scores = evaluate(model, loss, *validation_data, metrics=metrics)
                 record |= {f"val_{name}": value for name, value in scores.items()}
             history.append(record)
-            if hooks.on_epoch_end(state):
+            if hooks.end_epoch(state):
                 break
     return history
 
@@ -173,6 +181,11 @@ def predict(model: Module, X: Any, *, batch_size: int = 4096) -> Array:
         return np.concatenate([model(X[i : i + batch_size]) for i in range(0, len(X), batch_size)])
 
 
+def _dtype_of(model: Module) -> np.dtype[Any] | None:
+    instance("model", model, Module, "a Module such as Sequential")
+    return next((parameter.data.dtype for parameter in model.parameters()), None)
+
+
 def evaluate(model: Module, loss: Loss, X: Any, y: Any, *, metrics: Metrics = None) -> dict[str, float]:
     """Return the loss and each metric of a model on all of (X, y), in evaluation mode.
 
@@ -186,10 +199,10 @@ def evaluate(model: Module, loss: Loss, X: Any, y: Any, *, metrics: Metrics = No
     dict of str to float
         ``"loss"`` and the metrics' names.
     """
-    X, y = _samples(model, X, y, "X", "y")
+    X, y = samples("X", X, "y", y, _dtype_of(model))
     with_methods("loss", loss, ("__call__",), "a Loss such as MSELoss()")
     pred = predict(model, X)
-    return _measured(loss(pred, y), _named_metrics(metrics), y, pred)
+    return _measured(loss(pred, y), named_metrics(metrics), y, pred)
 
 
 def _measured(loss: float, metrics: Mapping[str, Metric], y: Array, pred: Array) -> dict[str, float]:
@@ -198,41 +211,31 @@ def _measured(loss: float, metrics: Mapping[str, Metric], y: Array, pred: Array)
     return {"loss": loss} | {name: metric(y, pred) if finite else math.nan for name, metric in metrics.items()}
 
 
-# What the functions above ask of their arguments.
-
-
-def _dtype_of(model: Module) -> np.dtype[Any] | None:
-    instance("model", model, Module, "a Module such as Sequential")
-    parameters = model.parameters()
-    return parameters[0].data.dtype if parameters else None
-
-
-def _samples(model: Module, X: Any, y: Any, X_name: str, y_name: str) -> tuple[Array, Array]:
-    """Return inputs and targets as finite arrays of one length, in the model's dtype; one array where they are one."""
+def _checked_data(
+    model: Module, X: Any, y: Any, batch_size: int, validation_data: Any
+) -> tuple[Array, Array, tuple[Array, Array] | None]:
+    """Return the data as arrays that fit the model, or raise an error that says what must be given."""
     dtype = _dtype_of(model)
-    given, X, y = X, finite_array(X_name, X, dtype), as_array(y_name, y)
-    if y.dtype.kind == "f":
-        y = X if y is given else finite_array(y_name, y, dtype)
-    if X.ndim == 0 or y.ndim == 0 or len(X) == 0 or len(X) != len(y):
-        raise ValueError(
-            f"{X_name} and {y_name} must hold the same number of samples, at least one; "
-            f"got shapes {X.shape} and {y.shape}"
-        )
-    return X, y
-
-
-def _checked_data(model: Any, X: Any, y: Any, validation_data: Any) -> tuple[Array, Array, Any]:
-    X, y = _samples(model, X, y, "X", "y")
+    X, y = samples("X", X, "y", y, dtype)
     if validation_data is not None:
         X_val, y_val = entries("validation_data", validation_data, 2, "a pair (X, y)")
-        validation_data = _samples(model, X_val, y_val, "validation_data[0]", "validation_data[1]")
+        validation_data = samples("validation_data[0]", X_val, "validation_data[1]", y_val, dtype)
+    batch_size = min(whole_number("batch_size", batch_size, least=1), len(X))
+    smallest = len(X) % batch_size or batch_size
+    for name, module in model.train().named_modules():
+        if module.training and smallest < module.min_batch_size:
+            model.eval()
+            raise ValueError(
+                f"batch_size must leave at least {module.min_batch_size} samples for the last batch, since "
+                f"{name or 'model'}, {module!r}, cannot train on fewer; got {batch_size} for {len(X)} samples"
+            )
     return X, y, validation_data
 
 
 def _checked_parts(
-    model: Module, loss: Any, optimizer: Any, scheduler: Any, max_grad_norm: Any, callbacks: Any
-) -> list[Callback]:
-    """Check what `fit` is given beside data, and return the callbacks as a list."""
+    model: Module, loss: Any, optimizer: Any, scheduler: Any, metrics: Any, callbacks: Any, max_grad_norm: Any
+) -> tuple[dict[str, Metric], list[Callback]]:
+    """Return metrics and callbacks in plain form, or raise an error that says which part cannot be used, and why."""
     with_methods("loss", loss, ("__call__", "backward"), "a Loss such as MSELoss()")
     instance("optimizer", optimizer, Optimizer, "an Optimizer such as SGD")
     if not {id(p) for p in optimizer.params} & {id(p) for p in model.parameters()}:
@@ -247,40 +250,4 @@ def _checked_parts(
     callbacks = list(callbacks)
     for i, callback in enumerate(callbacks):
         instance(f"callbacks[{i}]", callback, Callback, "a Callback such as EarlyStopping()")
-    return callbacks
-
-
-def _check_batches(model: Module, n: int, batch_size: int) -> None:
-    """Raise ValueError if the smallest batch of an epoch has too few samples for a layer in training mode."""
-    smallest = n % batch_size or batch_size if batch_size < n else n
-    for name, module in model.named_modules():
-        if module.training and smallest < module.min_batch_size:
-            model.eval()
-            raise ValueError(
-                f"batch_size must leave no batch with fewer than {module.min_batch_size} samples, which "
-                f"{name or 'model'}, {module!r}, cannot train on; got {batch_size} for {n} samples, of which the last "
-                f"batch has {smallest}"
-            )
-
-
-def _named_metrics(metrics: Any) -> dict[str, Metric]:
-    """Return each metric under its name."""
-    if metrics is None:
-        return {}
-    if isinstance(metrics, str) or not isinstance(metrics, Iterable):
-        raise TypeError(f"metrics must be a dict or a list of functions; got {metrics!r}")
-    named: dict[Any, Any] = dict(metrics) if isinstance(metrics, Mapping) else dict(enumerate(metrics))
-    for key, function in named.items():
-        if not callable(function):
-            raise TypeError(f"metrics[{key!r}] must be a function; got {function!r}")
-    if not isinstance(metrics, Mapping):
-        functions = list(named.values())
-        names = [getattr(function, "__name__", "") for function in functions]
-        if not all(names) or len(set(names)) < len(names):
-            raise ValueError(f"metrics must be a dict where functions lack names of their own; got {functions}")
-        named = dict(zip(names, functions, strict=True))
-    for name in named:
-        instance("each name in metrics", name, str, "a string")
-        if name in ("loss", "seconds") or name.startswith("val_"):
-            raise ValueError(f"metrics must not use the name {name!r}, which the history needs itself")
-    return named
+    return named_metrics(metrics), callbacks
