@@ -30,8 +30,8 @@ CHAPTERS := $(wildcard book/part*/*.ipynb)
 PYTEST := $(BIN)/python -m pytest
 WITHOUT_MNIST := NNKIT_DATA=none
 # The tests that read MNIST, or chapters that ran on it, and must pass where it is not.
-READ_MNIST := $(patsubst %,tests/test_%.py,datasets experiments labs launch mnist neighbors notebooks project prose \
-  replication)
+READ_MNIST := $(patsubst %,tests/%.py,nnkit/test_datasets nnkit/test_mnist nnkit/test_neighbors book/test_experiments \
+  book/test_labs book/test_launch book/test_notebooks book/test_prose book/test_replication test_project)
 # One notebook stays on one worker: its cells depend on each other.
 NBVAL := $(PYTEST) -q -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout 120 -W default
 
@@ -72,7 +72,7 @@ book: env ## build the site into _build/html
 	@echo "or run 'make lab' to read and run it in JupyterLab."
 
 pdf: book ## print the book into _build/book.pdf (needs Chromium or Chrome)
-	$(BIN)/python -m book.pdf
+	$(BIN)/python -m website.pdf
 
 test: book test-code test-notebooks ## run every test: of the code, the site and every notebook, with and without MNIST
 	@echo
@@ -83,8 +83,8 @@ test-code: env
 	@echo "And again without MNIST:"
 	$(WITHOUT_MNIST) $(PYTEST) -q -n 2 $(READ_MNIST)
 
-test-package: env ## run the tests of nnkit alone, as CI does on macOS and Windows
-	$(PYTEST) -q -n 2 @tests/package.txt
+test-package: env ## run the tests of nnkit and lab alone, as CI does on macOS and Windows
+	$(PYTEST) -q -n 2 tests/nnkit tests/lab
 
 test-notebooks: env
 	$(NBVAL) book
@@ -103,16 +103,16 @@ lab: env ## open the chapters in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=. book/part1-foundations/01-linear-regression.ipynb
 
 notebooks: env ## run all chapters again, in place (or some: make notebooks ONLY="01 06")
-	$(BIN)/python -m book.execute $(ONLY)
+	$(BIN)/python -m tools.execute $(ONLY)
 	@echo "Look at what changed with 'git diff --stat', then run 'make test'."
 
 experiments: env ## repeat the full-scale runs behind the results (or one: make experiments ONLY=xor_seeds)
-	@for name in $(or $(ONLY),$(filter-out _%,$(basename $(notdir $(wildcard book/experiments/*.py))))); do \
+	@for name in $(or $(ONLY),$(filter-out __init__,$(basename $(notdir $(wildcard book/experiments/*.py))))); do \
 	  $(BIN)/python -m book.experiments.$$name; done
 	@echo "The results are in book/results. Run 'make notebooks' to bring the chapters up to date."
 
 replicate: env ## every result from zero, then the chapters and their tests; says how long first (only that: PLAN=1)
-	$(BIN)/python -m book.rerun $(if $(PLAN),--plan) $(ONLY)
+	$(BIN)/python -m tools.rerun $(if $(PLAN),--plan) $(ONLY)
 
 bench: env ## measure nnkit beside PyTorch, scikit-learn and the bare matrix products (or some: make bench ONLY="fig5 fig7")
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))

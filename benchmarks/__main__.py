@@ -22,8 +22,8 @@ from benchmarks import cases, contestants, report, shares, verdicts
 from benchmarks.cases import Case
 from benchmarks.report import PARTS
 from benchmarks.threads import limited
-from book.experiments import _run
 from book.experiments.mnist_sweeps import BASE
+from lab import provenance
 from nnkit.files import read_json
 from nnkit.typing import Array
 
@@ -79,7 +79,7 @@ def write(results: dict[str, Any]) -> None:
     """Write the results, one row a line, and the README's tables from them; each file appears whole or not at all."""
     head = json.dumps({name: part for name, part in results.items() if name != "rows"}, indent=2)[:-2]
     lines = ",\n".join("    " + json.dumps(row) for row in results["rows"])
-    _run.write_whole(report.RESULTS, f'{head},\n  "rows": [\n{lines}\n  ]\n}}\n')
+    results.write_whole(report.RESULTS, f'{head},\n  "rows": [\n{lines}\n  ]\n}}\n')
     report.write_readme()
 
 
@@ -94,18 +94,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     started, load = time.perf_counter(), os.getloadavg()[0]
     data = nn.load_mnist()
-    provenance = {
+    origin = {
         "command": " ".join(["python -m benchmarks", *(sys.argv[1:] if arguments is None else arguments)]),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "nnkit": nn.__version__,
-        "commit": _run.commit("../benchmarks/*.py"),
+        "commit": provenance.commit("benchmarks/*.py"),
         "versions": {"python": platform.python_version(), **contestants.versions()},
-        "data": {"name": data.name, "sha256": _run.data_hash(data)},
+        "data": {"name": data.name, "sha256": provenance.data_hash(data)},
         "repeats": options.repeats,
-        "processor": _run.processor(),
+        "processor": provenance.processor(),
         "cores": os.cpu_count(),
     }
-    print(f"{provenance['processor']}, {provenance['cores']} cores; {report.joined(provenance['versions'])}")
+    print(f"{origin['processor']}, {origin['cores']} cores; {report.joined(origin['versions'])}")
     if load > 0.5:
         print(f"The load average is {load:.1f} before the run begins: other work will blur the times.")
     n_samples = len(data.X_train) // 10 if options.quick else len(data.X_train)
@@ -125,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results: dict[str, Any] = {}
     if set(figures) == set(cases.CELLS) and not absent:
         profile = divided(X, y, options.repeats)
-        results = {"provenance": provenance | _ended(started, load), "profile": profile, "rows": rows}
+        results = {"provenance": origin | _ended(started, load), "profile": profile, "rows": rows}
         print("\n" + "\n".join(report.shares_table(results)))
     failed = verdicts.failed(rows)
     for name in [name for name in PARTS if name in names]:
@@ -134,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             measured = PARTS[name].measure(data, options.repeats, 10 if options.quick else 1)
         print("\n" + "\n".join([*PARTS[name].table(measured), "", *PARTS[name].conclusion(measured)]), flush=True)
         if not any(row.get("not_available") for row in measured):
-            results[name] = {"provenance": provenance | _ended(started, load), "rows": measured}
+            results[name] = {"provenance": origin | _ended(started, load), "rows": measured}
         failed |= PARTS[name].failed(measured)
     if results and not options.quick and not (figures and "rows" not in results):
         complete = {"rows", *PARTS} <= set(results)

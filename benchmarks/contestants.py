@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 import nnkit as nn
-from book.experiments._mnist import network
 from book.experiments.mnist_sweeps import optimizer_for
+from book.experiments.shared.mnist import network
 from nnkit.typing import Array
 
 

@@ -17,8 +17,8 @@ from benchmarks import frameworks, knn, sizes, svm, verdicts
 from benchmarks.cases import network_name, title
 from benchmarks.contestants import ALL, FLOOR, OWN
 from benchmarks.verdicts import Row, Verdict
-from book.experiments._run import write_whole
 from book.experiments.mnist_sweeps import BASE
+from lab.results import write_whole
 from nnkit.files import read_json
 from nnkit.typing import Array
 

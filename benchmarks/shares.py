@@ -11,8 +11,8 @@ import numpy as np
 
 import nnkit as nn
 from benchmarks.contestants import Cell
-from book.experiments._mnist import network
 from book.experiments.mnist_sweeps import optimizer_for
+from book.experiments.shared.mnist import network
 from nnkit.typing import Array
 
 PARTS = (

@@ -1,7 +1,7 @@
 """nnkit: the small NumPy package that *Neural Networks from Scratch, Measured* builds and reuses.
 
-Everything public can be imported from here. Only NumPy is imported at once; what needs Matplotlib, ipywidgets, joblib,
-pooch or scikit-learn is loaded when it is first used, and left out of ``from nnkit import *``.
+Everything public can be imported from here. Only NumPy is imported at once; what needs pooch or
+scikit-learn is loaded when it is first used, and left out of ``from nnkit import *``.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from nnkit.estimators import KNeighborsClassifier as KNeighborsClassifier
     from nnkit.estimators import MLPClassifier as MLPClassifier
 
-_LAZY_MODULES = ("estimators", "interact", "plots", "sweep")
+_LAZY_MODULES = ("estimators",)
 _LAZY_NAMES = {
     "AutoencoderTransformer": "estimators",
     "KNeighborsClassifier": "estimators",

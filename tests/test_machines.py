@@ -14,7 +14,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from book.experiments import _run
+from lab import provenance, results
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKFLOWS = {path.name: yaml.safe_load(path.read_text(encoding="utf-8")) for path in ROOT.glob(".github/workflows/*")}
@@ -198,8 +198,8 @@ def no_folder(tmp_path):
 
 
 def test_a_folder_that_may_be_written_or_made_is_no_error(tmp_path):
-    _run.refuse_unwritable(tmp_path)
-    _run.refuse_unwritable(tmp_path / "to" / "be" / "made")
+    results.refuse_unwritable(tmp_path)
+    results.refuse_unwritable(tmp_path / "to" / "be" / "made")
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(no_folder, monkeypatch, tmp_path):
@@ -207,20 +207,20 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(no_folder, monkeypatch,
         r"^\S+ cannot be written: copy the checkout, without \.venv and _build, to a folder of your own and run this "
     )
     with pytest.raises(SystemExit, match=said):
-        _run.refuse_unwritable(no_folder)
+        results.refuse_unwritable(no_folder)
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(SystemExit, match=said):
-        _run.refuse_unwritable(tmp_path)
+        results.refuse_unwritable(tmp_path)
 
 
 def test_an_experiment_is_refused_before_it_runs(no_folder, monkeypatch):
-    monkeypatch.setattr(_run, "RESULTS", no_folder)
+    monkeypatch.setattr(provenance, "RESULTS", no_folder)
     with pytest.raises(SystemExit, match="cannot be written"):
-        _run.record("trial", lambda: pytest.fail("it ran"), setup={})
+        results.record("trial", lambda: pytest.fail("it ran"), setup={})
 
 
 def test_chapters_are_refused_before_they_run(no_folder, monkeypatch):
-    from book import execute
+    from tools import execute
 
     monkeypatch.setattr("sys.argv", ["execute"])
     monkeypatch.setattr(execute, "chapters", lambda words: [no_folder / "01.ipynb"])
@@ -230,7 +230,7 @@ def test_chapters_are_refused_before_they_run(no_folder, monkeypatch):
 
 
 def test_results_are_refused_before_they_are_repeated(no_folder, monkeypatch):
-    from book import rerun
+    from tools import rerun
 
     monkeypatch.setattr("sys.argv", ["rerun", "xor_seeds"])
     monkeypatch.setattr(rerun, "BOOK", no_folder)

@@ -13,7 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from book import execute
+from tools import execute
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_FILE_BYTES = 1_500_000

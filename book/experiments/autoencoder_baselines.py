@@ -8,11 +8,11 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 import nnkit as nn
-from book.experiments._autoencoder import errors_of
-from book.experiments._mnist import N_VALIDATION
-from book.experiments._pictures import as_text, first_of_each
-from book.experiments._run import record
 from book.experiments.autoencoder_grid import GRID
+from book.experiments.shared.autoencoders import errors_of
+from book.experiments.shared.mnist import N_VALIDATION
+from book.experiments.shared.pictures import as_text, first_of_each
+from lab.results import record
 from nnkit.typing import Array
 
 SETUP = {

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 import nnkit as nn
-from book.experiments import _run
-from book.experiments._autoencoder import errors_of
-from book.experiments._mnist import rounded
-from book.experiments._pictures import as_text, first_of_each
-from nnkit.sweep import Row, sweep
+from book.experiments.shared.autoencoders import errors_of
+from book.experiments.shared.mnist import rounded
+from book.experiments.shared.pictures import as_text, first_of_each
+from lab import provenance, results
+from lab.sweep import Row, sweep
 
-STORE = _run.RESULTS / "autoencoder_deep.jsonl"
+STORE = results.RESULTS / "autoencoder_deep.jsonl"
 SEEDS = range(1)
 SIZES = [784, 1000, 500, 250, 30]
 SETUP = {
@@ -69,14 +69,14 @@ def train(loss: str, lr: float, epochs: int, seed: int) -> dict[str, Any]:
         "test_error_std": float(f"{errors.std():.6g}"),
         "test_mse_curve": test.mse,
         "ten_digits": as_text(model.reconstruct(data.X_test[first_of_each(data.y_test)])),
-        **_run.ran(),
+        **provenance.ran(),
     }
 
 
 def run() -> list[Row]:
     """Train every cell under every seed."""
     data = nn.load_mnist()
-    setup = SETUP | {"data": data.name, "data_sha256": _run.data_hash(data)}
+    setup = SETUP | {"data": data.name, "data_sha256": provenance.data_hash(data)}
     return sweep(train, CELLS, SEEDS, store=STORE, setup=setup)
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 import nnkit as nn
-from book.experiments import _run
-from book.experiments._autoencoder import errors_of
-from book.experiments._mnist import N_VALIDATION, rounded
-from book.experiments._pictures import as_text, first_of_each
-from nnkit.sweep import Row, sweep
+from book.experiments.shared.autoencoders import errors_of
+from book.experiments.shared.mnist import N_VALIDATION, rounded
+from book.experiments.shared.pictures import as_text, first_of_each
+from lab import provenance, results
+from lab.sweep import Row, sweep
 
-STORE = _run.RESULTS / "autoencoder_grid.jsonl"
+STORE = results.RESULTS / "autoencoder_grid.jsonl"
 SEEDS = range(1)
 HIDDEN = (256, 192, 128, 96)
 """The widths between the pixels and the code: a network of depth d has the first d - 1 of them."""
@@ -68,7 +68,7 @@ def train(latent: int, depth: int, loss: str, seed: int) -> dict[str, Any]:
     }
     if seed == 0:
         result["ten_digits"] = as_text(model.reconstruct(data.X_test[first_of_each(data.y_test)]))
-    return result | _run.ran()
+    return result | provenance.ran()
 
 
 def logits(model: nn.Autoencoder, X: np.ndarray) -> np.ndarray:
@@ -80,7 +80,7 @@ def logits(model: nn.Autoencoder, X: np.ndarray) -> np.ndarray:
 def run() -> list[Row]:
     """Train every cell under every seed, the first seed first."""
     data = nn.load_mnist()
-    setup = SETUP | {"data": data.name, "data_sha256": _run.data_hash(data)}
+    setup = SETUP | {"data": data.name, "data_sha256": provenance.data_hash(data)}
     rows: list[Row] = []
     for seed in SEEDS:
         rows = sweep(train, GRID, [seed], store=STORE, setup=setup)

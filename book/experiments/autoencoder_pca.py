@@ -8,9 +8,9 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 import nnkit as nn
-from book.experiments._autoencoder import pooled, split_indices
-from book.experiments._mnist import N_VALIDATION, rounded
-from book.experiments._run import record
+from book.experiments.shared.autoencoders import pooled, split_indices
+from book.experiments.shared.mnist import N_VALIDATION, rounded
+from lab.results import record
 
 SETUP = {
     "splits": f"source B's; the training digits without the last {N_VALIDATION}; all training digits",

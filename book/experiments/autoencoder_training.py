@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 import nnkit as nn
-from book.experiments import _run
-from book.experiments._autoencoder import PARTIAL, errors_of, keep_weights, pixel_mse, pooled, split_indices
-from book.experiments._mnist import rounded
-from nnkit.sweep import Row, sweep
+from book.experiments.shared.autoencoders import PARTIAL, errors_of, keep_weights, pixel_mse, pooled, split_indices
+from book.experiments.shared.mnist import rounded
+from lab import provenance, results
+from lab.sweep import Row, sweep
 
-STORE = _run.RESULTS / "autoencoder_training.jsonl"
+STORE = results.RESULTS / "autoencoder_training.jsonl"
 SIZES = [784, 256, 128, 64, 32]
 SETUP = {
     "sizes": SIZES,
@@ -86,7 +86,7 @@ def train(init: str, optimizer: str, lr: float, cosine: bool, epochs: int, seed:
         if seed == 0 and cell == config:
             keep_weights(name, model, config=config, seed=seed)
     partial.unlink(missing_ok=True)
-    return result | _run.ran()
+    return result | provenance.ran()
 
 
 def table_8(model: nn.Autoencoder, X: np.ndarray, index: np.ndarray, y: np.ndarray) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def table_8(model: nn.Autoencoder, X: np.ndarray, index: np.ndarray, y: np.ndarr
 def run() -> list[Row]:
     """Train every cell under its seeds, the short runs last."""
     data = nn.load_mnist()
-    setup = SETUP | {"data": data.name, "data_sha256": _run.data_hash(data)}
+    setup = SETUP | {"data": data.name, "data_sha256": provenance.data_hash(data)}
     return [row for name, cell in CELLS.items() for row in sweep(train, [cell], SEEDS[name], store=STORE, setup=setup)]
 
 

@@ -12,14 +12,14 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 import nnkit as nn
-from book.experiments import _run
-from book.experiments._autoencoder import errors_of, keep_weights
-from book.experiments._corruption import CORRUPTIONS, FILTERS, Corruption, filtered
-from book.experiments._mnist import N_VALIDATION, network
-from nnkit.sweep import Row, sweep
+from book.experiments.shared.autoencoders import errors_of, keep_weights
+from book.experiments.shared.corruptions import CORRUPTIONS, FILTERS, Corruption, filtered
+from book.experiments.shared.mnist import N_VALIDATION, network
+from lab import provenance, results
+from lab.sweep import Row, sweep
 from nnkit.typing import Array
 
-STORE = _run.RESULTS / "denoising.jsonl"
+STORE = results.RESULTS / "denoising.jsonl"
 SEEDS = range(5)
 SIZES = [784, 256, 128, 64, 32]
 SETUP = {
@@ -80,7 +80,7 @@ def train(method: str, seed: int) -> dict[str, Any]:
             mse.append(float(f"{errors_of(mended, data.X_test).mean():.5g}"))
             accuracy.append(round(nn.accuracy(nn.predict(classifier, mended), data.y_test), 4))
         result[kind] = {"mse": mse, "accuracy": accuracy} | ({"settings": settings} if settings else {})
-    return result | _run.ran()
+    return result | provenance.ran()
 
 
 def spoil(X: Array, kind: str, level: float, seed: list[int]) -> Array:
@@ -136,7 +136,7 @@ def trained_autoencoder(data: nn.Dataset, seed: int, noise: tuple[str, float, fl
 def run() -> list[Row]:
     """Measure every method under every seed, the first seed first."""
     data = nn.load_mnist()
-    setup = SETUP | {"data": data.name, "data_sha256": _run.data_hash(data)}
+    setup = SETUP | {"data": data.name, "data_sha256": provenance.data_hash(data)}
     rows: list[Row] = []
     for seed in SEEDS:
         rows = sweep(train, {"method": METHODS}, [seed], store=STORE, setup=setup)

@@ -8,15 +8,15 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 import nnkit as nn
-from book.experiments import _run
-from book.experiments._autoencoder import errors_of, keep_weights
-from book.experiments._corruption import pca_projection
-from book.experiments._mnist import N_VALIDATION, rounded
 from book.experiments.autoencoder_grid import network
-from nnkit.sweep import Row
+from book.experiments.shared.autoencoders import errors_of, keep_weights
+from book.experiments.shared.corruptions import pca_projection
+from book.experiments.shared.mnist import N_VALIDATION, rounded
+from lab import provenance, results
+from lab.sweep import Row
 from nnkit.typing import Array
 
-STORE = _run.RESULTS / "latent_codes.jsonl"
+STORE = results.RESULTS / "latent_codes.jsonl"
 LATENT = [4, 2, 8, 16, 32]
 LARGEST_K = 25
 SETUP = {
@@ -50,7 +50,7 @@ def train(method: str, latent: int, seed: int) -> dict[str, Any]:
         # Of five neighbours; row: the digit, column: what they say.
         "confusion": nn.confusion_matrix(predicted[:, 4], data.y_test, 10).tolist(),
         **between_digits(codes, data.y_train),
-        **_run.ran(),
+        **provenance.ran(),
     }
 
 
@@ -91,7 +91,7 @@ CELLS: list[tuple[dict[str, Any], range]] = [
 
 def run() -> list[Row]:
     """Measure every cell under its seeds."""
-    return _run.sweep_cells(train, CELLS, store=STORE, setup=SETUP)
+    return results.sweep_cells(train, CELLS, store=STORE, setup=SETUP)
 
 
 if __name__ == "__main__":

@@ -11,14 +11,14 @@ from sklearn.manifold import TSNE, trustworthiness
 from sklearn.neighbors import NearestNeighbors
 
 import nnkit as nn
-from book.experiments import _run
-from book.experiments._autoencoder import WEIGHTS
 from book.experiments.autoencoder_grid import network
 from book.experiments.latent_codes import between_digits
-from nnkit.sweep import Row
+from book.experiments.shared.autoencoders import WEIGHTS
+from lab import provenance, results
+from lab.sweep import Row
 from nnkit.typing import Array
 
-STORE = _run.RESULTS / "latent_maps.jsonl"
+STORE = results.RESULTS / "latent_maps.jsonl"
 SETUP = {"codes": "of the test digits, by the weights latent_4", "init": "random", "iterations": 1000}
 CELLS = [({"perplexity": 30}, range(3)), ({"perplexity": 5}, range(1)), ({"perplexity": 200}, range(1))]
 
@@ -61,13 +61,13 @@ def train(perplexity: int, seed: int) -> dict[str, Any]:
         "trustworthiness": round(float(trustworthiness(codes[every], points[every], n_neighbors=10)), 4),
         "points": points_as_text(points),
         **between_digits(points, data.y_test),
-        **_run.ran(),
+        **provenance.ran(),
     }
 
 
 def run() -> list[Row]:
     """Draw every map."""
-    return _run.sweep_cells(train, CELLS, store=STORE, setup=SETUP)
+    return results.sweep_cells(train, CELLS, store=STORE, setup=SETUP)
 
 
 if __name__ == "__main__":

@@ -9,16 +9,16 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
 import nnkit as nn
-from book.experiments import _run
-from book.experiments._autoencoder import WEIGHTS, pooled, split_indices
-from book.experiments._mnist import rounded
 from book.experiments.autoencoder_training import SIZES
 from book.experiments.latent_maps import points_as_text
 from book.experiments.latent_walks import labels_as_text, voted
-from nnkit.sweep import Row, sweep
+from book.experiments.shared.autoencoders import WEIGHTS, pooled, split_indices
+from book.experiments.shared.mnist import rounded
+from lab import provenance, results
+from lab.sweep import Row, sweep
 from nnkit.typing import Array
 
-STORE = _run.RESULTS / "latent_pca.jsonl"
+STORE = results.RESULTS / "latent_pca.jsonl"
 CELLS = [([{"space": "autoencoder"}, {"space": "pixels"}], range(1))]
 K = 10
 N_TEST = 5000
@@ -69,14 +69,14 @@ def train(space: str, seed: int) -> dict[str, Any]:
         "right_in_code": round(right_in_code, 4),
         "points": points_as_text(points[:N_SHOWN]),
         "labels": labels_as_text(y_test[:N_SHOWN]),
-        **_run.ran(),
+        **provenance.ran(),
     }
 
 
 def run() -> list[Row]:
     """Measure every space."""
     data = nn.load_mnist()
-    setup = SETUP | {"data": data.name, "data_sha256": _run.data_hash(data)}
+    setup = SETUP | {"data": data.name, "data_sha256": provenance.data_hash(data)}
     return [row for cells, seeds in CELLS for row in sweep(train, cells, seeds, store=STORE, setup=setup)]
 
 

@@ -10,16 +10,16 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 import nnkit as nn
-from book.experiments import _run
-from book.experiments._autoencoder import errors_of
-from book.experiments._mnist import N_VALIDATION, rounded
-from book.experiments._pictures import as_text, first_of_each
 from book.experiments.latent_codes import trained
 from book.experiments.latent_maps import kept_network
-from nnkit.sweep import Row, sweep
+from book.experiments.shared.autoencoders import errors_of
+from book.experiments.shared.mnist import N_VALIDATION, rounded
+from book.experiments.shared.pictures import as_text, first_of_each
+from lab import provenance, results
+from lab.sweep import Row, sweep
 from nnkit.typing import Array
 
-STORE = _run.RESULTS / "latent_walks.jsonl"
+STORE = results.RESULTS / "latent_walks.jsonl"
 N_PAIRS = 600
 POSITIONS = (0, 0.25, 0.5, 0.75, 1)
 SHOWN = ((4, 9), (3, 8), (0, 7))
@@ -132,7 +132,7 @@ def train(method: str, latent: int, seed: int) -> dict[str, Any]:
     if method == "pixels":
         # What the digits are, so that the committed maps can be coloured where MNIST is not at hand.
         row |= {"labels": labels_as_text(y), "pairs": ["".join(map(str, y[side])) for side in pairs]}
-    return row | _run.ran()
+    return row | provenance.ran()
 
 
 def labels_as_text(y: Array) -> str:
@@ -148,7 +148,7 @@ def labels_from_text(text: str) -> Array:
 def run() -> list[Row]:
     """Measure every code."""
     data = nn.load_mnist()
-    setup = SETUP | {"data": data.name, "data_sha256": _run.data_hash(data)}
+    setup = SETUP | {"data": data.name, "data_sha256": provenance.data_hash(data)}
     return [row for cells, seeds in CELLS for row in sweep(train, cells, seeds, store=STORE, setup=setup)]
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 import nnkit as nn
-from book.experiments import _run
-from book.experiments._mnist import N_VALIDATION, OnTestDigits, network, rounded, weight_norm
-from nnkit.sweep import Row, sweep
+from book.experiments.shared.mnist import N_VALIDATION, OnTestDigits, network, rounded, weight_norm
+from lab import provenance, results
+from lab.sweep import Row, sweep
 
-STORE = _run.RESULTS / "mnist_best.jsonl"
+STORE = results.RESULTS / "mnist_best.jsonl"
 SEEDS = range(3)
 SETUP = {
     "loss": "cross-entropy",
@@ -72,14 +72,14 @@ def train(
     return {
         **{name: rounded(values) for name, values in curves.items()},
         "weight_norm": weight_norm(model),
-        **_run.ran(),
+        **provenance.ran(),
     }
 
 
 def run() -> list[Row]:
     """Train every step under every seed, the long runs first."""
     data = nn.load_mnist()
-    setup = SETUP | {"data": data.name, "data_sha256": _run.data_hash(data)}
+    setup = SETUP | {"data": data.name, "data_sha256": provenance.data_hash(data)}
     return sweep(train, list(reversed(STEPS.values())), SEEDS, store=STORE, setup=setup)
 
 

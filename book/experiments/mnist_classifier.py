@@ -12,8 +12,8 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 import nnkit as nn
-from book.experiments._mnist import N_VALIDATION, OnTestDigits, network
-from book.experiments._run import over_seeds, record
+from book.experiments.shared.mnist import N_VALIDATION, OnTestDigits, network
+from lab.results import over_seeds, record
 
 SETUP = {
     "network": "784-64-32-10, ReLU, kaiming_uniform",

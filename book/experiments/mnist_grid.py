@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 import nnkit as nn
-from book.experiments import _run
-from book.experiments._mnist import N_VALIDATION, OnTestDigits, network, rounded
 from book.experiments.mnist_sweeps import optimizer_for
-from nnkit.sweep import Row, sweep
+from book.experiments.shared.mnist import N_VALIDATION, OnTestDigits, network, rounded
+from lab import provenance, results
+from lab.sweep import Row, sweep
 
-STORE = _run.RESULTS / "mnist_grid.jsonl"
+STORE = results.RESULTS / "mnist_grid.jsonl"
 SEEDS = range(3)
 SETUP = {
     "loss": "cross-entropy",
@@ -50,14 +50,16 @@ def train(activation: str, width: int, batch_size: int, optimizer: str, lr: floa
     return {
         "loss": rounded(history.values["loss"]),
         "test_accuracy": rounded([row["accuracy"] for row in test.records]),
-        **_run.ran(),
+        **provenance.ran(),
     }
 
 
 def run() -> list[Row]:
     """Train every combination under every seed."""
     data = nn.load_mnist()
-    return sweep(train, GRID, SEEDS, store=STORE, setup=SETUP | {"digits": data.name, "sha256": _run.data_hash(data)})
+    return sweep(
+        train, GRID, SEEDS, store=STORE, setup=SETUP | {"digits": data.name, "sha256": provenance.data_hash(data)}
+    )
 
 
 if __name__ == "__main__":

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 import nnkit as nn
-from book.experiments import _run
-from book.experiments._mnist import OnTestDigits, network, rounded, weight_norm
-from nnkit.sweep import Row, sweep
+from book.experiments.shared.mnist import OnTestDigits, network, rounded, weight_norm
+from lab import provenance, results
+from lab.sweep import Row, sweep
 
-STORE = _run.RESULTS / "mnist_regularization.jsonl"
+STORE = results.RESULTS / "mnist_regularization.jsonl"
 SEEDS = range(10)
 EPOCHS = {500: 160, 2000: 64, 10_000: 24, 60_000: 8}
 """For each number of training digits, how many epochs: long enough for the plain network to fit nearly all of them."""
@@ -90,14 +90,14 @@ def train(n: int, method: str, seed: int) -> dict[str, Any]:
         "test_loss_curve": rounded([row["loss"] for row in test.records]),
         "epochs": len(history),
         "weight_norm": weight_norm(model),
-        **_run.ran(),
+        **provenance.ran(),
     }
 
 
 def run() -> list[Row]:
     """Train every method on every number of digits under every seed, the long runs first."""
     data = nn.load_mnist()
-    setup = SETUP | {"data": data.name, "data_sha256": _run.data_hash(data)}
+    setup = SETUP | {"data": data.name, "data_sha256": provenance.data_hash(data)}
     grid = {"n": sorted(EPOCHS, reverse=True), "method": list(METHODS)}
     return sweep(train, grid, SEEDS, store=STORE, setup=setup)
 

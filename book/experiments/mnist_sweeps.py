@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 import nnkit as nn
-from book.experiments import _run
-from book.experiments._mnist import N_VALIDATION, OnTestDigits, network, rounded, weight_norm
-from nnkit.sweep import Row, sweep
+from book.experiments.shared.mnist import N_VALIDATION, OnTestDigits, network, rounded, weight_norm
+from lab import provenance, results
+from lab.sweep import Row, sweep
 
-STORE = _run.RESULTS / "mnist_sweeps.jsonl"
+STORE = results.RESULTS / "mnist_sweeps.jsonl"
 SEEDS = range(15)
 SETUP = {
     "loss": "cross-entropy",
@@ -90,14 +90,14 @@ def train(activation: str, hidden: list[int], batch_size: int, optimizer: str, l
     return {
         **{name: rounded(values) for name, values in curves.items()},
         "weight_norm": weight_norm(model),
-        **_run.ran(),
+        **provenance.ran(),
     }
 
 
 def run() -> list[Row]:
     """Train every cell under every seed; cells that figures share are trained once."""
     data = nn.load_mnist()
-    setup = SETUP | {"data": data.name, "data_sha256": _run.data_hash(data)}
+    setup = SETUP | {"data": data.name, "data_sha256": provenance.data_hash(data)}
     rows = []
     for parts, seeds in ((FIGURES, SEEDS), (FAIR, FAIR_SEEDS)):
         cells = [cell for cells in parts.values() for cell in cells]

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 import nnkit as nn
-from book.experiments import _run
-from book.experiments._mnist import N_VALIDATION, rounded
 from book.experiments.latent_codes import predictions
 from book.experiments.latent_maps import codes_of
-from nnkit.sweep import Row, sweep
+from book.experiments.shared.mnist import N_VALIDATION, rounded
+from lab import provenance, results
+from lab.sweep import Row, sweep
 
-STORE = _run.RESULTS / "nearest_neighbours.jsonl"
+STORE = results.RESULTS / "nearest_neighbours.jsonl"
 SEEDS = range(10)
 GRID = {"space": ["4-D code", "pixels"], "n": [100, 300, 1000, 3000, 10_000]}
 SETUP = {
@@ -30,13 +30,13 @@ def train(space: str, n: int, seed: int) -> dict[str, Any]:
     if space == "4-D code":
         X, queries = codes_of(X), codes_of(queries)
     right = predictions(X, data.y_train[chosen], queries) == data.y_test[:, None]
-    return {"accuracy": rounded(right.mean(axis=0))} | _run.ran()
+    return {"accuracy": rounded(right.mean(axis=0))} | provenance.ran()
 
 
 def run() -> list[Row]:
     """Measure every space with every number of digits, on the same draws."""
     data = nn.load_mnist()
-    setup = SETUP | {"data": data.name, "data_sha256": _run.data_hash(data)}
+    setup = SETUP | {"data": data.name, "data_sha256": provenance.data_hash(data)}
     return sweep(train, GRID, SEEDS, store=STORE, setup=setup)
 
 

@@ -8,14 +8,14 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 import nnkit as nn
-from book.experiments import _run
-from book.experiments._autoencoder import WEIGHTS, pooled, split_indices
-from book.experiments._mnist import rounded
 from book.experiments.autoencoder_training import SIZES
-from nnkit.sweep import Row
+from book.experiments.shared.autoencoders import WEIGHTS, pooled, split_indices
+from book.experiments.shared.mnist import rounded
+from lab import provenance, results
+from lab.sweep import Row
 from nnkit.typing import Array
 
-STORE = _run.RESULTS / "svm_features.jsonl"
+STORE = results.RESULTS / "svm_features.jsonl"
 SETUP = {
     "C": 10.0,
     "gamma": "scale",
@@ -78,7 +78,7 @@ def train(features: str, n: int, kernel: str, max_iter: int, seed: int) -> dict[
         "n_support": len(machine.support_),
         "n_iter": machine.n_iter_.tolist(),
         "discriminative": {"feature": best.tolist(), "variance": rounded(between[best])},
-        **_run.ran(),
+        **provenance.ran(),
     }
 
 
@@ -102,7 +102,7 @@ def encoded(features: str, X: Array, for_training: Array, seed: int) -> Array:
 
 def run() -> list[Row]:
     """Fill every cell under its seeds."""
-    return _run.sweep_cells(train, CELLS, store=STORE, setup=SETUP)
+    return results.sweep_cells(train, CELLS, store=STORE, setup=SETUP)
 
 
 if __name__ == "__main__":

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 import nnkit as nn
-from book.experiments import _run
 from book.experiments.latent_codes import trained
-from nnkit.sweep import Row
+from lab import provenance, results
+from lab.sweep import Row
 from nnkit.typing import Array
 
-STORE = _run.RESULTS / "svm_learning_curve.jsonl"
+STORE = results.RESULTS / "svm_learning_curve.jsonl"
 SETUP = {
     "C": 10.0,
     "kernel": "rbf",
@@ -49,7 +49,7 @@ def train(features: str, n: int, seed: int) -> dict[str, Any]:
     return {
         "accuracy": float(np.mean(machine.predict(Z) == data.y_test)),
         "n_support": len(machine.support_),
-        **_run.ran(),
+        **provenance.ran(),
     }
 
 
@@ -63,7 +63,7 @@ def codes_of(seed: int) -> tuple[Array, Array]:
 
 def run() -> list[Row]:
     """Fill every cell under its seeds."""
-    return _run.sweep_cells(train, CELLS, store=STORE, setup=SETUP)
+    return results.sweep_cells(train, CELLS, store=STORE, setup=SETUP)
 
 
 if __name__ == "__main__":

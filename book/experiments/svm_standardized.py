@@ -9,15 +9,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import nnkit as nn
-from book.experiments import _run
-from book.experiments._autoencoder import pooled, split_indices
-from book.experiments._mnist import rounded
 from book.experiments.autoencoder_training import SIZES
+from book.experiments.shared.autoencoders import pooled, split_indices
+from book.experiments.shared.mnist import rounded
 from book.experiments.svm_features import encoded
-from nnkit.sweep import Row
+from lab import provenance, results
+from lab.sweep import Row
 from nnkit.typing import Array
 
-STORE = _run.RESULTS / "svm_standardized.jsonl"
+STORE = results.RESULTS / "svm_standardized.jsonl"
 SETUP = {
     "kernel": "rbf",
     "gamma": "scale",
@@ -55,7 +55,7 @@ def train(features: str, n: int, C: float, seed: int) -> dict[str, Any]:
         "std": float(f"{codes[for_training].std(dtype=np.float64):.5g}"),
         "range": rounded([codes[for_training].min(), codes[for_training].max()]),
         "variance": rounded(np.sort(means.var(axis=0))[::-1][:5]),
-        **_run.ran(),
+        **provenance.ran(),
     }
 
 
@@ -67,7 +67,7 @@ def kaiming_codes(X: Array, seed: int) -> Array:
 
 def run() -> list[Row]:
     """Fill every cell under its seeds."""
-    return _run.sweep_cells(train, CELLS, store=STORE, setup=SETUP)
+    return results.sweep_cells(train, CELLS, store=STORE, setup=SETUP)
 
 
 if __name__ == "__main__":

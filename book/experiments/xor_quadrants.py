@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import nnkit as nn
-from book.experiments._run import over_seeds, record
+from lab.results import over_seeds, record
 
 N_POINTS = 20_000
 EVERY = 4

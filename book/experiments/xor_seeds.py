@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import nnkit as nn
-from book.experiments._run import over_seeds, record
+from lab.results import over_seeds, record
 
 WIDTHS = {4: 1000, 3: 300, 2: 300, 1: 300}
 SETUP = {

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from book.verdicts import Comparison, Conditions, Number
+from lab.verdicts import Comparison, Conditions, Number
 
 _TRANSCRIPTION = Path(__file__).resolve().parent.parent / "reported.toml"
 REPORTED: dict[str, Any] = tomllib.loads(_TRANSCRIPTION.read_text(encoding="utf-8"))

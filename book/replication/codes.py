@@ -10,7 +10,7 @@ import numpy as np
 
 from book.replication.claim import Outcome, measures, said
 from book.replication.reading import runs_of, share, spread, store
-from book.verdicts import Conditions, Number
+from lab.verdicts import Conditions, Number
 
 PAIRS = list(itertools.combinations(range(10), 2))
 

@@ -11,7 +11,7 @@ import numpy as np
 import nnkit as nn
 from book.replication.claim import Outcome, measures, said
 from book.replication.reading import benchmark, of_median, short_runs, spread
-from book.verdicts import Comparison, Conditions, Number
+from lab.verdicts import Comparison, Conditions, Number
 
 
 @measures("A.fig2_linear_regression.loss_curve", "a bowl with one lowest point")

@@ -10,7 +10,7 @@ import numpy as np
 from book.replication.claim import Outcome, measures, said
 from book.replication.codes import PAIRS, of_pairs
 from book.replication.reading import benchmark, spread, store
-from book.verdicts import Comparison, Conditions, Number
+from lab.verdicts import Comparison, Conditions, Number
 
 
 def _rows_of_machines(features: str, n: int = 5000, limit: int = 2000) -> list[dict[str, Any]]:

@@ -11,10 +11,10 @@ import numpy as np
 from scipy import stats
 
 import nnkit as nn
-from book.measured import interval
 from book.replication.claim import Outcome, measures, said
 from book.replication.reading import of_median, result, spread, store
-from book.verdicts import Comparison, Conditions, Number, prediction_interval
+from lab.claims import interval
+from lab.verdicts import Comparison, Conditions, Number, prediction_interval
 
 
 def _curve(name: str) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 
 from book.replication.claim import Outcome, measures
 from book.replication.reading import runs_of, spread
-from book.verdicts import Conditions
+from lab.verdicts import Conditions
 
 DENOISER = "autoencoder, sigma 0.2"
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from book.measured import interval, load_result
+from lab.claims import interval
+from lab.results import load_result
+from lab.sweep import load_rows
 from nnkit.files import read_json
-from nnkit.sweep import load_rows
 
 BOOK = Path(__file__).resolve().parent.parent
 

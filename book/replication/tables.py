@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from IPython.display import Markdown
 
-from book.measured import spaced
 from book.replication.claim import CONTRADICTIONS, claims
 from book.replication.evidence import EVIDENCE
 from book.replication.reading import BOOK
-from book.verdicts import FAILED, OPPOSITE, VERDICTS, WEAKER, Number
+from lab.claims import spaced
+from lab.verdicts import FAILED, OPPOSITE, VERDICTS, WEAKER, Number
 
 
 def links() -> dict[str, str]:

@@ -1,0 +1,164 @@
+"""What a chapter needs to run, on Colab, on Binder, downloaded alone or opened with another Python."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import types
+import venv
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+from tests.patience import PATIENCE
+from tools import launch
+from tools.execute import source_hash
+
+ROOT = Path(__file__).resolve().parents[2]
+CHAPTERS = sorted((ROOT / "book").glob("part*/*.ipynb"))
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_first_code_of_a_chapter_brings_the_book_to_colab(path):
+    notebook = nbformat.read(path, as_version=4)
+    first = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    assert launch.is_launch(first)
+    assert first.source == launch.launch_source(path.parent.name)
+    assert "remove-cell" in first.metadata.tags
+    again = launch.with_launch(nbformat.read(path, as_version=4), path.parent.name)
+    assert again == notebook
+
+
+def test_launch_cell_does_nothing_where_a_chapter_has_all_that_it_needs(monkeypatch, capsys):
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("must not run a program"))
+    monkeypatch.chdir(ROOT / "book" / "part1-foundations")
+    exec(launch.launch_source("part1-foundations"), {})
+    assert Path.cwd() == ROOT / "book" / "part1-foundations"
+    assert capsys.readouterr() == ("", "")
+
+
+def error_of_first_cell(path: Path, kernel: str) -> str:
+    """Run a chapter where it lies, and return what the reader sees below the launch cell, which must end the run."""
+    notebook = nbformat.read(path, as_version=4)
+    where = {"metadata": {"path": str(path.parent)}}
+    quiet = ["--log-level=ERROR"]  # A kernel warns at every start that it talks over TCP.
+    client = NotebookClient(notebook, kernel_name=kernel, timeout=PATIENCE, resources=where, extra_arguments=quiet)
+    with pytest.raises(CellExecutionError):
+        client.execute()
+    assert client.code_cells_executed == 1
+    (output,) = next(cell for cell in notebook.cells if launch.is_launch(cell)).outputs
+    assert output.output_type == "error"
+    (shown,) = output.traceback  # One entry, the sentence: no line of code, no frame.
+    return shown
+
+
+@pytest.fixture
+def other_kernel(tmp_path, monkeypatch):
+    """Make a kernel that has all the packages of this one but nnkit, and return its name and its Python."""
+    builder = venv.EnvBuilder(symlinks=os.name != "nt")
+    builder.create(tmp_path / "other")
+    python = builder.ensure_directories(tmp_path / "other").env_exe
+    ask = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    site = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
+    # Links to what lies in a folder that a link leads to, such as that of an editable nnkit, are not followed.
+    Path(site, "packages.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+    spec = tmp_path / "jupyter" / "kernels" / "other" / "kernel.json"
+    spec.parent.mkdir(parents=True)
+    words = [python, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec.write_text(json.dumps({"argv": words, "display_name": "Other", "language": "python"}), encoding="utf-8")
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    return "other", python
+
+
+@pytest.mark.parametrize("kernel", ["python3", "other"])
+def test_a_chapter_alone_in_a_folder_says_which_commands_bring_the_rest(kernel, other_kernel, tmp_path, monkeypatch):
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "1")
+    alone = tmp_path / "downloads" / CHAPTERS[0].name
+    alone.parent.mkdir()
+    shutil.copy(CHAPTERS[0], alone)
+    address = launch.repository()["url"]
+    shown = error_of_first_cell(alone, kernel)
+    assert shown.startswith("This chapter needs the rest of the book around it")
+    assert f"\n\n    git clone {address}\n    cd {address.rsplit('/', 1)[1]}\n    make lab\n\n" in shown
+
+
+def test_a_chapter_opened_with_another_python_says_which_it_needs(other_kernel):
+    kernel, python = other_kernel
+    shown = error_of_first_cell(CHAPTERS[0], kernel)
+    assert shown.startswith(f"This chapter needs nnkit, which {python} lacks. Choose the Python in {ROOT / '.venv'} as")
+    assert f'\n\n    cd "{ROOT}"\n    make lab\n\n' in shown
+
+
+def test_a_missing_package_of_any_part_is_named(monkeypatch):
+    monkeypatch.chdir(ROOT / "book" / "part1-foundations")
+    found = importlib.util.find_spec
+    for name in ("nnkit", "matplotlib", "sklearn", "joblib", "ipywidgets"):
+        monkeypatch.setattr(
+            importlib.util, "find_spec", lambda asked, name=name: None if asked == name else found(asked)
+        )
+        with pytest.raises(ImportError, match=f"This chapter needs {name}, which"):
+            exec(launch.launch_source("part1-foundations"), {})
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="there is no git, with which the cell fetches the book")
+def test_launch_cell_clones_installs_and_goes_to_the_chapter(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    # The repository's address leads to this folder, and pip is only asked.
+    (tmp_path / "git").mkdir()
+    subprocess.run(["git", "init", "-q", "-b", launch.repository()["branch"], "git"], cwd=tmp_path, check=True)
+    chapter = tmp_path / "git" / "book" / "part1-foundations" / "chapter.ipynb"
+    chapter.parent.mkdir(parents=True)
+    chapter.touch()
+    as_somebody = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run(["git", "add", "."], cwd=tmp_path / "git", check=True)
+    subprocess.run(["git", *as_somebody, "commit", "-qm", "a"], cwd=tmp_path / "git", check=True)
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.file://{tmp_path / 'git'}.insteadOf")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", launch.repository()["url"])
+    run, installed = subprocess.run, []
+    monkeypatch.setattr(
+        subprocess,
+        "run",
+        lambda words, **how: run(words, **how) if words[0] == "git" else installed.append(words),
+    )
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: installed or None)
+    for _ in range(2):  # A cell that is run again does not fetch again.
+        exec(launch.launch_source("part1-foundations"), {})
+    assert Path("chapter.ipynb").is_file()
+    package = f"{tmp_path}/nnkit-book[data,estimators,sweep]"
+    assert installed == [[sys.executable, "-m", "pip", "install", "-q", package]]
+
+
+def test_launch_cell_does_not_make_a_chapter_stale():
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 + 1")])
+    before = source_hash(notebook)
+    assert source_hash(launch.with_launch(notebook, "part1-foundations")) == before
+    notebook.cells[-1].source = "2 + 2"
+    assert source_hash(notebook) != before
+
+
+def test_an_old_launch_cell_is_replaced():
+    notebook = launch.with_launch(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")]), "elsewhere")
+    notebook = launch.with_launch(notebook, "part1-foundations")
+    assert [cell.source for cell in notebook.cells] == [launch.launch_source("part1-foundations"), "1"]
+
+
+def test_binder_installs_what_the_book_needs():
+    assert (ROOT / "binder" / "requirements.txt").read_text(encoding="utf-8").split() == ["-r", "../requirements.txt"]
+    assert re.fullmatch(r"python-3\.\d+\n", (ROOT / "binder" / "runtime.txt").read_text(encoding="utf-8"))
+    script = ROOT / "binder" / "postBuild"
+    assert os.access(script, os.X_OK)
+    subprocess.run(["bash", "-n", str(script)], check=True)
+    assert "load_mnist()" in script.read_text(encoding="utf-8")

@@ -1,0 +1,254 @@
+"""The chapters as files: what a reader sees is what ran, all of it, in order, from the present sources."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import math
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from lab.chapters import chapters
+from lab.sliders import MAX_BYTES
+from tools.execute import loads_mnist, source_hash
+from tools.launch import is_launch
+
+BOOK = Path(__file__).resolve().parents[2] / "book"
+CHAPTERS = sorted(BOOK.glob("part*/*.ipynb"))
+MAX_FIGURE_BYTES = 120_000
+MAX_CODE_CELLS = 35  # Of these at most 25 are the chapter's own; the rest are solutions.
+MAX_LINES_SHOWN = 200
+MAX_SECONDS = 60  # On a machine that does nothing else; who waits longer goes away.
+WORDS = range(1_500, 3_001)
+# SMO takes more: the choice of a pair, its step up to a bound, the gap and the bias, which are derived as a whole.
+MAX_LINES_FROM_SCRATCH = {"14-support-vector-machine": 40}
+# A home or a working folder of whoever ran the notebook has no place in it.
+MACHINE_PATH = re.compile(
+    "|".join(map(re.escape, ("/home/", "/Users/", "/tmp/", f"{Path.home()}/", f"{BOOK.parent}/")))
+)
+
+
+def read(path: Path) -> nbformat.NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def tags(cell: nbformat.NotebookNode) -> list[str]:
+    return cell.metadata.get("tags", [])
+
+
+def problems(notebook: nbformat.NotebookNode) -> list[str]:
+    """Return what is wrong with a committed notebook; nothing, if it is as `make notebooks` leaves it."""
+    found = []
+    cells = code_cells(notebook)
+    counts = [cell.execution_count for cell in cells]
+    if counts != list(range(1, len(cells) + 1)):
+        found.append(f"not run in order from a fresh kernel: {counts}")
+    if notebook.metadata.get("nnkit", {}).get("source_hash") != source_hash(notebook):
+        found.append("stale: the code has changed since it ran; run make notebooks")
+    ran = notebook.metadata.get("nnkit", {})
+    if not re.fullmatch("[0-9a-f]{12}", ran.get("commit", "")):
+        found.append(f"ran on the commit {ran.get('commit')!r}; commit nnkit, lab and book first, then make notebooks")
+    if not ran.get("seconds", math.inf) <= MAX_SECONDS:
+        found.append(f"took {ran.get('seconds')} s, of at most {MAX_SECONDS}; run make notebooks on a quiet machine")
+    if (ran.get("data") or {}).get("name") != ("mnist" if loads_mnist(notebook) else None):
+        found.append(f"ran on the data {ran.get('data')}")
+    if "widgets" in notebook.metadata:
+        found.append("the state of widgets is stored")
+    for i, cell in enumerate(cells, 1):
+        where = f"code cell {i}"
+        if not cell.source.strip():
+            found.append(f"{where} is empty")
+        ends_in_output = re.search(
+            r"^(print|claim|sliders\.lab|reported_and_measured|plt\.show)\(", cell.source, re.M
+        )
+        if ends_in_output and not cell.outputs:
+            found.append(f"{where} should show something and does not")
+        for output in cell.outputs:
+            if output.output_type == "error" and "raises-exception" not in tags(cell):
+                found.append(f"{where} failed: {output.ename}")
+            if output.output_type == "stream" and output.name == "stderr":
+                found.append(f"{where} printed a warning: {output.text[:80]}")
+            texts = [output.get("text", ""), *(v for v in output.get("data", {}).values() if isinstance(v, str))]
+            if "application/vnd.jupyter.widget-view+json" in output.get("data", {}):
+                found.append(f"{where} stores a live widget, which is dead in a file")
+            for text in texts:
+                if path := MACHINE_PATH.search(text[:20_000]):
+                    found.append(f"{where} shows a path of the machine that ran it: {path[0]}")
+            if re.search(r"\d ?%", output.get("data", {}).get("text/markdown", "")):
+                found.append(f"{where} shows a percentage without the thin space; lab.spaced puts it")
+            for mime, data in output.get("data", {}).items():
+                if mime.startswith("image/"):
+                    size = len(base64.b64decode(data)) if mime != "image/svg+xml" else len(data)
+                    if size > MAX_FIGURE_BYTES:
+                        found.append(f"{where} has a figure of {size:,} bytes")
+                    image = cell.metadata.get("mystnb", {}).get("image", {})
+                    figure = cell.metadata.get("mystnb", {}).get("figure", {})
+                    if len(image.get("alt", "")) < 40:
+                        found.append(f"{where} has a figure without alternative text")
+                    if not re.match(r"[A-Z].*[.][)]?$", figure.get("caption", ""), re.S) or not figure.get("name"):
+                        found.append(f"{where} has a figure without a name and a caption in full sentences")
+                if mime == "text/html" and len(data.encode()) > MAX_BYTES:
+                    found.append(f"{where} has {len(data):,} bytes of HTML")
+    return found
+
+
+@pytest.fixture(params=CHAPTERS, ids=lambda path: path.stem)
+def chapter(request) -> nbformat.NotebookNode:
+    return read(request.param)
+
+
+def test_the_notebooks_are_those_of_chapters_toml():
+    assert [chapter.path for chapter in chapters()] == CHAPTERS
+
+
+def test_chapter_is_as_it_ran(chapter):
+    assert problems(chapter) == []
+
+
+def test_chapter_has_the_shape_of_a_chapter(chapter):
+    text = "\n".join(cell.source for cell in chapter.cells if cell.cell_type == "markdown")
+    for part in ("{admonition} Predict", "## From scratch", "## The same with nnkit", "## Reported and measured"):
+        assert part in text
+    for part in ("## Lab", "## Break it", "## Take-aways", "## Exercises", "## Further reading"):
+        assert part in text
+    labels = re.findall(r"^:label: (\S+)", text, re.M)
+    assert 4 <= len(labels) <= 6
+    assert re.findall(r"\{solution-start\} (\S+)", text) == labels
+    assert len([cell for cell in chapter.cells if "lab" in tags(cell)]) == 1
+    assert len([cell for cell in chapter.cells if "setup" in tags(cell)]) == 1
+
+
+def test_chapter_links_to_the_glossary(chapter):
+    text = "\n".join(cell.source for cell in chapter.cells if cell.cell_type == "markdown")
+    glossary = (BOOK / "appendix" / "glossary.md").read_text(encoding="utf-8")
+    terms = re.findall(r"^(\S.*)\n    ", glossary.split("```{glossary}\n")[1], re.M)
+    linked = set(re.findall(r"\{term\}`([^`]+)`", text))
+    assert len(linked) >= 2
+    assert {term.lower() for term in linked} <= {term.lower() for term in terms}
+
+
+def test_every_solution_holds_an_assert(chapter):
+    solution, asserted = None, {}
+    for cell in chapter.cells:
+        if cell.cell_type == "markdown":
+            # One cell may end a solution and, further down, start the next.
+            for start, label in re.findall(r"\{solution-(start\} (\S+)|end\})", cell.source):
+                solution = label if start.startswith("start") else None
+                if solution:
+                    asserted[solution] = False
+        elif solution and re.search(r"^\s*(assert |claim\()", cell.source, re.M):
+            asserted[solution] = True
+    assert asserted
+    assert all(asserted.values()), asserted
+
+
+def test_chapter_has_a_length_that_can_be_read(chapter):
+    prose = "\n".join(cell.source for cell in chapter.cells if cell.cell_type == "markdown")
+    assert len(prose.split()) in WORDS
+    chapter.cells = [cell for cell in chapter.cells if not is_launch(cell)]
+    assert len(code_cells(chapter)) <= MAX_CODE_CELLS
+    before_exercises = chapter.cells[: next(i for i, c in enumerate(chapter.cells) if "## Exercises" in c.source)]
+    own = [cell for cell in before_exercises if cell.cell_type == "code"]
+    assert len(own) <= 25
+    shown = [cell.source for cell in own if "hide-input" not in tags(cell)]
+    assert sum(len(source.splitlines()) for source in shown) <= MAX_LINES_SHOWN
+
+
+def test_from_scratch_fits_in_twenty_lines(chapter, request):
+    limit = MAX_LINES_FROM_SCRATCH.get(request.node.callspec.params["chapter"].stem, 20)
+    start = next(i for i, cell in enumerate(chapter.cells) if "## From scratch" in cell.source)
+    code = next(cell for cell in chapter.cells[start:] if cell.cell_type == "code")
+    assert len([line for line in code.source.splitlines() if line.strip()]) <= limit
+    assert "nn." not in code.source
+
+
+def broken(change) -> list[str]:
+    """Return the problems of the first chapter after a change to a copy of it."""
+    notebook = copy.deepcopy(read(CHAPTERS[0]))
+    change(notebook)
+    return problems(notebook)
+
+
+def test_a_stale_notebook_is_caught():
+    def change(notebook):
+        code_cells(notebook)[2].source += "\n# a change"
+
+    assert any("stale" in problem for problem in broken(change))
+
+
+def test_a_chapter_that_takes_long_is_caught():
+    def change(notebook):
+        notebook.metadata["nnkit"]["seconds"] = 61.0
+
+    assert any("took 61.0 s" in problem for problem in broken(change))
+
+
+def test_an_output_out_of_order_is_caught():
+    def change(notebook):
+        code_cells(notebook)[2].execution_count = 40
+
+    assert any("in order" in problem for problem in broken(change))
+
+
+def test_a_cell_that_never_ran_is_caught():
+    def change(notebook):
+        cell = next(cell for cell in code_cells(notebook) if "print(" in cell.source)
+        cell.execution_count, cell.outputs = None, []
+
+    found = broken(change)
+    assert any("in order" in problem for problem in found)
+    assert any("should show something" in problem for problem in found)
+
+
+def test_an_error_is_caught():
+    def change(notebook):
+        code_cells(notebook)[2].outputs = [nbformat.v4.new_output("error", ename="ValueError", evalue="", traceback=[])]
+
+    assert any("failed: ValueError" in problem for problem in broken(change))
+
+
+def test_a_warning_and_a_path_are_caught():
+    def change(notebook):
+        text = "/home/somebody/nnkit/losses.py:90: RuntimeWarning"
+        code_cells(notebook)[2].outputs = [nbformat.v4.new_output("stream", name="stderr", text=text)]
+
+    found = broken(change)
+    assert any("printed a warning" in problem for problem in found)
+    assert any("path of the machine" in problem for problem in found)
+
+
+def test_a_percentage_without_its_space_is_caught():
+    def change(notebook):
+        data = {"text/markdown": "| right | 98% |"}
+        code_cells(notebook)[2].outputs = [nbformat.v4.new_output("display_data", data)]
+
+    assert any("thin space" in problem for problem in broken(change))
+
+
+def test_a_figure_without_words_is_caught():
+    def change(notebook):
+        for cell in code_cells(notebook):
+            cell.metadata.pop("mystnb", None)
+
+    found = broken(change)
+    assert any("alternative text" in problem for problem in found)
+    assert any("caption" in problem for problem in found)
+
+
+def test_lines_that_chapter_three_points_to_are_where_it_says():
+    chapter = read(BOOK / "part1-foundations" / "03-backpropagation.ipynb")
+    tables = [
+        output.get("data", {}).get("text/markdown", "") for cell in code_cells(chapter) for output in cell.outputs
+    ]
+    found = re.findall(r"\| `(.+)` \| `(\w+\.py)`, line (\d+) \|", "\n".join(tables))
+    assert len(found) >= 7
+    for statement, name, number in found:
+        line = (BOOK.parent / "nnkit" / name).read_text(encoding="utf-8").splitlines()[int(number) - 1]
+        assert line.split("  #")[0].strip() == statement, f"{name} has changed: run make notebooks ONLY=03"

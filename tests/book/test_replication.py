@@ -1,0 +1,501 @@
+"""The replication report: nothing is missing, its verdicts are the chapters', and repeating it loses nothing."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+
+from book import replication
+from book.replication import Claim, plan, reading
+from lab import verdicts
+from lab.sweep import load_rows, sweep
+from lab.verdicts import Comparison, Conditions, Number
+from tools import rerun
+
+BOOK = Path(__file__).resolve().parents[2] / "book"
+REFERENCE = BOOK.parent.parent / "shared" / "reference"
+CLAIMS = replication.claims()
+NAMES = {claim.said[key] for claim in CLAIMS for key in ("what", "row", "also") if key in claim.said}
+
+# Every figure and table of the two sources, by the name that the project knows it under.
+TARGETS = {
+    "A": [
+        *("fig1_backprop", "fig2_linear_regression", "fig3_linear_classification", "fig4_xor_quadrants", "fig5_mnist"),
+        *("fig6_activation", "fig7_batch_size", "fig8_hidden_size", "fig9_optimizer", "fig10_latent_depth"),
+        *("fig11_reconstructions", "fig12_tsne", "table_knn", "fig13_interpolation", "fig14_denoise"),
+        *("fig15_denoise_hard", "extensions_named"),
+    ],
+    "B": [
+        *("design", "table1_dense_gradcheck", "table2_activations", "table3_mse", "table4_to_6_xor"),
+        *("table7_8_autoencoder", "table9_10_svm"),
+    ],
+}
+
+
+def missing(reported: dict, measured: dict) -> list[str]:
+    """Return what a report of these lacks: a target without an entry, or an entry without any measured claim."""
+    found = []
+    for source, names in TARGETS.items():
+        for name in names:
+            entry = reported[source].get(name)
+            if entry is None:
+                found.append(f"{source}.{name} has no entry")
+            elif not any(f"{source}.{name}.{claim}" in measured for claim in entry["claims"]):
+                found.append(f"{source}.{name} has no result")
+            else:
+                lacking = [claim for claim in entry["claims"] if f"{source}.{name}.{claim}" not in measured]
+                found += [f"{source}.{name}.{claim} has no result" for claim in lacking]
+    return found
+
+
+def test_every_target_is_in_the_report_with_its_result():
+    assert missing(replication.REPORTED, replication.MEASURED) == []
+    assert set(replication.MEASURED) == {claim.key for claim in CLAIMS}
+
+
+def test_a_missing_entry_and_a_missing_result_are_caught():
+    reported = copy.deepcopy(replication.REPORTED)
+    del reported["A"]["table_knn"]
+    measured = {key: value for key, value in replication.MEASURED.items() if not key.startswith("B.table3_mse")}
+    del measured["A.fig5_mnist.speed"]
+    assert missing(reported, measured) == [
+        "A.fig5_mnist.speed has no result",
+        "A.table_knn has no entry",
+        "B.table3_mse has no result",
+    ]
+
+
+def test_a_claim_without_a_function_says_what_to_do():
+    with pytest.raises(KeyError, match="add a function for it"):
+        _ = Claim("A.fig5_mnist.invented", {}, {}).outcome
+
+
+@pytest.mark.parametrize("name", ["mnist_classifier", "mnist_sweeps"])
+def test_a_missing_result_file_is_an_error(name, monkeypatch):
+    monkeypatch.setattr("lab.results._COMMITTED", BOOK / "nowhere")
+    monkeypatch.setattr(reading, "BOOK", BOOK / "nowhere")
+    read = reading.store if name == "mnist_sweeps" else reading.result
+    with pytest.raises(FileNotFoundError, match=f"there is no result '{name}'"):
+        read.__wrapped__(name)
+
+
+@pytest.mark.skipif(not REFERENCE.is_dir(), reason="the sources lie beside the project only where it is built")
+def test_targets_are_those_of_the_reference():
+    yaml = pytest.importorskip("yaml")
+    targets = yaml.safe_load((REFERENCE / "replication-targets.yml").read_text(encoding="utf-8"))
+    assert {source: sorted(entries) for source, entries in targets.items()} == {
+        source: sorted(names) for source, names in TARGETS.items()
+    }
+
+
+@pytest.mark.skipif(not REFERENCE.is_dir(), reason="the sources lie beside the project only where it is built")
+def test_transcribed_numbers_are_those_of_the_reference():
+    yaml = pytest.importorskip("yaml")
+    targets = yaml.safe_load((REFERENCE / "replication-targets.yml").read_text(encoding="utf-8"))
+
+    def numbers(value) -> set[float]:
+        if isinstance(value, dict):
+            return set().union(*map(numbers, value.values()), set())
+        if isinstance(value, list):
+            return set().union(*map(numbers, value), set())
+        return {float(value)} if isinstance(value, (int, float)) and not isinstance(value, bool) else set()
+
+    for source, entries in targets.items():
+        for name, entry in entries.items():
+            if isinstance(entry, list):  # Things that are named, without a number.
+                continue
+            ours = replication.REPORTED[source][name]
+            typed = {float(n) for n in re.findall(r"\d+(?:\.\d+)?(?:e-?\d+)?", json.dumps(ours).replace(",", ""))}
+            percent = {round(n / 100, 6) for n in typed}
+            for number in numbers(entry.get("reported", {})):
+                assert number in typed | percent | {1.0}, f"{source}.{name}: {number} is not transcribed"
+
+
+@pytest.mark.skipif(not REFERENCE.is_dir(), reason="the sources lie beside the project only where it is built")
+@pytest.mark.parametrize("item", replication.CONTRADICTIONS, ids=lambda item: item["id"])
+def test_contradictions_are_in_the_words_of_the_sources(item):
+    path = next(REFERENCE.glob({"A": "000_*.txt", "B": "002_*.txt"}[item["id"][0]]))
+    text = " ".join(path.read_text(encoding="utf-8").split())
+    for words in item["words"]:
+        assert " ".join(words.split()) in text, words
+        assert len(words.split()) <= 8
+
+
+def test_every_figure_and_table_of_both_sources_is_named():
+    for source, figures, tables in (("A", 15, 0), ("B", 11, 10)):
+        named = {"figure": set(), "table": set()}
+        for entry in replication.REPORTED[source].values():
+            for place in entry["where"]:
+                if match := re.fullmatch(r"(figure|table)s? (\d+)(?: (?:to|and) (\d+))?", place):
+                    named[match[1]] |= set(range(int(match[2]), int(match[3] or match[2]) + 1))
+        assert named == {"figure": set(range(1, figures + 1)), "table": set(range(1, tables + 1))}
+
+
+# --- The verdicts -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.key)
+def test_every_claim_is_measured_with_a_verdict_and_a_reason(claim):
+    outcome = claim.outcome
+    assert outcome.verdict() in verdicts.VERDICTS
+    assert outcome.text
+    assert "nan" not in outcome.text
+    assert "\n" not in outcome.text + claim.why
+    assert 0 < len(claim.why) < 120
+
+
+def rows_of_chapters() -> list[tuple[str, str, str, str]]:
+    """Return of each row about a source in a chapter's table: the chapter, what, reported, and the verdict's word."""
+    found = []
+    for path in sorted(BOOK.glob("part*/*.ipynb")):
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.cell_type == "code" and "reported_and_measured(" in cell.source:
+                text = cell.outputs[-1]["data"]["text/markdown"].replace("\N{NARROW NO-BREAK SPACE}", " ")
+                for line in text.splitlines()[2:]:
+                    what, reported, _, verdict, _ = (part.strip() for part in line.strip("| ").split(" | "))
+                    if re.match(r"(A|B)\b", what) or what in NAMES:
+                        found.append((path.stem, what, reported, verdict.strip("*")))
+    return found
+
+
+def names_of(claim: Claim) -> set[str]:
+    return {claim.said[key] for key in ("row", "also") if key in claim.said} | {claim.said["what"]}
+
+
+@pytest.mark.parametrize("row", rows_of_chapters(), ids=lambda row: f"{row[0][:2]}: {row[1]}")
+def test_verdicts_of_the_chapters_are_those_of_the_report(row):
+    chapter, what, reported, verdict = row
+    fitting = [claim for claim in CLAIMS if what in names_of(claim)]
+    if len(fitting) > 1:  # Two rows of a chapter, or two chapters, share a name.
+        fitting = [c for c in fitting if c.chapter == chapter and reported in (c.said["reported"], "—")] or fitting
+    assert fitting, f"{what!r} of chapter {chapter} is not in book/reported.toml"
+    assert {claim.outcome.verdict() for claim in fitting} == {verdict}
+
+
+def test_rows_of_the_chapters_are_found():
+    rows = rows_of_chapters()
+    assert len(rows) > 60
+    assert {chapter[:2] for chapter, *_ in rows} >= {f"{number:02}" for number in range(1, 14)}
+
+
+def test_a_prediction_interval_holds_the_next_run_as_often_as_promised():
+    rng = np.random.default_rng(0)
+    inside = []
+    for _ in range(4000):
+        *runs, new = rng.exponential(size=40)
+        low, high = verdicts.prediction_interval(runs, 0.9)
+        inside.append(low <= new <= high)
+    assert abs(np.mean(inside) - 37 / 41) < 0.015  # j = 2
+
+
+@pytest.mark.parametrize(
+    ("coverage", "expected"), [(0.95, (0, 39)), (0.94, (0, 39)), (0.9, (1, 38)), (0.5, (9, 30)), (1.0, (0, 39))]
+)
+def test_prediction_interval_of_forty_runs(coverage, expected):
+    assert verdicts.prediction_interval(np.arange(40), coverage) == expected
+
+
+def test_one_run_is_its_own_interval():
+    assert verdicts.prediction_interval([3.0]) == (3.0, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("reported", "options", "verdict"),
+    [
+        (1.5, {}, "replicated"),
+        (2.0, {}, "replicated"),
+        (2.1, {}, "did not replicate"),
+        (2.1, {"tolerance": 0.2}, "replicated"),
+        (2.1, {"good": "lower"}, "better"),
+        (2.1, {"good": "higher"}, "weaker"),
+        (0.9, {"good": "lower"}, "weaker"),
+        (0.9, {"good": "higher"}, "better"),
+    ],
+)
+def test_verdict_of_a_number(reported, options, verdict):
+    assert verdicts.verdict_of_number(1.0, 2.0, reported, **options) == verdict
+
+
+@pytest.mark.parametrize(
+    ("bounds", "verdict"),
+    [
+        ({"above": 0}, "replicated"),
+        ({"above": 1.5}, "weaker"),
+        ({"above": 3}, "opposite"),
+        ({"below": 0}, "opposite"),
+        ({"above": 0, "below": 3}, "replicated"),
+        ({"above": 1.5, "below": 3}, "weaker"),
+    ],
+)
+def test_verdict_of_a_comparison(bounds, verdict):
+    assert verdicts.verdict_of_comparison(1.0, 2.0, **bounds) == verdict
+
+
+@pytest.mark.parametrize(
+    ("parts", "verdict"),
+    [
+        ((True, True), "replicated"),
+        ((True, False), "in part"),
+        ((True, None), "in part"),
+        ((False, None), "did not replicate"),
+        ((None,), "not measured"),
+    ],
+)
+def test_verdict_of_conditions(parts, verdict):
+    assert verdicts.verdict_of_conditions(parts) == verdict
+
+
+def test_a_verdict_follows_the_numbers():
+    runs = np.linspace(0.96, 0.98, 25)
+    assert Number(runs, 0.97, "", "higher").verdict() == "replicated"
+    assert Number(runs + 0.02, 0.97, "", "higher").verdict() == "better"
+    assert Number(runs - 0.02, 0.97, "", "higher").verdict() == "weaker"
+    assert Number(runs - 0.02, 0.97, "", "higher").verdict(tolerance=0.1) == "replicated"
+    differences = np.linspace(-1, 3, 25)
+    assert Comparison(reading.of_median(differences), "", above=0).verdict(0.95) == "replicated"
+    assert Comparison(reading.of_median(differences), "", above=0).verdict(0.9999) == "weaker"
+    assert Conditions((np.bool_(True), np.bool_(False)), "").verdict() == "in part"
+
+
+def test_reported_accuracies_are_numbers_between_errors():
+    for claim in CLAIMS:
+        if isinstance(claim.outcome, Number) and claim.outcome.is_accuracy:
+            assert 0.5 < claim.outcome.reported < 1
+
+
+def test_tables_hold_every_row_and_lead_to_chapters_that_exist():
+    text, second = replication.report().data, replication.contradictions().data
+    assert text.count("\n") == len(CLAIMS) + 1
+    assert second.count("\n") == len(replication.CONTRADICTIONS) + 1
+    assert {line.count(" | ") for line in text.splitlines()[2:]} == {6}
+    assert {line.count(" | ") for line in second.splitlines()[2:]} == {5}
+    for address in re.findall(r"\]\(([^)]+)\)", text + second):
+        assert (BOOK / "part5-reality" / address).resolve().is_file(), address
+    assert set(replication.EVIDENCE) <= {item["id"] for item in replication.CONTRADICTIONS}
+
+
+def test_pages_say_which_fail_in_the_words_of_the_report():
+    assert replication.shown("weaker") == "did not replicate: weaker"
+    assert replication.shown("opposite") == "did not replicate: opposite"
+    assert replication.shown("in part") == "in part"
+
+
+# --- From zero --------------------------------------------------------------------------------------------------------
+
+
+def results_of(folder: Path, **texts: str) -> Path:
+    results = folder / "results"
+    (results / "weights").mkdir(parents=True)
+    for name, text in texts.items():
+        (results / f"{name}.json").write_text(text, encoding="utf-8")
+    (results / "weights" / "first.npz").write_text("old weights", encoding="utf-8")
+    return results
+
+
+def steps(*names: str) -> list[plan.Step]:
+    return [plan.Step(name, 1.0) for name in names]
+
+
+def write(name: str, folder: Path) -> None:
+    (folder / f"{name}.json").write_text(f"new {name}", encoding="utf-8")
+    if name == "first":
+        (folder / "weights").mkdir()
+        (folder / "weights" / "first.npz").write_text("new weights", encoding="utf-8")
+
+
+def contents(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in files}
+
+
+def test_new_results_take_the_place_of_the_old_and_nothing_is_lost(tmp_path):
+    results = results_of(tmp_path, first="old first", second="old second", other="old other")
+    old, seconds = rerun.repeat(steps("first", "second"), results=results, run=write)
+    assert contents(results) == {
+        "first.json": "new first",
+        "second.json": "new second",
+        "other.json": "old other",
+        "weights/first.npz": "new weights",
+    }
+    assert contents(old) == {
+        "first.json": "old first",
+        "second.json": "old second",
+        "weights/first.npz": "old weights",
+    }
+    assert seconds >= 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["results", old.name]
+
+
+def test_a_run_that_ends_while_it_marks_a_step_as_done_goes_on_with_that_step(tmp_path, monkeypatch):
+    results = results_of(tmp_path, first="old first", second="old second")
+
+    def end(_):
+        raise KeyboardInterrupt
+
+    def again(name: str, folder: Path) -> None:
+        shutil.rmtree(folder / "weights", ignore_errors=True)
+        write(name, folder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", end)
+        with pytest.raises(KeyboardInterrupt):
+            rerun.repeat(steps("first", "second"), results=results, run=again)
+    rerun.repeat(steps("first", "second"), results=results, run=again)
+    assert contents(results)["second.json"] == "new second"
+
+
+def test_a_step_that_fails_leaves_the_old_results_and_the_next_run_goes_on(tmp_path):
+    results = results_of(tmp_path, first="old first", second="old second")
+    before, calls = contents(results), []
+
+    def fail_at_second(name: str, folder: Path) -> None:
+        calls.append(name)
+        if name == "second" and calls.count("second") == 1:
+            raise RuntimeError("by hand")
+        write(name, folder)
+
+    with pytest.raises(RuntimeError, match="by hand"):
+        rerun.repeat(steps("first", "second"), results=results, run=fail_at_second)
+    assert contents(results) == before
+    rerun.repeat(steps("first", "second"), results=results, run=fail_at_second)
+    assert calls == ["first", "second", "second"]
+    assert contents(results)["second.json"] == "new second"
+
+
+def test_a_step_without_a_result_is_an_error_and_is_begun_again(tmp_path):
+    results = results_of(tmp_path, first="old first")
+    before = contents(results)
+    with pytest.raises(RuntimeError, match="first left no result"):
+        rerun.repeat(steps("first"), results=results, run=lambda name, folder: None)
+    assert contents(results) == before
+    rerun.repeat(steps("first"), results=results, run=write)
+    assert contents(results)["first.json"] == "new first"
+
+
+def test_a_store_with_a_failed_run_does_not_replace_a_whole_one(tmp_path):
+    results = results_of(tmp_path)
+    (results / "first.jsonl").write_text("old", encoding="utf-8")
+    before, broken = contents(results), [True]
+
+    def train(width, seed):
+        if broken[0] and width == 2:
+            raise FileNotFoundError("the weights")
+        return {"twice": 2 * width}
+
+    def run(name: str, folder: Path) -> None:
+        sweep(train, {"width": [1, 2]}, [0], store=folder / f"{name}.jsonl", progress=False)
+
+    with (
+        pytest.warns(RuntimeWarning, match="1 of 2 runs failed"),
+        pytest.raises(
+            RuntimeError, match=r"1 of 2 runs of first failed; .*'width': 2.* FileNotFoundError: the weights"
+        ),
+    ):
+        rerun.repeat(steps("first"), results=results, run=run)
+    assert contents(results) == before
+    broken[0] = False
+    rerun.repeat(steps("first"), results=results, run=run)
+    # In any order: they stand as they finished.
+    rows = load_rows(results / "first.jsonl")
+    assert {row["config"]["width"]: row["result"]["twice"] for row in rows} == {1: 2, 2: 4}
+
+
+def test_an_experiment_runs_into_the_folder_that_it_is_told(tmp_path, monkeypatch):
+    """A tiny experiment, by the same processes, environment and helpers as the real ones."""
+    package = tmp_path / "book"
+    for source in ("__init__.py", "experiments/__init__.py"):
+        (package / source).parent.mkdir(parents=True, exist_ok=True)
+        (package / source).write_text((BOOK / source).read_text(encoding="utf-8"), encoding="utf-8")
+    (package / "experiments" / "tiny.py").write_text(
+        "from lab import results\n"
+        "from lab.sweep import sweep\n\n\n"
+        "def train(width, seed):\n    return {'twice': 2 * width + seed}\n\n\n"
+        "if __name__ == '__main__':\n"
+        "    sweep(train, {'width': [1, 2]}, [0], store=results.RESULTS / 'tiny.jsonl', n_jobs=1, progress=False)\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setattr(plan, "BOOK", package)
+    monkeypatch.setattr(rerun, "ROOT", tmp_path)
+    results = results_of(tmp_path)
+    (results / "tiny.jsonl").write_text("old", encoding="utf-8")
+    old, _ = rerun.repeat(plan.plan(["tiny"], results=results_of(tmp_path / "none")), results=results)
+    assert [row["result"]["twice"] for row in load_rows(results / "tiny.jsonl")] == [2, 4]
+    assert (old / "tiny.jsonl").read_text(encoding="utf-8") == "old"
+
+
+def test_plan_runs_everything_and_what_is_needed_first():
+    order = [step.name for step in plan.plan()]
+    assert sorted(order) == sorted(path.stem for path in (BOOK / "experiments").glob("[!_]*.py"))
+    assert [step.name for step in plan.plan(["latent_maps"])] == ["latent_codes", "latent_maps"]
+    for name, needed in plan.NEEDS.items():
+        assert order.index(needed) < order.index(name)
+    with pytest.raises(SystemExit, match="there is no experiment 'invented'"):
+        plan.plan(["invented"])
+
+
+def test_every_experiment_that_reads_kept_weights_says_whose():
+    assert readers_of_weights(BOOK / "experiments") == set(plan.NEEDS)
+
+
+def test_a_reader_of_weights_is_found_behind_two_imports(tmp_path):
+    for name, text in {
+        "loads": "def kept():\n    return nn.load_checkpoint('a.npz')\n\ndef other():\n    return 1\n",
+        "uses": "from book.experiments.loads import kept\n\ndef codes():\n    return kept().encode()\n",
+        "sweeps": "from book.experiments.uses import codes\n\ndef train(seed):\n    return codes()\n",
+        "trains": "from book.experiments.loads import other\n\ndef train(seed):\n    return other()\n",
+    }.items():
+        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+    assert readers_of_weights(tmp_path) == {"loads", "uses", "sweeps"}
+
+
+def readers_of_weights(folder: Path) -> set[str]:
+    """Return the modules with a function that loads a checkpoint, itself or by another one that it names."""
+    functions = [
+        (path.stem, node.name, {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}, ast.unparse(node))
+        for path in folder.glob("[!_]*.py")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef)
+    ]
+    imported = {
+        (path.stem, alias.asname or alias.name): (str(node.module).rpartition(".")[2], alias.name)
+        for path in folder.glob("[!_]*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    readers = {(module, name) for module, name, _, source in functions if "load_checkpoint(" in source}
+    while True:
+        found = {
+            (module, name)
+            for module, name, used, _ in functions
+            if any(imported.get((module, other), (module, other)) in readers for other in used)
+        }
+        if found <= readers:
+            return {module for module, _ in readers}
+        readers |= found
+
+
+def test_expected_seconds_are_those_of_the_results(tmp_path):
+    assert plan.Step("sweep", 100.0, 20.0).expected(4) == 25
+    assert plan.Step("sweep", 100.0, 40.0).expected(4) == 40  # No core helps the longest run.
+    assert plan.Step("recorded", 100.0).expected(4) == 100
+    assert plan.Step("never ran", None).expected(4) is None
+    text = plan.table([plan.Step("sweep", 7200.0, 20.0), plan.Step("never ran", None)], 2)
+    assert re.search(r"sweep +1 h 00 min", text)
+    assert re.search(r"never ran +unknown", text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(12.4, "12 s"), (200, "3 min 20 s"), (3600, "1 h 00 min"), (3899, "1 h 04 min")]
+)
+def test_durations_read_as_words(seconds, text):
+    assert plan.duration(seconds) == text

@@ -1,0 +1,107 @@
+"""A lab in JupyterLab, with a kernel: its slider calls the function, and the picture changes."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tests.patience import PATIENCE, wait_until
+from tests.website.test_site import browser  # noqa: F401
+
+BOOK = Path(__file__).resolve().parents[2] / "book"
+CHAPTER = BOOK / "part1-foundations" / "01-linear-regression.ipynb"
+
+pytestmark = pytest.mark.site
+
+
+@pytest.fixture
+def jupyterlab(tmp_path):
+    """Start JupyterLab on a notebook that holds only a chapter's setup and its lab; yield its address."""
+    notebook = nbformat.read(CHAPTER, as_version=4)
+    notebook.cells = [cell for cell in notebook.cells if {"setup", "lab"} & set(cell.metadata.get("tags", []))]
+    notebook.cells[0].source = notebook.cells[0].source.replace('".."', repr(str(BOOK)))
+    # Four frames are enough to see that the widget is alive, and are drawn soon.
+    lab = notebook.cells[-1]
+    lab.source = re.sub(r"(learning_rate=\[[\d.]+, [\d.]+),[^]]*", r"\1", lab.source)
+    lab.source = re.sub(r"(batch_size=\[\d+, \d+),[^]]*", r"\1", lab.source)
+    for cell in notebook.cells:
+        cell.outputs, cell.execution_count = [], None
+    nbformat.write(notebook, tmp_path / "lab.ipynb")
+    command = [
+        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--port=0", "--ip=127.0.0.1"),
+        *("--IdentityProvider.token=", "--ServerApp.password=", "--allow-root", f"--ServerApp.root_dir={tmp_path}"),
+        "--LabApp.news_url=",
+        "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
+    ]
+    environment = os.environ | {
+        "JUPYTER_PREFER_ENV_PATH": "1",
+        "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),
+        "JUPYTER_DATA_DIR": str(tmp_path / "data"),
+        "JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(tmp_path / "workspaces"),
+    }
+    log = tmp_path / "server.log"
+    with log.open("w") as output:
+        server = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
+        try:
+            address = re.compile(r"(http://127\.0\.0\.1:\d+)/lab")
+            said = functools.partial(log.read_text, encoding="utf-8")
+            wait_until(lambda: address.search(said()) or server.poll() is not None, tmp_path)
+            assert server.poll() is None, said()
+            yield address.search(said())[1]
+        finally:
+            server.terminate()
+            wait_until(lambda: server.poll() is not None, tmp_path)
+
+
+def run_all_cells(page):
+    """Choose Run All Cells in the menu, again if JupyterLab was not ready to hear it."""
+    for _ in range(PATIENCE // 15):
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name=re.compile("^Run All Cells")).click()
+        for _ in range(75):
+            if page.locator(".jp-InputArea-prompt").first.inner_text().strip() not in ("[ ]:", ""):
+                return
+            page.wait_for_timeout(200)
+    pytest.fail(f"JupyterLab has not heard that it is to run the cells, {PATIENCE // 15} times")
+
+
+def test_lab_is_alive_in_jupyterlab(browser, jupyterlab):  # noqa: F811
+    context = browser.new_context(viewport={"width": 1300, "height": 1000})
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE * 1000)
+    page.goto(f"{jupyterlab}/lab/tree/lab.ipynb?reset")
+    page.locator(".jp-NotebookPanel .jp-Cell").nth(1).wait_for()
+    # Cells that are run before the kernel is there are forgotten.
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for()
+    run_all_cells(page)
+
+    # The live widget is shown, not the static HTML beside it.
+    output = page.locator(".jp-OutputArea-output .widget-vbox")
+    image = output.locator("img")
+    readout = output.locator("[aria-live=polite]")
+    try:
+        readout.wait_for()
+    except Exception as error:
+        shown = page.locator(".jp-OutputArea").all_inner_texts()
+        raise AssertionError(f"no live widget appeared; the cells show {shown}") from error
+    assert page.locator(".jp-OutputArea-output .nnkit-lab").count() == 0
+    before = image.get_attribute("src"), readout.inner_text()
+    assert before[1].startswith("Learning rate 0.001, batch size 1.")
+
+    handle = output.locator(".noUi-handle").first
+    handle.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(
+        "before => document.querySelector('.widget-vbox [aria-live]').innerText !== before", arg=before[1]
+    )
+    assert readout.inner_text().startswith("Learning rate 0.003, batch size 1.")
+    assert image.get_attribute("src") != before[0]
+    context.close()

@@ -1,0 +1,144 @@
+"""The book on paper: `make pdf`, tried on a few pages, and a page of the site as the browser prints it."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+
+pytest.importorskip("pypdf")
+
+from pypdf import PdfReader
+
+from tests.patience import PATIENCE
+from tests.website import fonts
+from website import pdf
+
+CHAPTER, LONG_HEADING, NOTATION, REFERENCE = (
+    "book/part1-foundations/05-xor",
+    "book/part2-mnist/07-hyperparameter-sweeps",
+    "book/appendix/notation",
+    "book/appendix/api/losses",
+)
+
+pytestmark = pytest.mark.site
+if not (pdf.SITE / f"{CHAPTER}.html").exists():
+    pytestmark = [pytestmark, pytest.mark.skip(reason="there is no site in _build/html; make book builds it")]
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory):
+    if pdf.browser_path() is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI must have a browser; .ci/run installs Debian's chromium")
+        pytest.skip(f"no browser is installed: none of {', '.join(pdf.BROWSERS)} is on the PATH")
+    target = tmp_path_factory.mktemp("pdf") / "book.pdf"
+    pdf.main(["--only", CHAPTER, NOTATION, REFERENCE, "--output", str(target)])
+    return PdfReader(target)
+
+
+def bookmarks(entries):
+    """Return the titles with their pages, in order, whatever their depth."""
+    found = []
+    for entry in entries:
+        found += bookmarks(entry) if isinstance(entry, list) else [entry]
+    return found
+
+
+def test_order_is_that_of_the_table_of_contents():
+    pages = [page.document for page in pdf.pages()]
+    assert pages[0] == "book/index"
+    assert pages.index(CHAPTER) < pages.index(NOTATION) < pages.index("book/appendix/api") < pages.index(REFERENCE)
+    assert len(set(pages)) == len(pages)
+    chapters = {path.with_suffix("").relative_to(pdf.ROOT).as_posix() for path in pdf.ROOT.glob("book/part*/*.ipynb")}
+    assert chapters <= set(pages)
+
+
+def test_document_keeps_every_name_and_link_within_itself():
+    text = pdf.whole([page for page in pdf.pages() if page.document in (CHAPTER, NOTATION, REFERENCE)])
+    ids = re.findall(r' id="([^"]+)"', text)
+    assert len(set(ids)) == len(ids)
+    links = set(re.findall(r'href="#([^"]+)"', text))
+    assert len(links) > 30
+    assert links <= set(ids)
+    assert "file:" not in "".join(re.findall(r'<a [^>]*href="([^"]+)"', text))
+    assert "<input" not in text
+
+
+def test_bookmarks_contents_and_text(printed):
+    titles = [entry.title for entry in bookmarks(printed.outline)]
+    for title in ("5. XOR", "Break it", "Appendix", "Notation", "Losses", "Solutions", "Folded code"):
+        assert title in titles
+    assert titles.index("5. XOR") < titles.index("Notation") < titles.index("Losses") < titles.index("Solutions")
+    contents = " ".join(printed.pages[1].extract_text().split())
+    for entry in bookmarks(printed.outline):
+        if entry.title in ("Notation", "Losses", "Solutions"):
+            page = printed.get_destination_page_number(entry)
+            assert entry.title in printed.pages[page].extract_text()
+            assert re.search(rf"{entry.title} {page + 1}\b", contents)  # The number that the reader is told
+            assert str(page + 1) in printed.pages[page].extract_text().split("\n")  # and finds there.
+
+
+def test_labs_solutions_and_links_are_printed(printed):
+    text = "\n".join(page.extract_text() for page in printed.pages)
+    assert "The sliders of this lab move on the page" in text
+    assert "Solution on page" in text
+    assert "exact = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 1))" in text  # In a solution
+    assert "plt.show()" in text  # In folded code
+    assert "\\begin{" not in text
+    named = printed.named_destinations
+    links = [note.get_object() for page in printed.pages for note in page.get("/Annots", ())]
+    inner = [link["/Dest"] for link in links if "/Dest" in link]
+    assert len(inner) > 50
+    assert {str(name).lstrip("/") for name in inner} <= {name.lstrip("/") for name in named}
+
+
+def test_what_would_be_cut_at_the_edge_of_the_sheet_is_an_error(printed, tmp_path):
+    mathjax = (pdf.SITE / "_static" / "mathjax" / "tex-chtml.js").as_uri()
+    (tmp_path / "wide.html").write_text(
+        f"<!doctype html><script src='{mathjax}'></script><p style='width: 3000px'>planted</p>", encoding="utf-8"
+    )
+    with pytest.raises(ValueError, match=r"wider than the sheet:\nP : planted"):
+        pdf.print_pdf(tmp_path / "wide.html", tmp_path / "wide.pdf")
+
+
+def test_book_fits_the_sheet_in_wide_and_narrow_fonts(printed, tmp_path):
+    """From the narrowest to the widest, since what has been shrunk to fit stays so."""
+    from playwright.sync_api import sync_playwright
+
+    chosen = [page for page in pdf.pages() if page.document in (CHAPTER, NOTATION, REFERENCE, LONG_HEADING)]
+    (tmp_path / "book.html").write_text(pdf.whole(chosen), encoding="utf-8")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=pdf.browser_path(), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 642, "height": 900})
+        page.set_default_timeout(PATIENCE * 1000)
+        page.emulate_media(media="print")
+        page.goto((tmp_path / "book.html").as_uri())
+        for family in reversed(fonts.FAMILIES):
+            fonts.wear(page, family)
+            assert page.evaluate(pdf._FIT) == [], family
+            assert fonts.hanging(page) == [], family
+        browser.close()
+
+
+def test_page_of_the_site_prints_unfolded_and_on_white(printed, tmp_path):
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=pdf.browser_path(), args=["--no-sandbox"])
+        page = browser.new_page(color_scheme="dark")
+        page.set_default_timeout(PATIENCE * 1000)
+        page.goto((pdf.SITE / f"{CHAPTER}.html").as_uri())
+        page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+        page.evaluate(
+            "addEventListener('beforeprint', () => { window.inked = document.documentElement.dataset.theme; })"
+        )
+        page.pdf(path=tmp_path / "page.pdf")
+        assert page.evaluate("window.inked") == "light"
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+        browser.close()
+    text = "\n".join(sheet.extract_text() for sheet in PdfReader(tmp_path / "page.pdf").pages)
+    assert "exact = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 1))" in text
+    assert "plt.show()" in text
+    assert "The sliders of this lab move on the page itself" in text

@@ -1,0 +1,751 @@
+"""The built site in a browser: every page, from a file and over localhost, with all other hosts out of reach."""
+
+from __future__ import annotations
+
+import functools
+import html
+import http.server
+import json
+import os
+import re
+import threading
+from pathlib import Path
+from urllib.parse import unquote, urljoin, urlparse
+
+import pytest
+from bs4 import BeautifulSoup
+from matplotlib.figure import Figure
+
+from lab import sliders
+from tests.patience import PATIENCE
+from tests.website import axe, fonts
+from tools.launch import repository
+from website.pdf import BROWSERS, browser_path
+
+SITE = Path(__file__).resolve().parents[2] / "_build" / "html"
+WRITTEN = sorted(str(path.relative_to(SITE)) for path in SITE.glob("book/**/*.html"))
+# The reference is written by one program, so that a short, a long and a wide page of it are enough for the browser.
+REFERENCE = ("activations", "svm", "training")
+PAGES = [page for page in WRITTEN if "/api/" not in page or Path(page).stem in REFERENCE]
+THEME_PAGES = [name for name in ("search.html", "genindex.html", "_modules/nnkit/svm.html") if (SITE / name).exists()]
+# All that one can read; index.html only leads to the first page.
+HTML = {str(path.relative_to(SITE)) for path in SITE.rglob("*.html") if "_static" not in path.parts}
+EVERY_PAGE = sorted(HTML - {"index.html"})
+MAX_PAGE_BYTES = 1_500_000
+PIXEL = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAAC"
+
+pytestmark = pytest.mark.site
+if not PAGES:
+    pytestmark = [pytestmark, pytest.mark.skip(reason="there is no site in _build/html; make book builds it")]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    path = browser_path()
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI must have a browser; .ci/run installs Debian's chromium")
+        pytest.skip(f"no browser is installed: none of {', '.join(BROWSERS)} is on the PATH")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        # Containers forbid the sandbox to root; the pages are our own.
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def localhost():
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(SITE)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+
+
+class Visit:
+    """One page in a fresh browser context, and all that went wrong while it loaded."""
+
+    def __init__(
+        self, browser, base: str, page: str, *, width: int = 1400, scheme: str = "light", scripts: bool = True
+    ):
+        self.context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=scripts
+        )
+        self.problems: list[str] = []
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(PATIENCE * 1000)
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.problems.append(f"script error: {error}"))
+        self.page.on("requestfailed", lambda request: self.problems.append(f"failed: {request.url[:200]}"))
+        self.page.on("response", self._response)
+        self.page.route("**/*", self._route)
+        self.page.goto(base + page, wait_until="load")
+        if scripts:
+            self.page.wait_for_function(
+                "!window.MathJax || !!(window.MathJax.startup && window.MathJax.startup.document)"
+            )
+            self.page.wait_for_timeout(150)
+
+    def _console(self, message) -> None:
+        if message.type in ("error", "warning"):
+            self.problems.append(f"console {message.type}: {message.text[:200]}")
+
+    def _response(self, response) -> None:
+        if response.status >= 400:
+            self.problems.append(f"{response.status}: {response.url[:200]}")
+
+    def _route(self, route) -> None:
+        url = urlparse(route.request.url)
+        if url.scheme in ("file", "data", "blob") or url.hostname == "127.0.0.1":
+            route.continue_()
+        else:
+            self.problems.append(f"asked another host: {route.request.url[:200]}")
+            route.abort()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.context.close()
+
+
+def bases(localhost: str) -> dict[str, str]:
+    return {"file": SITE.as_uri() + "/", "http": localhost}
+
+
+def assert_fits(page) -> None:
+    """Fail if the page itself scrolls sideways."""
+    wide, room = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+    assert wide <= room, f"the page is {wide} pixels wide in a window of {room}"
+
+
+def assert_whole(page) -> None:
+    """Fail if something in the page is not as it was meant, folded away or not."""
+    assert "Traceback (most recent call last)" not in page.text_content("body"), page.url
+    for article in page.locator("article").all():
+        assert "\\begin{" not in article.text_content(), page.url  # Mathematics that was not set.
+    images = page.eval_on_selector_all(
+        "article img", "images => images.map(i => [i.src, i.alt, i.complete && i.naturalWidth > 0])"
+    )
+    assert [source for source, alt, loaded in images if len(alt) <= 20 or not loaded] == []
+
+
+def assert_no_formula_is_cut(page) -> None:
+    """Fail if a formula in a line of text is wider than its column: its end is hidden, and nothing scrolls."""
+    cut = page.eval_on_selector_all(
+        "article span.math",
+        """formulas => formulas.filter(f => f.clientWidth && f.querySelector("mjx-math")?.getBoundingClientRect().width
+          > f.clientWidth + 1).map(f => f.textContent)""",
+    )
+    assert cut == []
+
+
+def look(page, scheme: str, width: int) -> None:
+    """Turn an open page into other colours and another width, as a reader's system or window would."""
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 900})
+    page.wait_for_selector(f"html[data-theme={scheme}]", state="attached")
+
+
+def labs(page: str) -> bool:
+    return 'class="nnkit-lab"' in (SITE / page).read_text(encoding="utf-8")
+
+
+CHAPTERS = [page for page in PAGES if "/part" in page]
+LAB_PAGES = [page for page in PAGES if labs(page)]
+
+
+def assert_sliders_change_the_picture(page) -> None:
+    """Move each slider of a lab by keyboard and then by mouse; fail where picture or words do not follow."""
+    lab = near(page.locator(".nnkit-lab"))
+    sliders = lab.locator("input[type=range]")
+    for i in range(sliders.count()):
+        slider = sliders.nth(i)
+        label = lab.locator(f"label[for='{slider.get_attribute('id')}']")
+        assert label.inner_text().strip()
+        before = picture(lab)
+        slider.focus()
+        page.keyboard.press("ArrowRight")
+        after = picture(lab)
+        assert after["source"] != before["source"]
+        assert after["text"] != before["text"]
+        assert after["alt"] == after["text"]
+        said = slider.get_attribute("aria-valuetext")
+        assert said == lab.locator("output").nth(i).inner_text()
+        assert said in after["text"]
+        page.keyboard.press("End")
+        page.keyboard.press("Home")
+        assert picture(lab) == before
+        page.keyboard.press("ArrowRight")  # So that the next slider moves from another place.
+    assert lab.locator(".nnkit-lab-readout").get_attribute("aria-live") == "polite"
+    for slider in sliders.all():
+        slider.press("Home")
+        slider.scroll_into_view_if_needed()
+        before = picture(lab)
+        box = slider.bounding_box()
+        page.mouse.move(box["x"] + 4, box["y"] + box["height"] / 2)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] - 2, box["y"] + box["height"] / 2, steps=5)
+        page.mouse.up()
+        assert slider.input_value() == slider.get_attribute("max")
+        assert picture(lab)["source"] != before["source"]
+        assert picture(lab)["text"] != before["text"]
+
+
+LOOKS = [("light", 1400), ("light", 390), ("dark", 390), ("dark", 1400)]
+
+
+@pytest.mark.parametrize(("origin", "looks"), [("file", LOOKS), ("http", LOOKS[::-1])])
+@pytest.mark.parametrize("page", PAGES)
+def test_page_opens_without_a_fault_or_another_host_and_its_sliders_work(browser, localhost, page, origin, looks):
+    """It opens in the first look, is turned into the others, and there every slider changes the picture."""
+    scheme, width = looks[0]
+    with Visit(browser, bases(localhost)[origin], page, scheme=scheme, width=width) as visit:
+        for scheme, width in looks:
+            look(visit.page, scheme, width)
+            assert_fits(visit.page)
+            assert_whole(visit.page)
+        if page in LAB_PAGES:
+            assert visit.page.locator(".nnkit-lab input[type=range]").count() >= 2
+            assert_sliders_change_the_picture(visit.page)
+        assert visit.problems == []
+
+
+WIDTHS = (320, 390, 1400)
+
+
+def assert_fits_in_every_font(page) -> None:
+    """Fail if the page, all unfolded, is too wide or something hangs out of its box, in a font wide or narrow."""
+    axe.open_everything(page)
+    widths = WIDTHS
+    for family in fonts.FAMILIES:
+        fonts.wear(page, family)
+        widths = widths[::-1]  # Another layout of the page takes longest, so that it begins where it is.
+        for width in widths:
+            page.set_viewport_size({"width": width, "height": 900})
+            assert fonts.hanging(page) == [], f"at {width} pixels in {family}"
+            assert_fits(page)
+            if width > 320:  # There, a formula scrolls that cannot break.
+                assert_no_formula_is_cut(page)
+
+
+@pytest.mark.parametrize("page", EVERY_PAGE)
+def test_page_fits_in_wide_and_narrow_fonts(browser, page):
+    with Visit(browser, SITE.as_uri() + "/", page) as visit:
+        assert_fits_in_every_font(visit.page)
+
+
+# Where a word may stand that is wider than a phone.
+PLACES = {
+    CHAPTERS[2]: (
+        *("article h1", "article h2", "article p", "article li", "article td", "article th"),
+        *("article figcaption .caption-text", "article p code .pre", "article summary p"),
+        *(".exercise .admonition-title", ".solution .admonition-title", ".solution p", ".provenance p"),
+        *(".nnkit-lab-readout", ".nnkit-lab label", ".prev-next-title", ".bd-links .caption-text", ".bd-links li a"),
+        *("nav a.nav-link", ".navbar-brand p", "footer p"),
+    ),
+    "book/appendix/api/svm.html": (".sig-name", ".sig-param", "dt strong", ".classifier", "dd dd p", "dd code .pre"),
+    "book/appendix/glossary.html": ("dl.glossary dt", "dl.glossary dd p"),
+    "book/index.html": (".sd-card-title", ".sd-card-text", ".sd-btn", "article table td"),
+    "search.html?q=gradient": ("#search-results li a", ".search-summary"),
+}
+# At its beginning, and right before the sign that links to it.
+PLANT = """([places, word]) => {
+  for (const place of places) {
+    const element = document.querySelector(place);
+    if (!element) throw new Error(`nothing is ${place}`);
+    const sign = element.querySelector(".headerlink");
+    if (sign) sign.before(` ${word}`);
+    element.prepend(`${word} `);
+  }
+}"""
+LONG_WORD = "Extraordinarily" * 3
+
+
+@pytest.mark.parametrize("page", PLACES)
+def test_a_long_word_breaks_wherever_it_stands(browser, page):
+    with Visit(browser, SITE.as_uri() + "/", page) as visit:
+        if "search" in page:
+            visit.page.locator("#search-results li").first.wait_for()
+        visit.page.evaluate(PLANT, [PLACES[page], LONG_WORD])
+        assert_fits_in_every_font(visit.page)
+
+
+@pytest.mark.parametrize("origin", ["file", "http"])
+def test_every_other_page_opens_without_a_fault_too(browser, localhost, origin):
+    """The rest of the reference, its sources, index and search: one after the other in one window."""
+    others = sorted(HTML - set(PAGES))
+    assert {"index.html", "search.html", "genindex.html", "_modules/nnkit/svm.html"} <= set(others)
+    with Visit(browser, bases(localhost)[origin], others[0]) as visit:
+        for page in others:
+            visit.page.goto(bases(localhost)[origin] + page, wait_until="load")
+            if page == "index.html":  # It leads to the first page.
+                visit.page.wait_for_url("**/book/index.html")
+            # Whoever leaves a page while a font is on its way sees a request fail.
+            axe.settle(visit.page)
+            visit.page.wait_for_load_state("networkidle")
+            assert_whole(visit.page)
+            assert_fits(visit.page)
+            assert visit.problems == [], page
+
+
+def test_every_chapter_has_its_lab():
+    assert len(CHAPTERS) == len(list((SITE.parent.parent / "book").glob("part*/*.ipynb")))
+    assert [*CHAPTERS, "book/index.html"] == sorted(LAB_PAGES, key=lambda page: page == "book/index.html")
+
+
+@pytest.mark.parametrize("origin", ["file", "http"])
+def test_address_keeps_the_state_of_the_sliders(browser, localhost, origin):
+    base = bases(localhost)[origin]
+    with Visit(browser, base, CHAPTERS[0]) as visit:
+        lab = near(visit.page.locator(".nnkit-lab"))
+        slider = lab.locator("input[type=range]").first
+        slider.focus()
+        visit.page.keyboard.press("End")
+        address, shown = visit.page.url, picture(lab)
+    assert "#lab-" in address
+    with Visit(browser, "", address) as again:
+        assert picture(near(again.page.locator(".nnkit-lab"))) == shown
+        assert again.problems == []
+
+
+def test_address_keeps_values_that_hold_signs_and_survives_what_is_no_state(browser, tmp_path):
+    def draw(value):
+        figure = Figure(figsize=(1, 1))
+        figure.text(0.5, 0.5, value)
+        return figure
+
+    values = ["start", 1e6, "a+b", "R&D", "50%", "a?b"]
+    page = sliders.lab(draw, title="Signs", value=values).html()
+    (tmp_path / "signs.html").write_text(f"<!doctype html>{page}", encoding="utf-8")
+    base = tmp_path.as_uri() + "/"
+    for i in range(1, len(values)):
+        with Visit(browser, base, "signs.html") as visit:
+            for _ in range(i):
+                visit.page.locator("input").press("ArrowRight")
+            address, shown = visit.page.url, picture(visit.page.locator(".nnkit-lab"))
+        with Visit(browser, "", address) as again:
+            assert picture(again.page.locator(".nnkit-lab")) == shown
+            assert again.page.locator("output").inner_text() == shown["text"].removeprefix("Value ").removesuffix(".")
+    for wrong in ("signs.html#50%", "signs.html#lab-signs?value=%"):
+        with Visit(browser, base, wrong) as visit:
+            assert "start" in picture(visit.page.locator(".nnkit-lab"))["text"]
+            assert visit.problems == []
+
+
+@pytest.mark.parametrize("page", LAB_PAGES)
+def test_first_frame_is_there_without_scripts(browser, localhost, page):
+    with Visit(browser, localhost, page, scripts=False) as visit:
+        lab = visit.page.locator(".nnkit-lab")
+        assert lab.locator("img").is_visible()
+        assert lab.locator("img").evaluate("image => image.naturalWidth") > 300
+        assert not lab.locator("input").first.is_visible()
+        assert lab.locator(".nnkit-lab-static").is_visible()
+
+
+@pytest.mark.parametrize("place", ["article h1", "article h2", "article figure figcaption", "article div.math"])
+def test_sign_that_links_to_a_place_is_shown_to_mouse_and_keyboard(browser, place):
+    with Visit(browser, SITE.as_uri() + "/", CHAPTERS[2], width=390) as visit:
+        sign = visit.page.locator(f"{place} a.headerlink").first
+        assert sign.evaluate("sign => getComputedStyle(sign).opacity") == "0"
+        sign.focus()
+        assert sign.evaluate("sign => [sign.matches(':focus'), getComputedStyle(sign).opacity]") == [True, "1"]
+        visit.page.keyboard.press("Enter")
+        assert visit.page.url.endswith(sign.get_attribute("href"))
+        sign.blur()
+        assert sign.evaluate("sign => getComputedStyle(sign).opacity") == "0"
+        sign.hover()
+        assert sign.evaluate("sign => getComputedStyle(sign).opacity") == "1"
+
+
+def test_solutions_open_and_close(browser, localhost):
+    with Visit(browser, localhost, CHAPTERS[0]) as visit:
+        solution = visit.page.locator(".solution.dropdown").first
+        code = solution.locator(".highlight").first
+        assert not code.is_visible()
+        solution.locator("button.toggle-button, .admonition-title").first.click()
+        code.wait_for(state="visible")
+
+
+def near(lab):
+    """Return the lab as soon as its frames have come, which they do when the reader comes near."""
+    lab.scroll_into_view_if_needed()
+    lab.page.wait_for_selector(f"#{lab.get_attribute('id')}[data-frames=there]")
+    return lab
+
+
+def picture(lab) -> dict[str, str]:
+    image = lab.locator("img")
+    return {
+        "source": image.get_attribute("src"),
+        "alt": image.get_attribute("alt"),
+        "text": lab.locator(".nnkit-lab-readout").inner_text(),
+    }
+
+
+@pytest.mark.parametrize("page", [*WRITTEN, *THEME_PAGES])
+def test_page_and_its_pictures_are_light(page):
+    text = (SITE / page).read_text(encoding="utf-8")
+    own = [unquote(source) for source in re.findall(r'<img[^>]+src="(?!data:)([^"]+)"', text)]
+    own += re.findall(r'"source": "([^"]+/_labs/[^"]+)"', text)
+    size = len(text.encode()) + sum((SITE / page).parent.joinpath(source).stat().st_size for source in own)
+    assert size <= MAX_PAGE_BYTES
+
+
+@pytest.mark.parametrize("origin", ["file", "http"])
+def test_frames_of_a_lab_come_when_the_reader_comes_near(browser, localhost, origin):
+    with Visit(browser, bases(localhost)[origin], CHAPTERS[-1]) as visit:
+        lab = visit.page.locator(".nnkit-lab")
+        visit.page.wait_for_timeout(300)
+        assert lab.get_attribute("data-frames") is None
+        assert "nnkitFrames" not in visit.page.evaluate("Object.keys(window)")
+        near(lab)
+        assert visit.problems == []
+
+
+def test_a_lab_whose_frames_are_missing_says_so(browser, localhost):
+    with Visit(browser, localhost, CHAPTERS[0]) as visit:
+        visit.page.route("**/_labs/*", lambda route: route.abort())
+        lab = visit.page.locator(".nnkit-lab")
+        lab.scroll_into_view_if_needed()
+        lab.get_by_text("cannot be loaded").wait_for()
+        visit.page.unroute("**/_labs/*")
+        lab.locator("input").first.focus()
+        near(lab)
+
+
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_a_chapter_can_be_launched_downloaded_edited_and_discussed(page):
+    text = (SITE / page).read_text(encoding="utf-8")
+    links = set(re.findall(r'href="([^"]+)"', text))
+    url, branch = (repository()[key] for key in ("url", "branch"))
+    owner = url.removeprefix("https://github.com/")
+    source = page.replace(".html", ".ipynb")
+    colab, binder = "https://colab.research.google.com/github", "https://mybinder.org/v2/gh"
+    assert f"{colab}/{owner}/blob/{branch}/{source}" in links
+    assert f"{binder}/{owner}/{branch}?urlpath=lab/tree/{source}" in links
+    assert f"{url}/edit/{branch}/{source}" in links
+    assert any(link.startswith(f"{url}/issues/new") for link in links)
+    download = next(link for link in links if link.endswith(f"_sources/{source}"))
+    assert (SITE / page).parent.joinpath(download).read_bytes() == (SITE.parent.parent / source).read_bytes()
+
+
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_a_chapter_says_how_long_it_takes_and_where_its_outputs_come_from(page):
+    notebook = json.loads((SITE.parent.parent / page.replace(".html", ".ipynb")).read_text(encoding="utf-8"))
+    ran = notebook["metadata"]["nnkit"]
+    text = (SITE / page).read_text(encoding="utf-8")
+    line = re.sub(r"<[^>]+>", "", re.search(r'<div class="provenance">(.*?)</div>', text)[1])
+    minutes = int(re.search(r"About (\d+) minutes to read", line)[1])
+    assert 8 <= minutes <= 30
+    assert f"on {ran['date']}, with nnkit {ran['nnkit']} at commit {ran['commit'][:7]}" in line
+    assert ran["processor"] in html.unescape(line)
+    if ran["data"]:
+        assert f"{ran['data']['name']} {ran['data']['sha256']}" in line
+
+
+def test_landing_page_has_a_lab_that_lives_and_three_ways_in(browser, localhost):
+    with Visit(browser, localhost, "book/index.html") as visit:
+        lab = near(visit.page.locator(".nnkit-lab"))
+        before = picture(lab)
+        lab.locator("input").first.focus()
+        visit.page.keyboard.press("End")
+        assert picture(lab) != before
+        assert visit.page.locator(".sd-card-title").all_inner_texts() == ["Read", "Run", "Teach"]
+        assert visit.problems == []
+
+
+@functools.cache
+def anchors(target: Path) -> frozenset[str]:
+    return frozenset(re.findall(r' (?:id|name)="([^"]+)"', target.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("page", [*WRITTEN, *THEME_PAGES])
+def test_internal_links_and_anchors_lead_somewhere(page):
+    text = (SITE / page).read_text(encoding="utf-8")
+    for link in re.findall(r'<a [^>]*href="([^"]+)"', text):
+        if re.match(r"[a-z]+:", link) or link == "#":
+            continue
+        path, _, anchor = unquote(link).partition("#")
+        target = (SITE / page).parent.joinpath(path).resolve() if path else SITE / page
+        assert target.exists(), link
+        assert not anchor or target.suffix != ".html" or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_a_chapter_that_a_caption_or_an_output_names_is_a_link(page):
+    soup = BeautifulSoup((SITE / page).read_text(encoding="utf-8"), "html.parser")
+    for code in soup.select("pre, code"):
+        code.decompose()
+    for place in soup.select("figcaption, caption, .cell_output"):
+        for text in place.find_all(string=re.compile(r"[Cc]hapter \d")):
+            link = text.find_parent("a")
+            assert link is not None, text
+            assert f"/{int(text.split()[1]):02d}-" in urljoin(f"/{page}", link["href"])
+
+
+def test_index_lists_terms_and_names_and_is_linked_from_every_page():
+    text = (SITE / "genindex.html").read_text(encoding="utf-8")
+    assert re.search(r'href="book/appendix/glossary\.html#term-momentum"', text)
+    assert re.search(r'href="book/appendix/api/optimizers\.html#nnkit\.Adam"', text)
+    for page in PAGES:
+        links = re.findall(r'href="([\w./-]*genindex\.html)"', (SITE / page).read_text(encoding="utf-8"))
+        assert links, page
+
+
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_no_line_ends_between_a_formula_and_its_point(page):
+    text = (SITE / page).read_text(encoding="utf-8")
+    article = text[text.index("<article") : text.index("</article>")]
+    kept = re.sub(r'<span class="nobreak">[^<]*<span class="math[^>]*>[^<]*</span>[^<]*</span>', "", article)
+    assert kept.count('<span class="math') < article.count('<span class="math')
+    assert re.findall(r'<span class="math notranslate nohighlight">[^<]*</span>[.,;:]', kept) == []
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The search, and the definitions beside the links to the glossary
+
+
+@pytest.mark.parametrize("origin", ["file", "http"])
+def test_search_by_keyboard_finds_pages_that_open(browser, localhost, origin):
+    with Visit(browser, bases(localhost)[origin], "book/part1-foundations/05-xor.html") as visit:
+        for _ in range(5):  # After the link that skips to the text, and the name of the book.
+            visit.page.keyboard.press("Tab")
+            if visit.page.evaluate("document.activeElement.matches('.search-button-field')"):
+                break
+        visit.page.keyboard.press("Enter")
+        visit.page.keyboard.type("backpropagation")
+        visit.page.keyboard.press("Enter")
+        results = visit.page.locator("#search-results li > a")
+        visit.page.get_by_text("Search finished").wait_for()
+        found = {result.get_attribute("href") for result in results.all()}
+        assert any(link.startswith("book/part1-foundations/03-backpropagation.html") for link in found)
+        for link in found:
+            assert (SITE / link.partition("#")[0].partition("?")[0]).is_file()
+        results.first.click()
+        visit.page.wait_for_load_state()
+        assert visit.page.locator("article h1").count() == 1
+        assert visit.problems == []
+
+
+def test_definition_of_a_term_is_shown_beside_its_link(browser, localhost):
+    with Visit(browser, localhost, "book/part1-foundations/05-xor.html", width=390) as visit:
+        link = visit.page.locator("a[aria-describedby='note-term-hidden-layer']").first
+        note = visit.page.locator("#note-term-hidden-layer")
+        assert "A layer between input and output." in note.text_content()
+        assert "(" not in note.text_content()  # Neither the chapter nor an empty pair.
+        assert not note.is_visible()
+        link.focus()
+        assert note.is_visible()
+        box = note.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+        assert visit.page.evaluate("document.documentElement.scrollWidth") <= 390
+        axe.check(visit.page)
+        visit.page.keyboard.press("Escape")
+        assert not note.is_visible()
+        link.hover()
+        assert note.is_visible()
+        note.hover()  # One may go there to read or copy it.
+        visit.page.wait_for_timeout(400)
+        assert note.is_visible()
+        visit.page.mouse.move(0, 0)
+        note.wait_for(state="hidden")
+        assert visit.problems == []
+
+
+@pytest.mark.parametrize("page", LAB_PAGES)
+def test_every_link_to_a_term_has_its_definition(page):
+    text = (SITE / page).read_text(encoding="utf-8")
+    body = text[text.index("<article") : text.index("</article>")]
+    links = re.findall(r'<a class="reference internal" href="[^"]*glossary\.html#(term-[^"]+)"([^>]*)>', body)
+    for term, attributes in links:
+        assert f'aria-describedby="note-{term}"' in attributes
+        assert f'id="note-{term}"' in body
+
+
+def test_a_fault_would_be_seen(browser, localhost, tmp_path):
+    (tmp_path / "bad.html").write_text(
+        "<html data-theme='light'><body><img src='missing.png'><script>throw new Error('planted')</script>"
+        "<script src='https://example.org/x.js'></script><p style='width: 2000px'>wide</p></body></html>",
+        encoding="utf-8",
+    )
+    with Visit(browser, tmp_path.as_uri() + "/", "bad.html") as visit:
+        found = "\n".join(visit.problems)
+        with pytest.raises(AssertionError, match="in a window of 1400"):
+            assert_fits(visit.page)
+    assert "planted" in found
+    assert "missing.png" in found
+    assert "another host: https://example.org" in found
+
+
+@pytest.mark.parametrize("family", fonts.FAMILIES)
+def test_what_hangs_outside_would_be_seen(browser, family):
+    """A word of a heading that cannot break, the sign beside a heading, a wide table, a formula."""
+    page = "book/part1-foundations/03-backpropagation.html"
+    with Visit(browser, SITE.as_uri() + "/", page, width=390) as visit:
+        fonts.wear(visit.page, family)
+        assert fonts.hanging(visit.page) == []
+        for planted, found in (
+            (f"<h2>{LONG_WORD}</h2>", LONG_WORD),
+            ("<h2 style='width: 5em'>Five<a class='headerlink' style='margin-left: 4em'>#</a></h2>", '"#"'),
+            ("<h2 style='position: relative'>Title<a style='position: absolute; right: -1em'>#</a></h2>", '"#"'),
+            ("<div style='width: 3em; overflow: hidden'><div style='width: 20em'>text that is cut</div></div>", "cut"),
+            ("<div style='width: 3em'><table><tr><td>a</td><td>wide</td><td>table</td></tr></table></div>", "table"),
+            ("<p style='width: 2em'><mjx-math>x = 1 + 2 + 3 + 4 + 5 + 6 + 7 + 8 + 9</mjx-math></p>", "x = 1 + 2"),
+        ):
+            visit.page.evaluate(
+                "html => document.querySelector('article').insertAdjacentHTML('beforeend', html)",
+                f"<div id='planted' style='overflow-wrap: normal; hyphens: none; white-space: nowrap'>{planted}</div>",
+            )
+            assert any(found in line for line in fonts.hanging(visit.page)), planted
+            visit.page.evaluate("document.querySelector('#planted').remove()")
+
+
+def test_a_font_that_is_not_worn_would_be_seen(browser, monkeypatch):
+    """Its file is not there, or it is not used, or the page insists on one of its own."""
+    with Visit(browser, SITE.as_uri() + "/", "search.html") as visit:
+        monkeypatch.setitem(fonts.FAMILIES, "missing", ("DejaVuSansMono.ttf", "missing.ttf"))
+        with pytest.raises(Exception, match="A network error occurred"):
+            fonts.wear(visit.page, "missing")
+        with monkeypatch.context() as patch:
+            patch.setattr(fonts, "_WEAR", fonts._WEAR.replace("document.fonts.add", ""))
+            with pytest.raises(AssertionError, match="wide, not"):
+                fonts.wear(visit.page, "DejaVu Sans Mono")
+        fonts.wear(visit.page, "DejaVu Sans Mono")
+        visit.page.add_style_tag(content="body h1 { font-family: monospace !important }")
+        with pytest.raises(AssertionError, match="H1"):
+            fonts.wear(visit.page, "DejaVu Sans Mono")
+
+
+@pytest.mark.parametrize(
+    ("planted", "found"),
+    [
+        ("<details><summary>More</summary><pre><b>Traceback</b> (most recent call last)</pre></details>", "Traceback"),
+        ("<p hidden>\\begin{aligned}</p>", "begin"),
+        (f"<img src='{PIXEL}' alt='A figure.'>", "gif"),
+        (f"<img src='missing.png' alt='{'a long text in its place' * 2}'>", "missing"),
+    ],
+)
+def test_a_page_that_is_not_whole_would_be_seen(browser, tmp_path, planted, found):
+    (tmp_path / "bad.html").write_text(f"<article>{planted}</article>", encoding="utf-8")
+    with Visit(browser, tmp_path.as_uri() + "/", "bad.html") as visit, pytest.raises(AssertionError, match=found):
+        assert_whole(visit.page)
+
+
+def test_a_formula_that_is_cut_would_be_seen(browser, tmp_path):
+    style = "display: inline-block; overflow: hidden; width: {}px"
+    formulas = [
+        f"<span class='math' style='{style.format(100)}'><mjx-math style='{style.format(w)}'>{w}</mjx-math></span>"
+        for w in (90, 150)
+    ]
+    (tmp_path / "cut.html").write_text(f"<article>{' '.join(formulas)}</article>", encoding="utf-8")
+    with (
+        Visit(browser, tmp_path.as_uri() + "/", "cut.html") as visit,
+        pytest.raises(AssertionError, match=r"\['150'\]"),
+    ):
+        assert_no_formula_is_cut(visit.page)
+
+
+def test_a_dead_slider_would_be_seen(browser, tmp_path):
+    """One that moves, and tells its value, but leaves the picture as it is."""
+    (tmp_path / "dead.html").write_text(
+        "<div class='nnkit-lab' id='lab' data-frames='there'><label for='rate'>rate</label>"
+        "<input type='range' id='rate' min='0' max='2' value='0'><output>0</output>"
+        f"<img src='{PIXEL}' alt=''><p class='nnkit-lab-readout'></p></div>"
+        "<script>const input = document.querySelector('input');"
+        "input.oninput = () => { document.querySelector('p').textContent = 'rate ' + input.value; }</script>",
+        encoding="utf-8",
+    )
+    with (
+        Visit(browser, tmp_path.as_uri() + "/", "dead.html") as visit,
+        pytest.raises(AssertionError, match="data:image/gif"),
+    ):
+        assert_sliders_change_the_picture(visit.page)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_is_accessible_with_everything_opened_and_a_slider_moved(browser, localhost, page):
+    with Visit(browser, localhost, page) as visit:
+        axe.open_everything(visit.page)
+        for slider in visit.page.locator(".nnkit-lab input[type=range]").all():
+            slider.press("End")
+        axe.check(visit.page)
+        assert_fits(visit.page)
+        look(visit.page, "dark", 1400)
+        axe.check(visit.page, only=axe.OF_COLOUR)
+        look(visit.page, "dark", 390)  # Where more has to scroll: so all other rules, in the dark, are tried here.
+        assert_no_formula_is_cut(visit.page)
+        axe.check(visit.page, without=("color-contrast",))
+        assert_fits(visit.page)
+        assert visit.problems == []
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("page", [*CHAPTERS[:1], *THEME_PAGES])
+def test_page_is_accessible_as_it_opens(browser, localhost, page, scheme, width):
+    """What is folded looks alike on every page, so that one chapter is enough."""
+    with Visit(browser, localhost, page, scheme=scheme, width=width) as visit:
+        assert visit.problems == []
+        assert_fits(visit.page)
+        axe.check(visit.page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_the_theme_opens_is_accessible(browser, localhost, scheme):
+    with Visit(browser, localhost, "search.html?q=gradient", scheme=scheme) as visit:
+        visit.page.locator("#search-results li").first.wait_for()
+        axe.check(visit.page)
+    with Visit(browser, localhost, "book/index.html", scheme=scheme) as visit:
+        visit.page.locator(".search-button-field").click()
+        visit.page.locator("dialog[open] input").wait_for()
+        axe.check(visit.page)
+    with Visit(browser, localhost, CHAPTERS[0], scheme=scheme, width=390) as visit:
+        for sidebar in ("primary", "secondary"):
+            visit.page.locator(f".{sidebar}-toggle:visible").first.click()
+            visit.page.locator("dialog[open]").wait_for()
+            axe.check(visit.page)
+            visit.page.keyboard.press("Escape")
+
+
+def test_button_for_the_colours_says_which_are_chosen(browser, localhost):
+    with Visit(browser, localhost, "book/index.html") as visit:
+        button = visit.page.locator(".theme-switch-button:visible")
+        names = set()
+        for _ in range(3):
+            button.click()
+            names.add(button.get_attribute("aria-label"))
+            axe.check(visit.page)
+        assert names == {"Color mode: Light", "Color mode: Dark", "Color mode: System Settings"}
+
+
+def test_a_barrier_would_be_seen(browser, tmp_path):
+    (tmp_path / "bad.html").write_text(
+        "<!doctype html><html lang='en'><title>Planted</title><body><input type='range'>"
+        "<p style='color: #999; background: #fff'>pale</p><img src='data:,'>"
+        "<details><summary>More</summary><pre style='width: 9px; overflow: auto' tabindex='-1'>wider than its box</pre>"
+        "</details>",
+        encoding="utf-8",
+    )
+    with Visit(browser, tmp_path.as_uri() + "/", "bad.html") as visit:
+        closed = axe.violations(visit.page)
+        axe.open_everything(visit.page)
+        opened = axe.violations(visit.page)
+        narrow = axe.violations(visit.page, without=("color-contrast",))
+        colours = axe.violations(visit.page, only=axe.OF_COLOUR)
+    assert "critical label at ['input']: <input type=\"range\">" in closed
+    assert "serious color-contrast at ['p']" in closed
+    assert "contrast of 2.84" in closed
+    assert "critical image-alt" in closed
+    assert "scrollable-region-focusable" not in closed
+    assert "serious scrollable-region-focusable at ['pre']" in opened
+    found = {line.split()[1] for line in narrow.splitlines() if " at [" in line}
+    assert found == {"label", "image-alt", "scrollable-region-focusable"}
+    assert {line.split()[1] for line in colours.splitlines() if " at [" in line} == {"color-contrast"}

@@ -1,0 +1,1 @@
+"""The site: Sphinx extensions, styles, scripts and pictures, and the book on paper."""
