@@ -14,14 +14,13 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from lab import provenance, results
+from lab import results
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKFLOWS = {path.name: yaml.safe_load(path.read_text(encoding="utf-8")) for path in ROOT.glob(".github/workflows/*")}
 JOBS = WORKFLOWS["ci.yml"]["jobs"]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
-OF_THE_PACKAGE = (ROOT / "tests" / "package.txt").read_text(encoding="utf-8").splitlines()
 
 
 # --- What CI runs ---------------------------------------------------------------------------------------------------
@@ -43,7 +42,7 @@ def test_every_python_runs_everything_on_linux_and_the_package_elsewhere():
     assert commands("everything") == [".ci/run"]
     assert package["runs-on"] == "${{ matrix.os }}"
     assert package["strategy"]["matrix"] == {"os": ["macos-latest", "windows-latest"], "python": PYTHONS}
-    assert commands("package")[-1] == 'python -m pytest -q -n 2 "@tests/package.txt"'
+    assert commands("package")[-1] == "python -m pytest -q -n 2 tests/nnkit tests/lab"
     for text in ("README.md", "CONTRIBUTING.md"):
         assert f"Python {PYTHONS[0]} to {PYTHONS[-1]}" in (ROOT / text).read_text(encoding="utf-8"), text
 
@@ -86,16 +85,6 @@ def test_each_extra_asks_for_the_same_release_of_what_it_shares_with_another():
     for group in PYPROJECT["project"]["optional-dependencies"].values():
         for requirement in map(Requirement, group):
             assert seen.setdefault(requirement.name, str(requirement.specifier)) == str(requirement.specifier)
-
-
-def test_tests_of_the_package_are_all_listed_and_need_no_book():
-    of_the_book = re.compile(r'^(from|import) (book|benchmarks|tests(?!\.patience))\b|ROOT / "|/ "book"', re.M)
-    expected = {
-        f"tests/{path.name}"
-        for path in (ROOT / "tests").glob("test_*.py")
-        if not of_the_book.search(path.read_text(encoding="utf-8"))
-    }
-    assert sorted(expected) == OF_THE_PACKAGE
 
 
 # Without what this run's own make says to those that it starts.
@@ -214,7 +203,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(no_folder, monkeypatch,
 
 
 def test_an_experiment_is_refused_before_it_runs(no_folder, monkeypatch):
-    monkeypatch.setattr(provenance, "RESULTS", no_folder)
+    monkeypatch.setattr(results, "RESULTS", no_folder)
     with pytest.raises(SystemExit, match="cannot be written"):
         results.record("trial", lambda: pytest.fail("it ran"), setup={})
 

@@ -93,10 +93,10 @@ def test_tests_have_one_thread_a_process_without_make_too():
 def test_tests_are_found_without_make():
     shown = run_plain("python -m pytest -q -n 2 tests", "--collect-only")
     skipped = set() if importlib.util.find_spec("torch") else {"test_torch_oracle.py"}
-    for path in (ROOT / "tests").glob("test_*.py"):
+    for path in (ROOT / "tests").rglob("test_*.py"):
         if path.name in skipped:
             continue
-        assert f"tests/{path.name}::" in shown, path
+        assert f"{path.relative_to(ROOT).as_posix()}::" in shown, path
 
 
 def test_notebooks_are_found_without_make():

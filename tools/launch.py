@@ -41,8 +41,8 @@ if "google.colab" in sys.modules:
         clone = ["git", "clone", "-q", "--depth=1", "--branch={branch}", address]
         subprocess.run([*clone, str(home)], check=True)
     if importlib.util.find_spec("nnkit") is None:
-        install = [sys.executable, "-m", "pip", "install", "-q"]
-        subprocess.run([*install, "-e", f"{{home}}[data,estimators,sweep]"], check=True)
+        install = [sys.executable, "-m", "pip", "install", "-q", "-e"]
+        subprocess.run([*install, f"{{home}}[data,estimators,sweep]"], check=True)
         site.main()  # what pip installs as editable counts from the next start on, or now
     os.chdir(home / "book" / "{folder}")
 elif not Path("../chapters.toml").is_file():

@@ -95,14 +95,16 @@ def test_a_chapter_alone_in_a_folder_says_which_commands_bring_the_rest(kernel, 
 def test_a_chapter_opened_with_another_python_says_which_it_needs(other_kernel):
     kernel, python = other_kernel
     shown = error_of_first_cell(CHAPTERS[0], kernel)
-    assert shown.startswith(f"This chapter needs nnkit, which {python} lacks. Choose the Python in {ROOT / '.venv'} as")
+    assert shown.startswith(
+        f"This chapter needs nnkit and lab, which {python} lacks. Choose the Python in {ROOT / '.venv'} as"
+    )
     assert f'\n\n    cd "{ROOT}"\n    make lab\n\n' in shown
 
 
 def test_a_missing_package_of_any_part_is_named(monkeypatch):
     monkeypatch.chdir(ROOT / "book" / "part1-foundations")
     found = importlib.util.find_spec
-    for name in ("nnkit", "matplotlib", "sklearn", "joblib", "ipywidgets"):
+    for name in ("nnkit", "lab", "matplotlib", "sklearn", "joblib", "ipywidgets"):
         monkeypatch.setattr(
             importlib.util, "find_spec", lambda asked, name=name: None if asked == name else found(asked)
         )
@@ -138,7 +140,7 @@ def test_launch_cell_clones_installs_and_goes_to_the_chapter(tmp_path, monkeypat
         exec(launch.launch_source("part1-foundations"), {})
     assert Path("chapter.ipynb").is_file()
     package = f"{tmp_path}/nnkit-book[data,estimators,sweep]"
-    assert installed == [[sys.executable, "-m", "pip", "install", "-q", package]]
+    assert installed == [[sys.executable, "-m", "pip", "install", "-q", "-e", package]]
 
 
 def test_launch_cell_does_not_make_a_chapter_stale():
