@@ -19,11 +19,11 @@ from typing import Any
 
 import nnkit as nn
 from benchmarks import cases, contestants, report, shares, verdicts
-from benchmarks.cases import Case
+from benchmarks.cases import BASE, Case
 from benchmarks.report import PARTS
 from benchmarks.threads import limited
-from book.experiments.mnist_sweeps import BASE
 from lab import provenance
+from lab.results import write_whole
 from nnkit.files import read_json
 from nnkit.typing import Array
 
@@ -79,7 +79,7 @@ def write(results: dict[str, Any]) -> None:
     """Write the results, one row a line, and the README's tables from them; each file appears whole or not at all."""
     head = json.dumps({name: part for name, part in results.items() if name != "rows"}, indent=2)[:-2]
     lines = ",\n".join("    " + json.dumps(row) for row in results["rows"])
-    results.write_whole(report.RESULTS, f'{head},\n  "rows": [\n{lines}\n  ]\n}}\n')
+    write_whole(report.RESULTS, f'{head},\n  "rows": [\n{lines}\n  ]\n}}\n')
     report.write_readme()
 
 

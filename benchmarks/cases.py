@@ -6,9 +6,22 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from book.experiments.mnist_sweeps import BASE, FIGURES
+Cell = dict[str, Any]
 
-CELLS: dict[str, list[dict[str, Any]]] = {"fig5": [BASE], **FIGURES}
+BASE: Cell = {"activation": "ReLU", "hidden": [64, 32], "batch_size": 128, "optimizer": "Adam", "lr": 0.001}
+"""The network of figure 5, which every figure varies in one respect."""
+CELLS: dict[str, list[Cell]] = {
+    "fig5": [BASE],
+    "fig6": [BASE | {"activation": name} for name in ("ReLU", "Sigmoid", "Tanh")],
+    "fig7": [BASE | {"batch_size": size} for size in (8, 16, 32, 64, 128, 256)],
+    "fig8": [BASE | {"hidden": [width, width]} for width in (16, 32, 64, 128)],
+    "fig9": [
+        BASE | {"optimizer": "SGD", "lr": 0.01},
+        BASE | {"optimizer": "SGD with momentum 0.9", "lr": 0.01},
+        BASE,
+    ],
+}
+"""The cells of chapter 7's experiment, by figure; a test compares the two."""
 
 SAMPLES_AND_EPOCHS = {
     8: (9984, 1),
@@ -29,7 +42,7 @@ rows are gathered from memory as in a whole epoch, and more epochs make up for t
 class Case:
     """One table: a cell of a figure, trained on so many threads."""
 
-    cell: dict[str, Any]
+    cell: Cell
     threads: int
 
     @property
@@ -48,7 +61,7 @@ def chosen(figures: Collection[str] = ()) -> list[Case]:
     unknown = sorted(set(figures) - set(CELLS))
     if unknown:
         raise ValueError(f"only must name figures among {', '.join(CELLS)}; got {', '.join(unknown)}")
-    cells: list[dict[str, Any]] = []
+    cells: list[Cell] = []
     for figure in figures or CELLS:
         cells += [cell for cell in CELLS[figure] if cell not in cells]
     two = [cell for cell in CELLS["fig7"] if cell in cells]

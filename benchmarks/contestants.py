@@ -1,6 +1,6 @@
 """The same training, written for each library as its own users would write it.
 
-Each function takes a cell of `mnist_sweeps` (activation, hidden widths, batch size, optimizer, learning rate) and
+Each function takes a cell (activation, hidden widths, batch size, optimizer, learning rate) and
 returns a trainer: called with data and a number of epochs, that trains from a fresh start and says how long it took.
 """
 
@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 import nnkit as nn
-from book.experiments.mnist_sweeps import optimizer_for
-from book.experiments.shared.mnist import network
+from benchmarks.cases import Cell
+from benchmarks.verdicts import FLOOR
 from nnkit.typing import Array
 
 
@@ -33,9 +33,8 @@ class Run:
     n_parameters: int
 
 
-Cell = dict[str, Any]
 Trainer = Callable[[Array, Array, int], Run]
-OWN, FLOOR = "nnkit fit", "bare products"
+OWN = "nnkit fit"
 
 
 class UnavailableError(Exception):
@@ -53,13 +52,24 @@ def versions() -> dict[str, str]:
     return {package: importlib.metadata.version(package) for package in packages}
 
 
+def network(cell: Cell, rng: np.random.Generator) -> tuple[nn.Sequential, nn.Optimizer]:
+    """Return a cell's network in nnkit, and its optimizer."""
+    modules: list[nn.Module] = []
+    for n_in, n_out in itertools.pairwise([784, *cell["hidden"], 10]):
+        modules += [nn.Linear(n_in, n_out, rng=rng), getattr(nn, cell["activation"])()]
+    model = nn.Sequential(*modules[:-1])
+    if cell["optimizer"] == "Adam":
+        return model, nn.Adam(model.parameters(), lr=cell["lr"])
+    momentum = 0.9 if cell["optimizer"] == "SGD with momentum 0.9" else 0.0
+    return model, nn.SGD(model.parameters(), lr=cell["lr"], momentum=momentum)
+
+
 def nnkit_fit(cell: Cell) -> Trainer:
     """Time `nnkit.fit`, checks of its arguments included."""
 
     def train(X: Array, y: Array, epochs: int) -> Run:
         rng = np.random.default_rng(0)
-        model = network(cell["hidden"], rng, activation=cell["activation"])
-        optimizer = optimizer_for(cell["optimizer"], model, cell["lr"])
+        model, optimizer = network(cell, rng)
         loss = nn.CrossEntropyLoss()
         started = time.perf_counter()
         history = nn.fit(model, loss, optimizer, X, y, epochs=epochs, batch_size=cell["batch_size"], rng=rng)
@@ -127,7 +137,7 @@ def _pytorch(
         layers += [torch.nn.Linear(n_in, n_out), getattr(torch.nn, cell["activation"])()]
     model = torch.nn.Sequential(*layers[:-1])
     # nnkit's start, transposed: PyTorch's own is so small that the losses would tell of it for epochs.
-    own = network(cell["hidden"], np.random.default_rng(0), activation=cell["activation"])
+    own, _ = network(cell, np.random.default_rng(0))
     start = {name: torch.from_numpy(array.T.copy()) for name, array in own.state_dict().items()}
     loss_function = torch.nn.CrossEntropyLoss()
 

@@ -15,7 +15,7 @@ import numpy as np
 
 import nnkit as nn
 from benchmarks import verdicts
-from benchmarks.verdicts import Row, Verdict
+from benchmarks.verdicts import Limit, Row
 from nnkit.typing import Array
 
 OWN, BRUTE, TREE = "nnkit", "scikit-learn brute", "scikit-learn k-d tree"
@@ -88,9 +88,9 @@ def title(row: Row) -> str:
     )
 
 
-def bounds(row: Row) -> list[Verdict]:
+def bounds(row: Row) -> list[Limit]:
     """Return the verdicts on the bounds that a row is subject to."""
-    return [verdicts.verdict(row, name, limit) for name, limit in BOUNDS[row["case"]].items()]
+    return [Limit(name, limit, verdicts.ratio(row, name)) for name, limit in BOUNDS[row["case"]].items()]
 
 
 def failed(rows: list[Row]) -> bool:

@@ -16,7 +16,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from benchmarks.programs import LIBRARIES, TASKS
+from book.frameworks import LIBRARIES, TASKS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -48,7 +48,7 @@ def main() -> None:
     library, name, folder = sys.argv[1:]
     task = TASKS[name]
     bare = peak_mb()
-    program = importlib.import_module(f"benchmarks.programs.{LIBRARIES[library]}")
+    program = importlib.import_module(f"book.frameworks.{LIBRARIES[library]}")
     network = getattr(program, name)()
     imported = peak_mb()
     import numpy as np

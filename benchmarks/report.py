@@ -14,15 +14,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks import frameworks, knn, sizes, svm, verdicts
-from benchmarks.cases import network_name, title
-from benchmarks.contestants import ALL, FLOOR, OWN
-from benchmarks.verdicts import Row, Verdict
-from book.experiments.mnist_sweeps import BASE
-from lab.results import write_whole
+from benchmarks.cases import BASE, network_name, title
+from benchmarks.contestants import ALL, OWN
+from benchmarks.verdicts import FLOOR, Limit, Row
+from lab.results import BENCHMARK, benchmark_origin, write_whole
 from nnkit.files import read_json
 from nnkit.typing import Array
 
-RESULTS = Path(__file__).with_name("results.json")
+RESULTS = BENCHMARK
 README = Path(__file__).with_name("README.md")
 PARTS: dict[str, ModuleType] = {"knn": knn, "svm": svm, "frameworks": frameworks, "sizes": sizes}
 """What is measured and written apart from the networks, by its name in the results and among the README's markers."""
@@ -61,12 +60,12 @@ def table(row: Row) -> str:
     return "\n".join(lines)
 
 
-def kind_of(kind: str, found: Verdict) -> str:
+def kind_of(kind: str, found: Limit) -> str:
     """Return the word for a verdict: a bound is kept or missed, a goal reached or missed."""
     return str(found) if kind == "bound" else str(found).replace("kept", "reached")
 
 
-def _limit(found: Verdict) -> str:
+def _limit(found: Limit) -> str:
     return f"at {'most' if found.contestant == FLOOR else 'least'} {found.limit:g}"
 
 
@@ -82,7 +81,7 @@ def conclusion(rows: list[Row]) -> list[str]:
     return lines
 
 
-def _line(kind: str, row: Row, found: Verdict) -> str:
+def _line(kind: str, row: Row, found: Limit) -> str:
     said = f"{found.contestant} takes {found.ratio} times nnkit's time"
     if found.contestant == FLOOR:
         said = f"nnkit takes {found.ratio} times the time of the bare products"
@@ -122,28 +121,16 @@ def _base_row(results: dict[str, Any], batch_size: int) -> Row:
     return next(row for row in results["rows"] if all(row[name] == value for name, value in wanted.items()))
 
 
-def origin(results: dict[str, Any]) -> list[str]:
-    """Return where the numbers come from."""
-    made = results["provenance"]
-    before, after = made["load_average"]
-    return [
-        f"Measured on {made['date']} at commit {made['commit']} by `{made['command']}`, in {made['repeats']} rounds "
-        f"and {made['seconds'] / 60:.0f} minutes. {made['processor']}, {made['cores']} cores; "
-        f"{joined(made['versions'])}. "
-        f"The machine's load average was {before:g} before the run, and {after:g} after it.",
-    ]
-
-
 def part(name: str, results: dict[str, Any]) -> list[str]:
     """Return where the numbers of a part come from, its bounds and its table."""
     rows = results["rows"]
-    return [*origin(results), "", *PARTS[name].conclusion(rows), "", *PARTS[name].table(rows)]
+    return [benchmark_origin(results), "", *PARTS[name].conclusion(rows), "", *PARTS[name].table(rows)]
 
 
 def generated(results: dict[str, Any]) -> dict[str, str]:
     """Return the parts of the README that are made from the results, by the name of their marker."""
     parts = {
-        "origin": origin(results),
+        "origin": [benchmark_origin(results)],
         "conclusion": conclusion(results["rows"]),
         "table": summary_table(results),
         "shares": shares_table(results),

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 import nnkit as nn
-from benchmarks.contestants import Cell
-from book.experiments.mnist_sweeps import optimizer_for
-from book.experiments.shared.mnist import network
+from benchmarks.cases import Cell
+from benchmarks.contestants import network
 from nnkit.typing import Array
 
 PARTS = (
@@ -32,8 +31,7 @@ def profile(cell: Cell, X: Array, y: Array, epochs: int) -> dict[str, float]:
     Each call of a part is timed from outside, by a function put in its place on these objects alone.
     """
     rng = np.random.default_rng(0)
-    model = network(cell["hidden"], rng, activation=cell["activation"])
-    optimizer = optimizer_for(cell["optimizer"], model, cell["lr"])
+    model, optimizer = network(cell, rng)
     loss = nn.CrossEntropyLoss()
     spent = dict.fromkeys(PARTS, 0.0)
 

@@ -13,9 +13,9 @@ import numpy as np
 
 import nnkit as nn
 from benchmarks import contestants, verdicts
-from benchmarks.contestants import FLOOR, OWN, Cell, Trainer
-from benchmarks.verdicts import Row
-from book.experiments.mnist_sweeps import BASE
+from benchmarks.cases import BASE, Cell
+from benchmarks.contestants import OWN, Trainer
+from benchmarks.verdicts import FLOOR, Row
 
 WIDTHS = (16, 64, 256, 1024)
 BATCH_SIZES = (8, 32, 128, 512)

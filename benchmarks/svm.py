@@ -15,7 +15,7 @@ import numpy as np
 
 import nnkit as nn
 from benchmarks import verdicts
-from benchmarks.verdicts import Row, Verdict
+from benchmarks.verdicts import Limit, Row
 from nnkit.typing import Array
 
 OWN, PEER = "nnkit", "scikit-learn"
@@ -100,10 +100,10 @@ def title(row: Row) -> str:
     return f"{row['case']}, {STRATEGIES[row['strategy']]}, {amount}, RBF, C {row['C']:g}, 1 thread"
 
 
-def bounds(row: Row) -> list[Verdict]:
-    """Return the verdict on the bound that a row is subject to, if there is one."""
+def bounds(row: Row) -> list[Limit]:
+    """Return the bound that a row is subject to, if there is one."""
     limit = BOUNDS.get((row["case"], row["strategy"], row["phase"]))
-    return [] if limit is None else [verdicts.verdict(row, PEER, limit)]
+    return [] if limit is None else [Limit(PEER, limit, verdicts.ratio(row, PEER))]
 
 
 def failed(rows: list[Row]) -> bool:

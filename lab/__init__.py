@@ -16,13 +16,17 @@ if TYPE_CHECKING:
     from lab.claims import reported_and_measured as reported_and_measured
     from lab.claims import source_line as source_line
     from lab.claims import spaced as spaced
+    from lab.results import benchmark_origin as benchmark_origin
+    from lab.results import load_benchmark as load_benchmark
     from lab.results import load_result as load_result
     from lab.results import load_store as load_store
 
 _HOMES = {
     "ClaimError": "claims",
+    "benchmark_origin": "results",
     "claim": "claims",
     "interval": "claims",
+    "load_benchmark": "results",
     "load_result": "results",
     "load_store": "results",
     "reported_and_measured": "claims",
@@ -40,4 +44,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted(__all__)

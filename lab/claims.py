@@ -12,8 +12,7 @@ import numpy as np
 from IPython.display import Markdown
 from scipy import stats
 
-VERDICTS = ("better", "in part", "weaker", "opposite", "not measured")
-"""What a comparison can end in, beside "replicated" and "did not replicate"."""
+from lab.verdicts import Verdict
 
 
 class ClaimError(AssertionError):
@@ -90,8 +89,7 @@ def reported_and_measured(rows: Sequence[tuple[str, str, str, bool | str, str]])
     Parameters
     ----------
     rows : sequence of (what, reported, measured, holds, why)
-        `holds` is what a comparison made by code gave: whether it replicates, or one of `VERDICTS` where that is
-        too coarse.
+        `holds` is what a comparison made by code gave: whether it replicates, or a `Verdict` where that is too coarse.
 
     Raises
     ------
@@ -100,12 +98,9 @@ def reported_and_measured(rows: Sequence[tuple[str, str, str, bool | str, str]])
     """
     lines = ["| What | Reported | Measured here | Verdict | Why |", "|---|---|---|---|---|"]
     for what, reported, measured, holds, why in rows:
-        if isinstance(holds, str):
-            if holds not in VERDICTS:
-                raise ValueError(f"holds must be true, false or one of {VERDICTS}; got {holds!r}")
-            verdict = holds
-        else:
-            verdict = "replicated" if holds else "did not replicate"
+        if isinstance(holds, str) and holds not in list(Verdict):
+            raise ValueError(f"holds must be true, false or one of {', '.join(Verdict)}; got {holds!r}")
+        verdict = holds if isinstance(holds, str) else Verdict.REPLICATED if holds else Verdict.FAILED
         lines.append(f"| {what} | {reported} | {measured} | **{verdict}** | {why} |")
     return Markdown(spaced("\n".join(lines)))  # type: ignore[no-untyped-call]
 

@@ -22,6 +22,7 @@ from lab.provenance import ROOT, commit, data_hash, processor, warn_unless_commi
 from lab.sweep import Row, load_rows, single_threaded, sweep
 from nnkit.files import read_json, written_whole
 
+BENCHMARK = ROOT / "benchmarks" / "results.json"
 _COMMITTED = ROOT / "book" / "results"
 RESULTS = Path(os.environ.get("NNKIT_RESULTS") or _COMMITTED)
 """Where results go, and where kept weights are read; ``make replicate`` names another folder to begin from zero."""
@@ -29,24 +30,44 @@ RESULTS = Path(os.environ.get("NNKIT_RESULTS") or _COMMITTED)
 
 def load_result(name: str) -> dict[str, Any]:
     """Return what the experiment of that name measured: its ``rows``, ``setup`` and ``provenance``."""
-    path = _COMMITTED / f"{name}.json"
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no result {name!r}; python -m book.experiments.{name} makes it")
-    return read_json(path)
+    return read_json(_committed(f"{name}.json"))
 
 
-def load_store(name: str) -> list[dict[str, Any]]:
-    """Return the rows of the sweep of that name, and print where they come from."""
-    path = _COMMITTED / f"{name}.jsonl"
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no result {name!r}; python -m book.experiments.{name} makes it")
-    rows = load_rows(path)
-    commits, processors = (sorted({row["result"][key] for row in rows}) for key in ("commit", "processor"))
-    print(
-        f"python -m book.experiments.{name}: {len(rows)} runs, {sum(row['seconds'] for row in rows) / 3600:.1f} hours"
-        f" of one core | commits {', '.join(commits)} | {', '.join(processors)}"
-    )
+def load_store(name: str, *, quiet: bool = False) -> list[dict[str, Any]]:
+    """Return the rows of the sweep of that name, and print where they come from unless it should be quiet."""
+    rows = load_rows(_committed(f"{name}.jsonl"))
+    if not quiet:
+        commits, processors = (sorted({row["result"][key] for row in rows}) for key in ("commit", "processor"))
+        hours = sum(row["seconds"] for row in rows) / 3600
+        print(
+            f"python -m book.experiments.{name}: {len(rows)} runs, {hours:.1f} hours of one core"
+            f" | commits {', '.join(commits)} | {', '.join(processors)}"
+        )
     return rows
+
+
+def _committed(name: str) -> Path:
+    path = _COMMITTED / name
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no result {path.stem!r}; python -m book.experiments.{path.stem} makes it")
+    return path
+
+
+def load_benchmark() -> dict[str, Any]:
+    """Return what the benchmark measured: its own ``rows``, ``profile`` and ``provenance``, and those of its parts."""
+    return read_json(BENCHMARK)
+
+
+def benchmark_origin(results: dict[str, Any]) -> str:
+    """Return where the numbers of the benchmark, or of one of its parts, come from."""
+    made = results["provenance"]
+    before, after = made["load_average"]
+    versions = ", ".join(f"{name} {version}" for name, version in made["versions"].items())
+    return (
+        f"Measured on {made['date']} at commit {made['commit']} by `{made['command']}`, in {made['repeats']} rounds "
+        f"and {made['seconds'] / 60:.0f} minutes. {made['processor']}, {made['cores']} cores; {versions}. "
+        f"The machine's load average was {before:g} before the run, and {after:g} after it."
+    )
 
 
 def record(

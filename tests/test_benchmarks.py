@@ -13,9 +13,13 @@ import pytest
 import nnkit as nn
 from benchmarks import __main__ as bench
 from benchmarks import cases, contestants, frameworks, knn, memory, report, shares, sizes, svm, threads, verdicts
-from benchmarks.contestants import FLOOR, OWN
-from benchmarks.programs import LIBRARIES, TASKS
-from book.experiments.mnist_sweeps import BASE, FIGURES
+from benchmarks.cases import BASE
+from benchmarks.contestants import OWN
+from benchmarks.verdicts import FLOOR, Limit
+from book.experiments import mnist_sweeps
+from book.experiments.shared import mnist
+from book.frameworks import LIBRARIES, TASKS, compared
+from lab.verdicts import ratio
 
 TORCH = ["PyTorch eager", "PyTorch lean", "PyTorch fused"]
 SMALL = BASE | {"hidden": [32, 16], "batch_size": 32, "lr": 0.003}
@@ -129,12 +133,26 @@ def test_without_pytorch_its_rows_say_so(monkeypatch):
 
 def test_cases_are_the_cells_of_the_figures_once_each():
     chosen = cases.chosen()
-    published = [cell for cells in FIGURES.values() for cell in cells]
+    assert {"fig5": [mnist_sweeps.BASE], **mnist_sweeps.FIGURES} == cases.CELLS
+    published = [cell for cells in cases.CELLS.values() for cell in cells]
     assert all(case.cell in published for case in chosen)
     assert all(cases.Case(cell, 1) in chosen for cell in published)
     assert [case.cell["batch_size"] for case in chosen if case.threads == 2] == [8, 16, 32, 64, 128, 256]
     assert all(chosen.count(case) == 1 for case in chosen)
     assert cases.Case(BASE, 1).figures == ["fig5", "fig6", "fig7", "fig9"]
+
+
+@pytest.mark.parametrize("cell", [SMALL, SMALL | {"activation": "Tanh", "optimizer": "SGD with momentum 0.9"}], ids=str)
+def test_the_network_is_the_one_that_the_experiment_trains(cell):
+    model, optimizer = contestants.network(cell, np.random.default_rng(0))
+    other = mnist.network(cell["hidden"], np.random.default_rng(0), activation=cell["activation"])
+    assert str(model) == str(other)
+    for own, theirs in zip(model.parameters(), other.parameters(), strict=True):
+        np.testing.assert_array_equal(own.data, theirs.data)
+    of_experiment = mnist_sweeps.optimizer_for(cell["optimizer"], other, cell["lr"])
+    assert type(optimizer) is type(of_experiment)
+    for name in ("lr", "momentum"):
+        assert getattr(optimizer, name, None) == getattr(of_experiment, name, None)
 
 
 def test_a_subset_is_named_by_its_figures():
@@ -183,13 +201,17 @@ def row(own, other, name="scikit-learn", **change):
 
 def test_ratios_are_taken_round_by_round():
     # The second round met other work, which slowed both: the ratio does not see it.
-    found = verdicts.ratio(row([1, 10, 1], [2, 20, 2]), "scikit-learn")
+    found = ratio(row([1, 10, 1], [2, 20, 2]), "scikit-learn")
     assert (found.low, found.median, found.high) == (2, 2, 2)
     assert str(found) == "2.00 (2.00 to 2.00)"
 
 
 def test_the_ratio_to_the_floor_is_nnkits_time_over_its():
-    assert verdicts.ratio(row([3, 3], [2, 2], FLOOR), FLOOR).median == 1.5
+    assert ratio(row([3, 3], [2, 2], FLOOR), FLOOR).median == 1.5
+
+
+def limit(measured, contestant, at):
+    return Limit(contestant, at, ratio(measured, contestant))
 
 
 @pytest.mark.parametrize(
@@ -204,7 +226,7 @@ def test_the_ratio_to_the_floor_is_nnkits_time_over_its():
     ],
 )
 def test_verdict_on_a_ratio_that_must_be_large(seconds, words):
-    assert str(verdicts.verdict(row([1] * 5, seconds), "scikit-learn", 1.8)) == words
+    assert str(limit(row([1] * 5, seconds), "scikit-learn", 1.8)) == words
 
 
 @pytest.mark.parametrize(
@@ -217,7 +239,7 @@ def test_verdict_on_a_ratio_that_must_be_large(seconds, words):
     ],
 )
 def test_verdict_on_the_floor_that_must_be_near(own, words):
-    assert str(verdicts.verdict(row(own, [1] * 5, FLOOR), FLOOR, 1.7)) == words
+    assert str(limit(row(own, [1] * 5, FLOOR), FLOOR, 1.7)) == words
 
 
 def test_bounds_are_for_the_network_of_figure_five_and_goals_for_all():
@@ -298,7 +320,8 @@ def small_run(data, tmp_path, monkeypatch):
     monkeypatch.setattr(svm, "failed", lambda rows: False)
     monkeypatch.setattr(frameworks, "TASKS", {name: short_tasks()[name] for name in ("xor", "classifier")})
     monkeypatch.setattr(memory, "measured", lambda library, task, folder: {"import": 2.0, "training": 1.0})
-    monkeypatch.setattr(frameworks, "LIBRARIES", {name: LIBRARIES[name] for name in ("nnkit", "scikit-learn")})
+    for module in (frameworks, compared):
+        monkeypatch.setattr(module, "LIBRARIES", {name: LIBRARIES[name] for name in ("nnkit", "scikit-learn")})
     monkeypatch.setattr(sizes, "NAMES", (OWN, FLOOR, "scikit-learn"))
     monkeypatch.setattr(sizes, "WIDTHS", (4,))
     monkeypatch.setattr(sizes, "BATCH_SIZES", (8,))

@@ -9,12 +9,10 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
-import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from pkgutil import resolve_name
 from types import FunctionType
 from typing import Any
 
@@ -25,84 +23,70 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
-import nnkit
+from lab.chapters import Chapter, chapters, read_notebook
 from nnkit.initializers import INITIALIZERS
 
 _logger = logging.getLogger(__name__)
-_ROOT = Path(__file__).resolve().parent.parent
-
-MODULES = {
-    "module": "Modules and parameters",
-    "layers": "Layers",
-    "activations": "Activations",
-    "losses": "Losses",
-    "initializers": "Initializers",
-    "optimizers": "Optimizers",
-    "schedulers": "Learning-rate schedules",
-    "training": "Training",
-    "gradcheck": "Gradient checking",
-    "metrics": "Metrics",
-    "datasets": "Data",
-    "checkpoint": "Checkpoints",
-    "autoencoder": "Autoencoders",
-    "estimators": "Networks as estimators",
-    "neighbors": "Nearest neighbours",
-    "svm": "Support vector machines",
-    "sweep": "Sweeps",
-    "plots": "Figures",
-    "interact": "Labs",
+PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "module": ("Modules and parameters", ("nnkit.module",)),
+    "layers": ("Layers", ("nnkit.layers",)),
+    "activations": ("Activations", ("nnkit.activations",)),
+    "losses": ("Losses", ("nnkit.losses",)),
+    "initializers": ("Initializers", ("nnkit.initializers",)),
+    "optimizers": ("Optimizers", ("nnkit.optimizers",)),
+    "schedulers": ("Learning-rate schedules", ("nnkit.schedulers",)),
+    "training": ("Training", ("nnkit.training",)),
+    "gradcheck": ("Gradient checking", ("nnkit.gradcheck",)),
+    "metrics": ("Metrics", ("nnkit.metrics",)),
+    "data": ("Data", ("nnkit.data",)),
+    "checkpoint": ("Checkpoints", ("nnkit.checkpoint",)),
+    "autoencoder": ("Autoencoders", ("nnkit.autoencoder",)),
+    "estimators": ("Networks as estimators", ("nnkit.estimators.networks",)),
+    "neighbors": ("Nearest neighbours", ("nnkit.estimators.neighbors",)),
+    "svm": ("Support vector machines", ("nnkit.estimators.svm",)),
+    "claims": ("Claims", ("lab.claims",)),
+    "results": ("Results", ("lab.results",)),
+    "sweep": ("Sweeps", ("lab.sweep",)),
+    "plots": ("Figures", ("lab.plots",)),
+    "sliders": ("Labs", ("lab.sliders",)),
 }
-"""The modules that have a page, in the order of the reference, and what each page is called."""
+"""The pages in the order of the reference: what each is called, and the modules whose names it has."""
 
 MET_THROUGH = {
-    "Checkpoint": "save_checkpoint",
-    "ClassCounts": "class_counts",
-    "Dataset": "load_mnist",
-    "GradientCheck": "check_gradients",
-    "GradientReport": "check_gradients",
-    "History": "fit",
-    "Optimizer": "SGD",
-    "SavedState": "load_checkpoint",
-    "TrainingState": "Callback",
-    "interact.Lab": "interact.lab",
+    "nnkit.Checkpoint": "nnkit.save_checkpoint",
+    "nnkit.ClassCounts": "nnkit.class_counts",
+    "nnkit.Dataset": "nnkit.load_mnist",
+    "nnkit.GradientCheck": "nnkit.check_gradients",
+    "nnkit.GradientReport": "nnkit.check_gradients",
+    "nnkit.History": "nnkit.fit",
+    "nnkit.Optimizer": "nnkit.SGD",
+    "nnkit.SavedState": "nnkit.load_checkpoint",
+    "nnkit.TrainingState": "nnkit.Callback",
+    "lab.ClaimError": "lab.claim",
+    "lab.sliders.Lab": "lab.sliders.lab",
 }
 """Names that code seldom writes, since another one returns them, takes them or derives from them."""
 
-BUILT_IN = {
-    "Adam": 6,
-    "Autoencoder": 9,
-    "BatchNorm1d": 8,
-    "Dropout": 8,
-    "GaussianNoise": 12,
-    "KNeighborsClassifier": 13,
-}
-"""The chapters of those names that another chapter uses before one builds them."""
-
 _MEMBERS = (FunctionType, classmethod, staticmethod, property)  # What autodoc makes entries of in a class.
-# What stands in front of a public name.
-_PREFIX = re.compile(r"(?:nn|nnkit)\.")
+MODULES = [module for _, modules in PAGES.values() for module in modules]
+_ALIASES = {"nn": "nnkit", "plots": "lab.plots", "sliders": "lab.sliders"}
+"""What chapters call a module."""
 
 
 @cache
 def public_names() -> dict[str, str]:
-    """Return each public name, as one writes it after ``nnkit.``, with the module that holds it."""
+    """Return each public name, after the package or the module that one imports it from, with its page."""
     names = {}
-    for module in MODULES:
-        full = f"nnkit.{module}"
-        members = {name: thing for name, thing in vars(importlib.import_module(full)).items() if name[0] != "_"}
-        own = [name for name, thing in members.items() if getattr(thing, "__module__", None) == full]
-        exported = [name for name in own if name in nnkit.__all__ or name in nnkit._LAZY_NAMES]
-        # The helpers of a module whose names nnkit exports are no part of its interface.
-        names |= dict.fromkeys(exported, module) or {f"{module}.{name}": module for name in own}
+    for page, (_, modules) in PAGES.items():
+        for full in modules:
+            package = importlib.import_module(full.partition(".")[0])
+            members = {name: thing for name, thing in vars(importlib.import_module(full)).items() if name[0] != "_"}
+            own = [name for name, thing in members.items() if str(getattr(thing, "__module__", "")).startswith(full)]
+            exported = [name for name in own if getattr(package, name, None) is members[name]]
+            # The helpers of a module whose names its package exports are no part of its interface.
+            found = [f"{package.__name__}.{name}" for name in exported] or [f"{full}.{name}" for name in own]
+            names |= dict.fromkeys(found, page)
     return names
-
-
-def find(name: str) -> Any:
-    """Return the object of a public name, or of a member of it."""
-    thing: Any = nnkit
-    for part in name.split("."):
-        thing = getattr(thing, part)
-    return thing
 
 
 def documented(name: str, context: Sequence[str] = ()) -> str | None:
@@ -110,74 +94,61 @@ def documented(name: str, context: Sequence[str] = ()) -> str | None:
 
     `context` names the class and the module whose docstring it is.
     """
-    name = _PREFIX.sub("", name.removesuffix("()"))
-    for prefix in (*context, ""):
-        owner, _, member = f"{prefix}.{name}".lstrip(".").rpartition(".")
-        whole = f"{owner}.{member}".lstrip(".")
+    name = _full(name.removesuffix("()"))
+    for prefix in (*context, "nnkit", "lab", ""):
+        whole = f"{prefix}.{name}".lstrip(".")
         if whole in public_names():
             return whole
-        if owner in public_names() and inspect.isclass(find(owner)):
-            for base in find(owner).__mro__:
+        owner, _, member = whole.rpartition(".")
+        if owner in public_names() and inspect.isclass(resolve_name(owner)):
+            for base in resolve_name(owner).__mro__:
+                entry = next((public for public in public_names() if resolve_name(public) is base), None)
                 own = vars(base).get(member)
-                if base.__name__ in public_names() and isinstance(own, _MEMBERS) and own.__doc__:
-                    return f"{base.__name__}.{member}"
+                if entry and isinstance(own, _MEMBERS) and own.__doc__:
+                    return f"{entry}.{member}"
     return None
+
+
+def _full(text: str) -> str:
+    """Return dotted names with the name of the module in the place of what chapters call it."""
+    first, dot, rest = text.partition(".")
+    return _ALIASES.get(first, first) + dot + rest if dot else text
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Which chapter uses what
 
 
-@dataclass(frozen=True)
-class Chapter:
-    """A chapter, and the public names that its code uses."""
-
-    number: int
-    title: str
-    document: str  # As Sphinx calls it
-    names: frozenset[str]
-
-
 def names_in(source: str) -> Iterator[str]:
-    """Yield the public names that a cell uses: ``nn.fit``, ``from nnkit import fit``, ``init="zeros"``."""
+    """Yield the public names that a cell uses: ``nn.fit``, ``from lab import claim``, ``init="zeros"``."""
     for node in ast.walk(ast.parse(source)):
         written = []
         if isinstance(node, ast.Attribute):
-            written = [ast.unparse(node)]
-        elif isinstance(node, ast.ImportFrom) and re.match(r"nnkit(\.|$)", node.module or ""):
-            written = [f"nnkit.{alias.name}" for alias in node.names]
-            written += [f"{node.module}.{alias.name}" for alias in node.names]
+            written = [_full(ast.unparse(node))]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            package = node.module.partition(".")[0]
+            written = [f"{place}.{alias.name}" for place in (package, node.module) for alias in node.names]
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in INITIALIZERS:
-            written = [f"nn.{node.value}"]
-        for text in written:
-            if _PREFIX.match(text) and _PREFIX.sub("", text) in public_names():
-                yield _PREFIX.sub("", text)
+            written = [f"nnkit.{node.value}"]
+        yield from (name for name in written if name in public_names())
 
 
 @cache
-def chapters() -> tuple[Chapter, ...]:
-    """Scan the notebooks: their code, and what their prose names as code with ``nn.`` before it."""
-    found = []
-    for path in sorted((_ROOT / "book").glob("part*/*.ipynb")):
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        texts = ["".join(cell["source"]) for cell in cells]
-        heading = re.match(r"# (\d+)\. (.+)", texts[0])
-        assert heading, f"{path.name} must begin with its number and title"
-        names = set()
-        for cell, text in zip(cells, texts, strict=True):
-            if cell["cell_type"] == "code":
-                names |= set(names_in(text))
-            else:
-                names |= {name for name in re.findall(r"`nn\.([\w.]+)", text) if name in public_names()}
-        document = path.relative_to(_ROOT).with_suffix("").as_posix()
-        found.append(Chapter(int(heading[1]), heading[2], document, frozenset(names)))
-    return tuple(found)
+def names_of(chapter: int) -> frozenset[str]:
+    """Return the public names that a chapter's code uses, and those that its prose names as code with ``nn.``."""
+    names = set()
+    for cell in read_notebook(chapters()[chapter - 1].path).cells:
+        if cell.cell_type == "code":
+            names |= set(names_in(cell.source))
+        else:
+            names |= {_full(name) for name in re.findall(r"`(nn\.[\w.]+)", cell.source)} & set(public_names())
+    return frozenset(names)
 
 
 def chapters_of(name: str) -> list[Chapter]:
     """Return the chapters that use a public name, or the one through which it is met. The one that builds it leads."""
-    used = [chapter for chapter in chapters() if {name, MET_THROUGH.get(name)} & chapter.names]
-    return sorted(used, key=lambda chapter: (chapter.number != BUILT_IN.get(name), chapter.number))
+    used = [chapter for chapter in chapters() if {name, MET_THROUGH.get(name)} & names_of(chapter.number)]
+    return sorted(used, key=lambda chapter: (name.removeprefix("nnkit.") not in chapter.builds, chapter.number))
 
 
 def new_and_known(document: str) -> tuple[list[str], list[str]]:
@@ -192,14 +163,19 @@ def new_and_known(document: str) -> tuple[list[str], list[str]]:
 # What is written
 
 
+def shown(name: str) -> str:
+    """Return a public name as one writes it after its package."""
+    return name.partition(".")[2]
+
+
 def link_to(name: str, text: str | None = None) -> addnodes.pending_xref:
     """Return a link to the entry of a public name, which a nitpicky build holds to be there."""
     return addnodes.pending_xref(
         "",
-        nodes.literal("", text or name, classes=["xref", "py", "py-obj"]),
+        nodes.literal("", text or shown(name), classes=["xref", "py", "py-obj"]),
         refdomain="py",
         reftype="obj",
-        reftarget=f"nnkit.{name}",
+        reftarget=name,
         refexplicit=True,
         refwarn=True,
     )
@@ -208,55 +184,58 @@ def link_to(name: str, text: str | None = None) -> addnodes.pending_xref:
 class NameRole(SphinxRole):
     """What single backquotes mean in a docstring: a link where the name has an entry, else code.
 
-    Most are parameters, which have none. What begins with nnkit and has none is an error.
+    Most are parameters, which have none. What begins with nnkit or lab and has none is an error.
     """
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         """Make the link."""
-        context = [(self.env.ref_context.get(key) or "").removeprefix("nnkit.") for key in ("py:class", "py:module")]
-        name = documented(self.text, [part for part in context if part not in ("", "nnkit")])
-        if self.text.removeprefix("nnkit.") in MODULES and self.text.startswith("nnkit."):
-            name = self.text.removeprefix("nnkit.")
+        module, owner = (self.env.ref_context.get(key) or "" for key in ("py:module", "py:class"))
+        package = module.partition(".")[0]
+        around = [f"{place}.{owner}".rstrip(".") for place in (module, package) if place]
+        name = self.text if self.text in MODULES else documented(self.text, [*around, module])
         if name is not None:
             link = link_to(name, self.text)
             link["refdoc"] = self.env.docname
             return [link], []
-        if re.match(r"nnkit\.\w", self.text):
+        if re.match(r"(nnkit|lab)\.\w", self.text):
             _logger.warning("no entry for `%s`", self.text, location=self.get_location())
         return [nodes.literal("", self.text)], []
 
 
 class ModulePage(SphinxDirective):
-    """The entries of one module: ``.. nnkit-module:: layers``."""
+    """The entries of one page of the reference: ``.. nnkit-page:: layers``."""
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         """Let autodoc write them."""
-        module = self.arguments[0]
-        text = [f".. module:: nnkit.{module}", ""]
-        docstring = inspect.getdoc(importlib.import_module(f"nnkit.{module}"))
-        text += [re.sub(r"^(\w+)\n-+$", r".. rubric:: \1\n", docstring, flags=re.M), ""]
-        for name in [name for name, holder in public_names().items() if holder == module]:
-            kind = "class" if inspect.isclass(find(name)) else "function"
-            text += [f".. auto{kind}:: nnkit.{name}", *["   :members:"][: kind == "class"], ""]
-        self.env.note_dependency(f"{self.env.srcdir}/_toc.yml")  # A chapter that was not there changes it.
+        page = self.arguments[0]
+        text: list[str] = []
+        for module in PAGES[page][1]:
+            docstring = inspect.getdoc(importlib.import_module(module)) or ""
+            text += [f".. module:: {module}", ""]
+            text += [re.sub(r"^(\w+)\n-+$", r".. rubric:: \1\n", docstring, flags=re.M), ""]
+        for name in [name for name, holder in public_names().items() if holder == page]:
+            kind = "class" if inspect.isclass(resolve_name(name)) else "function"
+            text += [f".. auto{kind}:: {name}", *["   :members:"][: kind == "class"], ""]
+        self.env.note_dependency(f"{self.env.srcdir}/book/chapters.toml")
         self.env.note_dependency(__file__)
         for chapter in chapters():
-            self.env.note_dependency(f"{self.env.srcdir}/{chapter.document}.ipynb")
+            self.env.note_dependency(str(chapter.path))
         return self.parse_text_to_nodes("\n".join(text), offset=self.content_offset)
 
 
 class Overview(SphinxDirective):
-    """A table for each module: its names and the first sentence of each."""
+    """A table for each page: its names and the first sentence of each."""
 
     def run(self) -> list[nodes.Node]:
         """Let autosummary write them."""
-        text = [".. currentmodule:: nnkit", ""]
-        for module, title in MODULES.items():
-            text += [f".. rubric:: :doc:`{title} </book/appendix/api/{module}>`", "   :heading-level: 2", ""]
+        text: list[str] = []
+        for page, (title, modules) in PAGES.items():
+            text += [f".. currentmodule:: {modules[0].partition('.')[0]}", ""]
+            text += [f".. rubric:: :doc:`{title} </book/appendix/api/{page}>`", "   :heading-level: 2", ""]
             text += [".. autosummary::", "   :nosignatures:", ""]
-            text += [f"   {name}" for name, holder in public_names().items() if holder == module]
+            text += [f"   {shown(name)}" for name, holder in public_names().items() if holder == page]
             text += [""]
         return self.parse_text_to_nodes("\n".join(text), offset=self.content_offset)
 
@@ -265,7 +244,7 @@ def add_chapters(app: Sphinx, what: str, name: str, thing: object, options: obje
     """Write into an entry, after its first paragraph, which chapters use it; and link the chapters that it names."""
     for i, line in enumerate(lines):
         lines[i] = re.sub(r"\b([Cc]hapter )(\d+)\b", _chapter_link, line)
-    used = chapters_of(name.removeprefix("nnkit.")) if name.startswith("nnkit.") else []
+    used = chapters_of(name)
     if not used:
         return
     first = f":doc:`{used[0].number}. {used[0].title} </{used[0].document}>`"
@@ -277,8 +256,9 @@ def add_chapters(app: Sphinx, what: str, name: str, thing: object, options: obje
 
 
 def _chapter_link(match: re.Match[str]) -> str:
-    document = next((chapter.document for chapter in chapters() if chapter.number == int(match[2])), None)
-    return f":doc:`{match[1]}{match[2]} </{document}>`" if document else match[0]
+    number = int(match[2])
+    known = 1 <= number <= len(chapters())
+    return f":doc:`{match[1]}{number} </{chapters()[number - 1].document}>`" if known else match[0]
 
 
 def skip_requests(app: Sphinx, what: str, name: str, thing: object, skip: bool, options: object) -> bool | None:
@@ -345,7 +325,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
         "numpydoc_xref_ignore": "all",  # Of the types, those of nnkit are linked; others would need the network.
         "numpydoc_xref_aliases": {
             **{name: name for name in DEFAULT_LINKS},
-            **{name: f"nnkit.{name}" for name in public_names() if name[0].isupper()},
+            **{shown(name): name for name in public_names() if shown(name)[0].isupper()},
         },
         "python_maximum_signature_line_length": 80,
         "toc_object_entries_show_parents": "hide",
@@ -354,7 +334,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
         app.config[name] = value
     app.add_css_file("api.css")
     app.add_role("nnkit-name", NameRole())
-    app.add_directive("nnkit-module", ModulePage)
+    app.add_directive("nnkit-page", ModulePage)
     app.add_directive("nnkit-overview", Overview)
     app.connect("autodoc-process-docstring", add_chapters, priority=900)  # After numpydoc
     app.connect("autodoc-skip-member", skip_requests)

@@ -7,31 +7,26 @@ without a link may be one of another book.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 
-_ROOT = Path(__file__).resolve().parent.parent
+from lab.chapters import chapters
+
 _NAMED = re.compile(r"([Cc]hapter \d+)\b")
 _WITHOUT_LINKS = (nodes.reference, addnodes.pending_xref, nodes.literal, nodes.FixedTextElement)
 
 
-def documents() -> dict[int, str]:
-    """Return the document of each chapter by its number, which its file begins with."""
-    paths = (_ROOT / "book").glob("part*/*.ipynb")
-    return {int(path.name[:2]): path.relative_to(_ROOT).with_suffix("").as_posix() for path in paths}
-
-
 def add_links(app: Sphinx, doctree: nodes.document) -> None:
     """Replace each "chapter N" by a link, where it stands in a caption or in an output, and in no link yet."""
+    documents = {chapter.number: chapter.document for chapter in chapters()}
     for text in list(doctree.findall(nodes.Text)):
         if not _NAMED.search(text) or not _is_said_without_roles(text):
             continue
         parts: list[nodes.Node] = []
         for part in _NAMED.split(text):
-            document = documents().get(int(part.split()[1])) if _NAMED.fullmatch(part) else None
+            document = documents.get(int(part.split()[1])) if _NAMED.fullmatch(part) else None
             parts.append(_link(app.env.docname, document, part) if document else nodes.Text(part))
         text.parent.replace(text, parts)
 

@@ -6,13 +6,12 @@ import functools
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from lab.chapters import BOOK
 from lab.verdicts import Comparison, Conditions, Number
 
-_TRANSCRIPTION = Path(__file__).resolve().parent.parent / "reported.toml"
-REPORTED: dict[str, Any] = tomllib.loads(_TRANSCRIPTION.read_text(encoding="utf-8"))
+REPORTED: dict[str, Any] = tomllib.loads((BOOK / "reported.toml").read_text(encoding="utf-8"))
 CONTRADICTIONS: list[dict[str, Any]] = REPORTED["contradiction"]
 
 Outcome = Number | Comparison | Conditions

@@ -6,12 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.chapters import read_notebook
-from lab.provenance import ROOT
+from lab.chapters import BOOK, chapters, read_notebook
 from lab.sweep import load_rows
 from nnkit.files import read_json
-
-BOOK = ROOT / "book"
 
 # Whose kept weights an experiment reads; all others need nothing but the data.
 NEEDS = {
@@ -64,8 +61,8 @@ def _step(name: str, results: Path) -> Step:
 
 def seconds_of_chapters() -> float:
     """Return how long the chapters took when they were last executed, as their metadata say."""
-    chapters = sorted(BOOK.glob("part*/*.ipynb"))
-    return sum(read_notebook(path).metadata.get("nnkit", {}).get("seconds", 0.0) for path in chapters)
+    stamps = [read_notebook(chapter.path).metadata.get("nnkit", {}) for chapter in chapters()]
+    return sum(stamp.get("seconds", 0.0) for stamp in stamps)
 
 
 def table(steps: Sequence[Step], n_cores: int, *, chapters: bool = True) -> str:

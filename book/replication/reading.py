@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lab.claims import interval
-from lab.results import load_result
-from lab.sweep import load_rows
-from nnkit.files import read_json
-
-BOOK = Path(__file__).resolve().parent.parent
+from lab.results import load_benchmark, load_result, load_store
 
 
 @functools.cache
 def store(name: str) -> list[dict[str, Any]]:
     """Return the rows of a sweep's store, those of one cell in the order of their seeds."""
-    path = BOOK / "results" / f"{name}.jsonl"
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no result {name!r}; python -m book.experiments.{name} makes it")
-    return sorted(load_rows(path), key=lambda row: row["seed"])
+    return sorted(load_store(name, quiet=True), key=lambda row: row["seed"])
 
 
 @functools.cache
@@ -34,7 +26,7 @@ def result(name: str) -> list[dict[str, Any]]:
 
 def benchmark(part: str) -> dict[str, Any]:
     """Return one part of the committed benchmark."""
-    return read_json(BOOK.parent / "benchmarks" / "results.json")[part]
+    return load_benchmark()[part]
 
 
 def runs_of(name: str, **config: Any) -> list[dict[str, Any]]:

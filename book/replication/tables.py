@@ -7,14 +7,14 @@ from IPython.display import Markdown
 
 from book.replication.claim import CONTRADICTIONS, claims
 from book.replication.evidence import EVIDENCE
-from book.replication.reading import BOOK
+from lab.chapters import chapters
 from lab.claims import spaced
-from lab.verdicts import FAILED, OPPOSITE, VERDICTS, WEAKER, Number
+from lab.verdicts import Number, Verdict
 
 
 def links() -> dict[str, str]:
     """Return the address of each chapter's page, as seen from a chapter."""
-    return {path.stem: f"../{path.parent.name}/{path.name}" for path in sorted(BOOK.glob("part*/*.ipynb"))}
+    return {chapter.path.stem: f"../{chapter.file}.ipynb" for chapter in chapters()}
 
 
 def _link(chapter: str) -> str:
@@ -24,7 +24,7 @@ def _link(chapter: str) -> str:
 
 def shown(verdict: str) -> str:
     """Return a verdict as the report prints it: in its three words, and how it failed to replicate behind them."""
-    return f"{FAILED}: {verdict}" if verdict in (WEAKER, OPPOSITE) else verdict
+    return f"{Verdict.FAILED}: {verdict}" if verdict in (Verdict.WEAKER, Verdict.OPPOSITE) else verdict
 
 
 def report() -> Markdown:
@@ -55,7 +55,7 @@ def contradictions() -> Markdown:
 
 def counts(verdicts: list[str]) -> dict[str, int]:
     """Return how often each verdict occurs, in a fixed order."""
-    return {name: verdicts.count(name) for name in VERDICTS}
+    return {name: verdicts.count(name) for name in Verdict}
 
 
 def ratios(coverage: float = 0.95, tolerance: float | None = None) -> list[tuple[str, tuple[float, float, float], str]]:

@@ -82,7 +82,6 @@ def test_a_claim_without_a_function_says_what_to_do():
 @pytest.mark.parametrize("name", ["mnist_classifier", "mnist_sweeps"])
 def test_a_missing_result_file_is_an_error(name, monkeypatch):
     monkeypatch.setattr("lab.results._COMMITTED", BOOK / "nowhere")
-    monkeypatch.setattr(reading, "BOOK", BOOK / "nowhere")
     read = reading.store if name == "mnist_sweeps" else reading.result
     with pytest.raises(FileNotFoundError, match=f"there is no result '{name}'"):
         read.__wrapped__(name)
@@ -146,7 +145,7 @@ def test_every_figure_and_table_of_both_sources_is_named():
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.key)
 def test_every_claim_is_measured_with_a_verdict_and_a_reason(claim):
     outcome = claim.outcome
-    assert outcome.verdict() in verdicts.VERDICTS
+    assert outcome.verdict() in list(verdicts.Verdict)
     assert outcome.text
     assert "nan" not in outcome.text
     assert "\n" not in outcome.text + claim.why
