@@ -117,6 +117,12 @@ def _single_threaded(train: Callable[[int], dict[str, Any]], seed: int) -> dict[
         return {"seed": seed, **train(seed)}
 
 
+def on_mnist(setup: dict[str, Any]) -> dict[str, Any]:
+    """Return the set-up of a sweep on MNIST, with the name and the hash of the data."""
+    data = nnkit.load_mnist()
+    return setup | {"data": data.name, "data_sha256": data_hash(data)}
+
+
 def sweep_cells(
     train: Callable[..., dict[str, Any]],
     cells: Sequence[tuple[dict[str, Any], Sequence[int]]],
@@ -125,8 +131,7 @@ def sweep_cells(
     setup: dict[str, Any],
 ) -> list[Row]:
     """Call ``train(**cell, seed=seed)`` on MNIST for every cell and its own seeds; the store keeps each run."""
-    data = nnkit.load_mnist()
-    setup = setup | {"data": data.name, "data_sha256": data_hash(data)}
+    setup = on_mnist(setup)
     train = _imported(train)
     return [row for cell, seeds in cells for row in sweep(train, [cell], seeds, store=store, setup=setup)]
 

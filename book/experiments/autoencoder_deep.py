@@ -75,8 +75,7 @@ def train(loss: str, lr: float, epochs: int, seed: int) -> dict[str, Any]:
 
 def run() -> list[Row]:
     """Train every cell under every seed."""
-    data = nn.load_mnist()
-    setup = SETUP | {"data": data.name, "data_sha256": provenance.data_hash(data)}
+    setup = results.on_mnist(SETUP)
     return sweep(train, CELLS, SEEDS, store=STORE, setup=setup)
 
 

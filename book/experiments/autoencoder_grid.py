@@ -79,8 +79,7 @@ def logits(model: nn.Autoencoder, X: np.ndarray) -> np.ndarray:
 
 def run() -> list[Row]:
     """Train every cell under every seed, the first seed first."""
-    data = nn.load_mnist()
-    setup = SETUP | {"data": data.name, "data_sha256": provenance.data_hash(data)}
+    setup = results.on_mnist(SETUP)
     rows: list[Row] = []
     for seed in SEEDS:
         rows = sweep(train, GRID, [seed], store=STORE, setup=setup)

@@ -117,8 +117,7 @@ def table_8(model: nn.Autoencoder, X: np.ndarray, index: np.ndarray, y: np.ndarr
 
 def run() -> list[Row]:
     """Train every cell under its seeds, the short runs last."""
-    data = nn.load_mnist()
-    setup = SETUP | {"data": data.name, "data_sha256": provenance.data_hash(data)}
+    setup = results.on_mnist(SETUP)
     return [row for name, cell in CELLS.items() for row in sweep(train, [cell], SEEDS[name], store=STORE, setup=setup)]
 
 

@@ -14,7 +14,7 @@ from sklearn.decomposition import PCA
 import nnkit as nn
 from book.experiments.shared.autoencoders import errors_of, keep_weights
 from book.experiments.shared.corruptions import CORRUPTIONS, FILTERS, Corruption, filtered
-from book.experiments.shared.mnist import N_VALIDATION, network
+from book.experiments.shared.mnist import N_VALIDATION, network, without_validation
 from lab import provenance, results
 from lab.sweep import Row, sweep
 from nnkit.typing import Array
@@ -97,18 +97,10 @@ def trained_classifier(data: nn.Dataset, seed: int, noise: tuple[str, float, flo
     """Return the classifier of figure 5 after 20 epochs, on clean digits or on spoiled ones."""
     rng = np.random.default_rng(seed)
     model = network([64, 32], rng)
-    X, y = data.X_train[:-N_VALIDATION], data.y_train[:-N_VALIDATION]
+    digits, _ = without_validation(data)
     in_training = nn.Sequential(Corruption(*noise, rng), model) if noise else model
-    nn.fit(
-        in_training,
-        nn.CrossEntropyLoss(),
-        nn.Adam(model.parameters(), lr=0.001),
-        X,
-        y,
-        epochs=20,
-        batch_size=128,
-        rng=rng,
-    )
+    optimizer = nn.Adam(model.parameters(), lr=0.001)
+    nn.fit(in_training, nn.CrossEntropyLoss(), optimizer, *digits, epochs=20, batch_size=128, rng=rng)
     return model
 
 
@@ -135,8 +127,7 @@ def trained_autoencoder(data: nn.Dataset, seed: int, noise: tuple[str, float, fl
 
 def run() -> list[Row]:
     """Measure every method under every seed, the first seed first."""
-    data = nn.load_mnist()
-    setup = SETUP | {"data": data.name, "data_sha256": provenance.data_hash(data)}
+    setup = results.on_mnist(SETUP)
     rows: list[Row] = []
     for seed in SEEDS:
         rows = sweep(train, {"method": METHODS}, [seed], store=STORE, setup=setup)

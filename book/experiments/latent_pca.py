@@ -75,8 +75,7 @@ def train(space: str, seed: int) -> dict[str, Any]:
 
 def run() -> list[Row]:
     """Measure every space."""
-    data = nn.load_mnist()
-    setup = SETUP | {"data": data.name, "data_sha256": provenance.data_hash(data)}
+    setup = results.on_mnist(SETUP)
     return [row for cells, seeds in CELLS for row in sweep(train, cells, seeds, store=STORE, setup=setup)]
 
 

@@ -147,8 +147,7 @@ def labels_from_text(text: str) -> Array:
 
 def run() -> list[Row]:
     """Measure every code."""
-    data = nn.load_mnist()
-    setup = SETUP | {"data": data.name, "data_sha256": provenance.data_hash(data)}
+    setup = results.on_mnist(SETUP)
     return [row for cells, seeds in CELLS for row in sweep(train, cells, seeds, store=STORE, setup=setup)]
 
 

@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 
 import nnkit as nn
-from book.experiments.shared.mnist import N_VALIDATION, OnTestDigits, network, rounded, weight_norm
+from book.experiments.shared.mnist import (
+    N_VALIDATION,
+    OnTestDigits,
+    network,
+    rounded,
+    trained,
+    weight_norm,
+    without_validation,
+)
 from lab import provenance, results
 from lab.sweep import Row, sweep
 
@@ -51,24 +59,19 @@ def train(
     rng = np.random.default_rng(seed)
     model = network(hidden, rng, dropout=(0.2, 0.5) if dropout else (0.0, 0.0), batch_norm=batch_norm)
     optimizer = nn.Adam(model.parameters(), lr=SETUP["lr"])
-    held_out = data.X_train[-N_VALIDATION:], data.y_train[-N_VALIDATION:]
-    n = len(data.X_train) - (0 if all_digits else N_VALIDATION)
-    test = OnTestDigits(data)
-    history = nn.fit(
+    digits, held_out = without_validation(data)
+    curves = trained(
         model,
-        nn.CrossEntropyLoss(),
         optimizer,
-        data.X_train[:n],
-        data.y_train[:n],
+        (data.X_train, data.y_train) if all_digits else digits,
+        OnTestDigits(data),
         epochs=epochs,
         batch_size=SETUP["batch"],
         validation_data=None if all_digits else held_out,
         metrics=[nn.accuracy],
-        callbacks=[test],
         scheduler=nn.CosineLR(optimizer, epochs) if cosine else None,
         rng=rng,
     )
-    curves = history.values | {f"test_{name}": [row[name] for row in test.records] for name in ("loss", "accuracy")}
     return {
         **{name: rounded(values) for name, values in curves.items()},
         "weight_norm": weight_norm(model),
@@ -78,8 +81,7 @@ def train(
 
 def run() -> list[Row]:
     """Train every step under every seed, the long runs first."""
-    data = nn.load_mnist()
-    setup = SETUP | {"data": data.name, "data_sha256": provenance.data_hash(data)}
+    setup = results.on_mnist(SETUP)
     return sweep(train, list(reversed(STEPS.values())), SEEDS, store=STORE, setup=setup)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 import nnkit as nn
-from book.experiments.shared.mnist import N_VALIDATION, OnTestDigits, network
+from book.experiments.shared.mnist import N_VALIDATION, OnTestDigits, network, trained, without_validation
 from lab.results import over_seeds, record
 
 SETUP = {
@@ -64,28 +64,24 @@ def best_temperature(logits: Any, y: Any) -> float:
 def train(seed: int) -> dict[str, Any]:
     """Train one classifier; return its curves, what it says of the test digits, and how sure it is."""
     data = nn.load_mnist()
-    X_val, y_val = data.X_train[-N_VALIDATION:], data.y_train[-N_VALIDATION:]
+    digits, (X_val, y_val) = without_validation(data)
     rng = np.random.default_rng(seed)
     model = network([64, 32], rng)
-    test = OnTestDigits(data, metrics=[nn.accuracy, mean_confidence, calibration_error])
-    history = nn.fit(
+    curves = trained(
         model,
-        nn.CrossEntropyLoss(),
         nn.Adam(model.parameters(), lr=1e-3),
-        data.X_train[:-N_VALIDATION],
-        data.y_train[:-N_VALIDATION],
+        digits,
+        OnTestDigits(data, metrics=[nn.accuracy, mean_confidence, calibration_error]),
         epochs=20,
         batch_size=128,
         validation_data=(X_val, y_val),
         metrics=[nn.accuracy],
-        callbacks=[test],
         rng=rng,
     )
     pred = nn.predict(model, data.X_test)
     temperature = best_temperature(nn.predict(model, X_val), y_val)
     return {
-        **{name: [round(value, 5) for value in values] for name, values in history.values.items()},
-        **{f"test_{name}": [round(row[name], 5) for row in test.records] for name in test.records[0]},
+        **{name: [round(value, 5) for value in values] for name, values in curves.items()},
         "confusion": nn.confusion_matrix(pred, data.y_test, 10).tolist(),
         "misread": np.flatnonzero(nn.predicted_classes(pred) != data.y_test).tolist(),
         "temperature": round(temperature, 4),

@@ -8,7 +8,7 @@ import numpy as np
 
 import nnkit as nn
 from book.experiments.mnist_sweeps import optimizer_for
-from book.experiments.shared.mnist import N_VALIDATION, OnTestDigits, network, rounded
+from book.experiments.shared.mnist import N_VALIDATION, OnTestDigits, network, rounded, trained, without_validation
 from lab import provenance, results
 from lab.sweep import Row, sweep
 
@@ -35,21 +35,19 @@ def train(activation: str, width: int, batch_size: int, optimizer: str, lr: floa
     data = nn.load_mnist()
     rng = np.random.default_rng(seed)
     model = network([width, width], rng, activation=activation)
-    test = OnTestDigits(data)
-    history = nn.fit(
+    digits, _ = without_validation(data)
+    curves = trained(
         model,
-        nn.CrossEntropyLoss(),
         optimizer_for(optimizer, model, lr),
-        data.X_train[:-N_VALIDATION],
-        data.y_train[:-N_VALIDATION],
+        digits,
+        OnTestDigits(data),
         epochs=SETUP["epochs"],
         batch_size=batch_size,
-        callbacks=[test],
         rng=rng,
     )
     return {
-        "loss": rounded(history.values["loss"]),
-        "test_accuracy": rounded([row["accuracy"] for row in test.records]),
+        "loss": rounded(curves["loss"]),
+        "test_accuracy": rounded(curves["test_accuracy"]),
         **provenance.ran(),
     }
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import nnkit as nn
-from book.experiments.shared.mnist import OnTestDigits, network, rounded, weight_norm
+from book.experiments.shared.mnist import OnTestDigits, network, rounded, trained, weight_norm
 from lab import provenance, results
 from lab.sweep import Row, sweep
 
@@ -59,19 +59,17 @@ def train(n: int, method: str, seed: int) -> dict[str, Any]:
         scheduler = nn.StepLR(optimizer, step_size=-(-epochs // 3))
     elif options.get("schedule") == "cosine":
         scheduler = nn.CosineLR(optimizer, epochs)
-    test = OnTestDigits(data, every=epochs // POINTS)
-    callbacks: list[nn.Callback] = [test]
+    callbacks: list[nn.Callback] = []
     n_fit, validation_data = n, None
     if "early_stopping" in options:
         n_fit = n - n // 10
         validation_data = X[n_fit:], y[n_fit:]
         callbacks.append(nn.EarlyStopping(patience=epochs // 8))
-    history = nn.fit(
+    curves = trained(
         model,
-        nn.CrossEntropyLoss(),
         optimizer,
-        X[:n_fit],
-        y[:n_fit],
+        (X[:n_fit], y[:n_fit]),
+        OnTestDigits(data, every=epochs // POINTS),
         epochs=epochs,
         batch_size=100,
         validation_data=validation_data,
@@ -86,9 +84,9 @@ def train(n: int, method: str, seed: int) -> dict[str, Any]:
         "train_accuracy": rounded([on_train["accuracy"]])[0],
         "test_loss": rounded([on_test["loss"]])[0],
         "test_accuracy": rounded([on_test["accuracy"]])[0],
-        "test_accuracy_curve": rounded([row["accuracy"] for row in test.records]),
-        "test_loss_curve": rounded([row["loss"] for row in test.records]),
-        "epochs": len(history),
+        "test_accuracy_curve": rounded(curves["test_accuracy"]),
+        "test_loss_curve": rounded(curves["test_loss"]),
+        "epochs": len(curves["loss"]),
         "weight_norm": weight_norm(model),
         **provenance.ran(),
     }
@@ -96,8 +94,7 @@ def train(n: int, method: str, seed: int) -> dict[str, Any]:
 
 def run() -> list[Row]:
     """Train every method on every number of digits under every seed, the long runs first."""
-    data = nn.load_mnist()
-    setup = SETUP | {"data": data.name, "data_sha256": provenance.data_hash(data)}
+    setup = results.on_mnist(SETUP)
     grid = {"n": sorted(EPOCHS, reverse=True), "method": list(METHODS)}
     return sweep(train, grid, SEEDS, store=STORE, setup=setup)
 

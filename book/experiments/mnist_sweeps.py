@@ -11,7 +11,15 @@ from typing import Any
 import numpy as np
 
 import nnkit as nn
-from book.experiments.shared.mnist import N_VALIDATION, OnTestDigits, network, rounded, weight_norm
+from book.experiments.shared.mnist import (
+    N_VALIDATION,
+    OnTestDigits,
+    network,
+    rounded,
+    trained,
+    weight_norm,
+    without_validation,
+)
 from lab import provenance, results
 from lab.sweep import Row, sweep
 
@@ -72,21 +80,18 @@ def train(activation: str, hidden: list[int], batch_size: int, optimizer: str, l
     data = nn.load_mnist()
     rng = np.random.default_rng(seed)
     model = network(hidden, rng, activation=activation)
-    test = OnTestDigits(data)
-    history = nn.fit(
+    digits, held_out = without_validation(data)
+    curves = trained(
         model,
-        nn.CrossEntropyLoss(),
         optimizer_for(optimizer, model, lr),
-        data.X_train[:-N_VALIDATION],
-        data.y_train[:-N_VALIDATION],
+        digits,
+        OnTestDigits(data),
         epochs=SETUP["epochs"],
         batch_size=batch_size,
-        validation_data=(data.X_train[-N_VALIDATION:], data.y_train[-N_VALIDATION:]),
+        validation_data=held_out,
         metrics=[nn.accuracy],
-        callbacks=[test],
         rng=rng,
     )
-    curves = history.values | {f"test_{name}": [row[name] for row in test.records] for name in ("loss", "accuracy")}
     return {
         **{name: rounded(values) for name, values in curves.items()},
         "weight_norm": weight_norm(model),
@@ -96,8 +101,7 @@ def train(activation: str, hidden: list[int], batch_size: int, optimizer: str, l
 
 def run() -> list[Row]:
     """Train every cell under every seed; cells that figures share are trained once."""
-    data = nn.load_mnist()
-    setup = SETUP | {"data": data.name, "data_sha256": provenance.data_hash(data)}
+    setup = results.on_mnist(SETUP)
     rows = []
     for parts, seeds in ((FIGURES, SEEDS), (FAIR, FAIR_SEEDS)):
         cells = [cell for cells in parts.values() for cell in cells]

@@ -35,8 +35,7 @@ def train(space: str, n: int, seed: int) -> dict[str, Any]:
 
 def run() -> list[Row]:
     """Measure every space with every number of digits, on the same draws."""
-    data = nn.load_mnist()
-    setup = SETUP | {"data": data.name, "data_sha256": provenance.data_hash(data)}
+    setup = results.on_mnist(SETUP)
     return sweep(train, GRID, SEEDS, store=STORE, setup=setup)
 
 

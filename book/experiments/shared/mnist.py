@@ -4,14 +4,47 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 import nnkit as nn
 from nnkit.training import Metrics
+from nnkit.typing import Array
 
 N_VALIDATION = 5000
 """How many of the training digits, the last ones, are for validation."""
+
+
+Digits = tuple[Array, Array]
+"""Pictures and their labels."""
+
+
+def without_validation(data: nn.Dataset) -> tuple[Digits, Digits]:
+    """Return the training digits to train on, and the last ones, which are for validation."""
+    X, y = data.X_train, data.y_train
+    return (X[:-N_VALIDATION], y[:-N_VALIDATION]), (X[-N_VALIDATION:], y[-N_VALIDATION:])
+
+
+def trained(
+    model: nn.Module, optimizer: nn.Optimizer, digits: Digits, test: OnTestDigits, **options: Any
+) -> dict[str, list[float]]:
+    """Train a classifier with the cross-entropy; return its curves, those on the test digits among them.
+
+    Parameters
+    ----------
+    model, optimizer
+        What is trained, and how.
+    digits : pair of ndarray
+        What it is trained on.
+    test : OnTestDigits
+        Measures the test digits on the way.
+    **options
+        As `nnkit.fit` takes them: ``epochs``, ``batch_size``, ``rng``, further ``callbacks``, and so on.
+    """
+    callbacks = [test, *options.pop("callbacks", ())]
+    history = nn.fit(model, nn.CrossEntropyLoss(), optimizer, *digits, callbacks=callbacks, **options)
+    return history.values | {f"test_{name}": [row[name] for row in test.records] for name in test.records[0]}
 
 
 class OnTestDigits(nn.Callback):
