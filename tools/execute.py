@@ -20,11 +20,11 @@ from nbclient import NotebookClient
 
 import nnkit
 from lab.chapters import read_notebook
-from lab.provenance import ROOT, commit, data_hash, processor, warn_unless_committed
+from lab.chapters import BOOK
+from lab.provenance import commit, data_hash, processor, warn_unless_committed
 from lab.results import refuse_unwritable, write_whole
 from tools.launch import is_launch, with_launch
 
-BOOK = ROOT / "book"
 CELL_TIMEOUT = 120
 """Seconds; a chapter as a whole should stay under 60."""
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import nbformat
 from sphinx.application import Sphinx
 from sphinx.util import logging
+
+from lab.chapters import chapters, read_notebook
 
 _logger = logging.getLogger(__name__)
 
@@ -20,7 +21,7 @@ _NOT_READ = re.compile(r"^(:::+|```+|~~~+).*$|^:[\w-]+:.*$|\$\$.*?\$\$(?: \(eq[^
 
 
 def reading_minutes(notebook: nbformat.NotebookNode) -> int:
-    """Return how many minutes a chapter takes to read, up to its exercises."""
+    """Return how many minutes a chapter takes to read, up to its exercises: what chapters.toml must say of it."""
     words = lines = 0
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
@@ -34,13 +35,12 @@ def reading_minutes(notebook: nbformat.NotebookNode) -> int:
     return max(1, round(words / WORDS_A_MINUTE + lines / LINES_A_MINUTE))
 
 
-def provenance(notebook: nbformat.NotebookNode, repository: str) -> str:
-    """Return the lines as HTML, of a notebook that ``make notebooks`` has stamped."""
-    ran = notebook.metadata["nnkit"]
+def provenance(ran: dict[str, Any], minutes: int, repository: str) -> str:
+    """Return the lines as HTML: the minutes to read, and what ``make notebooks`` has stamped."""
     data = ran["data"]
     commit = ran["commit"].split()[0]
     return (
-        f'<div class="provenance"><p>About {reading_minutes(notebook)} minutes to read, without the exercises.</p>'
+        f'<div class="provenance"><p>About {minutes} minutes to read, without the exercises.</p>'
         f"<p>Its outputs come from a run of {ran['seconds']:.0f} seconds on <time>{escape(ran['date'])}</time>, with "
         f'nnkit {escape(ran["nnkit"])} at commit <a href="{repository}/tree/{commit}">{commit[:7]}</a>, '
         f"Python {escape(ran['python'])}, NumPy {escape(ran['numpy'])}, "
@@ -50,17 +50,17 @@ def provenance(notebook: nbformat.NotebookNode, repository: str) -> str:
 
 
 def add_provenance(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object) -> None:
-    """Put the lines under the title of a page that is a notebook."""
-    if pagename not in app.env.found_docs:
-        return
-    path = Path(app.env.doc2path(pagename))
-    if path.suffix == ".ipynb":
-        notebook = nbformat.read(path, as_version=4)
-        if "commit" not in notebook.metadata.get("nnkit", {}):
-            _logger.warning("it does not say which run its outputs come from; run make notebooks", location=pagename)
-            return
-        lines = provenance(notebook, app.config.html_theme_options["repository_url"])
-        context["body"] = context["body"].replace("</h1>", f"</h1>\n{lines}", 1)
+    """Put the lines under the title of a chapter."""
+    for chapter in chapters():
+        if chapter.document == pagename:
+            ran = read_notebook(chapter.path).metadata.get("nnkit", {})
+            if "commit" not in ran:
+                _logger.warning(
+                    "it does not say which run its outputs come from; run make notebooks", location=pagename
+                )
+                return
+            lines = provenance(ran, chapter.minutes, app.config.html_theme_options["repository_url"])
+            context["body"] = context["body"].replace("</h1>", f"</h1>\n{lines}", 1)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -11,7 +11,6 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from lab.chapters import chapters
 from lab.sliders import MAX_BYTES
 from tools.execute import loads_mnist, source_hash
 from tools.launch import is_launch
@@ -100,10 +99,6 @@ def problems(notebook: nbformat.NotebookNode) -> list[str]:
 @pytest.fixture(params=CHAPTERS, ids=lambda path: path.stem)
 def chapter(request) -> nbformat.NotebookNode:
     return read(request.param)
-
-
-def test_the_notebooks_are_those_of_chapters_toml():
-    assert [chapter.path for chapter in chapters()] == CHAPTERS
 
 
 def test_chapter_is_as_it_ran(chapter):
