@@ -19,8 +19,7 @@ import nbformat
 from nbclient import NotebookClient
 
 import nnkit
-from lab.chapters import read_notebook
-from lab.chapters import BOOK
+from lab.chapters import BOOK, read_notebook
 from lab.provenance import commit, data_hash, processor, warn_unless_committed
 from lab.results import refuse_unwritable, write_whole
 from tools.launch import is_launch, with_launch
