@@ -63,7 +63,7 @@ def train(loss: str, lr: float, epochs: int, seed: int) -> dict[str, Any]:
     )
     errors = errors_of(model.reconstruct(data.X_test), data.X_test)
     return {
-        **{name: rounded(values) for name, values in history.values.items()},
+        **{name: rounded(values) for name, values in history.values_by_name.items()},
         "train_mse": float(f"{errors_of(model.reconstruct(X), X).mean():.6g}"),
         "test_mse": float(f"{errors.mean():.6g}"),
         "test_error_std": float(f"{errors.std():.6g}"),

@@ -62,7 +62,7 @@ def train(latent: int, depth: int, loss: str, seed: int) -> dict[str, Any]:
         rng=rng,
     )
     reconstruction = model.reconstruct(data.X_test)
-    result = {name: rounded(values) for name, values in history.values.items()} | {
+    result = {name: rounded(values) for name, values in history.values_by_name.items()} | {
         "test_mse": float(f"{errors_of(reconstruction, data.X_test).mean():.6g}"),
         "test_cross_entropy": float(f"{nn.BCEWithLogitsLoss()(logits(model, data.X_test), data.X_test):.6g}"),
     }

@@ -80,7 +80,7 @@ def train(init: str, optimizer: str, lr: float, cosine: bool, epochs: int, seed:
         callbacks=[nn.Checkpoint(partial, every=20, resume=True)],
         rng=rng,
     )
-    result = {name: rounded(values) for name, values in history.values.items()}
+    result = {name: rounded(values) for name, values in history.values_by_name.items()}
     result |= {"untrained_loss": float(f"{untrained:.6g}"), "test": table_8(model, X_test, for_test, y[for_test])}
     for name, cell in KEPT.items():
         if seed == 0 and cell == config:

@@ -44,7 +44,7 @@ def trained(
     """
     callbacks = [test, *options.pop("callbacks", ())]
     history = nn.fit(model, nn.CrossEntropyLoss(), optimizer, *digits, callbacks=callbacks, **options)
-    return history.values | {f"test_{name}": [row[name] for row in test.records] for name in test.records[0]}
+    return history.values_by_name | {f"test_{name}": [row[name] for row in test.records] for name in test.records[0]}
 
 
 class OnTestDigits(nn.Callback):

@@ -1,0 +1,76 @@
+"""Repeat one run of each committed result with the present code, and set it beside the spread of its seeds.
+
+A change of nnkit that only changes the last bits of a training must leave every result where its other seeds could
+have put it. ``python -m tools.repeat`` takes the cheapest run of each store; name some to repeat only those.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from lab.results import RESULTS
+from lab.sweep import load_rows, single_threaded
+
+LONGEST = 400
+"""Seconds of the longest run that is repeated; what takes longer is left out, and said to be."""
+
+
+def cells(name: str) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """Yield each configuration of a result with its runs: of one configuration, one a seed."""
+    if (store := RESULTS / f"{name}.jsonl").exists():
+        rows = [
+            {"seed": row["seed"], "config": row["config"], "took": row["seconds"], **row["result"]}
+            for row in load_rows(store)
+        ]
+    else:
+        held = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+        names = [key for key in ("activation", "width") if key in held["rows"][0]]
+        took = held["provenance"]["seconds"] / len(held["rows"])
+        rows = [{"config": {key: row[key] for key in names}, "took": took, **row} for row in held["rows"]]
+    for config in {json.dumps(row["config"]): row["config"] for row in rows}.values():
+        yield config, [row for row in rows if row["config"] == config]
+
+
+def numbers(row: dict[str, Any]) -> dict[str, float]:
+    """Return what a run measured as plain numbers: a curve by its last value, times and places in a figure left out."""
+    found = {}
+    for key, value in row.items():
+        last = value[-1] if isinstance(value, list) and value else value
+        if isinstance(last, (int, float)) and key not in ("seed", "took", "seconds") and not isinstance(last, bool):
+            found[key] = float(last)
+    return found
+
+
+def repeat(name: str) -> None:
+    """Print how far the cheapest run of a result moved, in units of the standard deviation over its seeds."""
+    # A cell with several seeds if there is one, since it shows a spread.
+    config, rows = min(cells(name), key=lambda cell: (len(cell[1]) < 3, min(row["took"] for row in cell[1])))
+    row = min(rows, key=lambda row: row["took"])
+    title = f"{name}, {json.dumps(config)}, seed {row['seed']}"
+    if row["took"] > LONGEST:
+        print(f"{title}: left out, since it takes {row['took']:.0f} s")
+        return
+    started = time.perf_counter()
+    with single_threaded():
+        result = importlib.import_module(f"book.experiments.{name}").train(**config, seed=row["seed"])
+    print(f"{title}: {len(rows)} seeds, {time.perf_counter() - started:.0f} s, then {row['took']:.0f} s")
+    new, old = numbers(result), numbers(row)
+    for key in old.keys() & new.keys():
+        spread = float(np.std([numbers(other)[key] for other in rows], ddof=1)) if len(rows) > 1 else float("nan")
+        moved = new[key] - old[key]
+        sigmas = (
+            f"{abs(moved) / spread:.2f} of the seeds' standard deviation {spread:.3g}" if spread > 0 else "no spread"
+        )
+        print(f"    {key}: {old[key]:.6g} -> {new[key]:.6g}, {sigmas}")
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or sorted(path.stem for path in RESULTS.glob("*.json*")):
+        repeat(name)
