@@ -83,28 +83,38 @@ def write(results: dict[str, Any]) -> None:
     report.write_readme()
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the benchmark that the command line asks for."""
+def asked(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="FIGURE", help=f"some of {', '.join([*cases.CELLS, *PARTS])}"
     )
     parser.add_argument("--repeats", type=int, default=6, help="counted rounds (default 6)")
     parser.add_argument("--quick", action="store_true", help="a tenth of the data: to see that it runs")
-    options = parser.parse_args(arguments)
-    started, load = time.perf_counter(), os.getloadavg()[0]
-    data = nn.load_mnist()
-    origin = {
-        "command": " ".join(["python -m benchmarks", *(sys.argv[1:] if arguments is None else arguments)]),
+    return parser.parse_args(arguments)
+
+
+def begun(arguments: Sequence[str], repeats: int, data: nn.Dataset) -> dict[str, Any]:
+    """Return where the numbers come from, as far as it is known before they are measured."""
+    return {
+        "command": " ".join(["python -m benchmarks", *arguments]),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "nnkit": nn.__version__,
         "commit": provenance.commit("benchmarks/*.py"),
         "versions": {"python": platform.python_version(), **contestants.versions()},
         "data": {"name": data.name, "sha256": provenance.data_hash(data)},
-        "repeats": options.repeats,
+        "repeats": repeats,
         "processor": provenance.processor(),
         "cores": os.cpu_count(),
     }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark that the command line asks for."""
+    options = asked(arguments)
+    started, load = time.perf_counter(), os.getloadavg()[0]
+    data = nn.load_mnist()
+    origin = begun(sys.argv[1:] if arguments is None else arguments, options.repeats, data)
     print(f"{origin['processor']}, {origin['cores']} cores; {report.joined(origin['versions'])}")
     if load > 0.5:
         print(f"The load average is {load:.1f} before the run begins: other work will blur the times.")
@@ -136,16 +146,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not any(row.get("not_available") for row in measured):
             results[name] = {"provenance": origin | _ended(started, load), "rows": measured}
         failed |= PARTS[name].failed(measured)
-    if results and not options.quick and not (figures and "rows" not in results):
-        complete = {"rows", *PARTS} <= set(results)
-        write(results if complete else read_json(report.RESULTS) | results)
-        written = [name for name in results if name in PARTS] + (["the figures"] if "rows" in results else [])
-        rest = "" if complete else "; the rest is as it was"
-        print(f"\n{' and '.join(written)} in {report.RESULTS.name} and README.md: new{rest}.")
-    else:
-        print(f"\n{report.RESULTS.name} stays as it is: only a run of all figures, PyTorch included, replaces theirs.")
+    print(f"\n{_kept(results, keep=not options.quick and not (figures and 'rows' not in results))}")
     print("What is timed, and where the time goes: benchmarks/README.md")
     return 1 if failed and not options.quick else 0
+
+
+def _kept(results: dict[str, Any], keep: bool) -> str:
+    """Write what may be kept, and say so."""
+    if not (results and keep):
+        return f"{report.RESULTS.name} stays as it is: only a run of all figures, PyTorch included, replaces theirs."
+    complete = {"rows", *PARTS} <= set(results)
+    write(results if complete else read_json(report.RESULTS) | results)
+    written = [name for name in results if name in PARTS] + (["the figures"] if "rows" in results else [])
+    rest = "" if complete else "; the rest is as it was"
+    return f"{' and '.join(written)} in {report.RESULTS.name} and README.md: new{rest}."
 
 
 def _ended(started: float, load: float) -> dict[str, Any]:

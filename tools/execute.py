@@ -59,7 +59,7 @@ def data_of(notebook: nbformat.NotebookNode) -> dict[str, str] | None:
 
 def commit_of_what_cells_call() -> str:
     """Return the commit of nnkit, lab and the results; the hash of the cells is kept beside it."""
-    return commit("book/replication", "book/reported.toml", "book/results", "benchmarks")
+    return commit("book/frameworks", "book/replication", "book/reported.toml", "book/results", "benchmarks")
 
 
 def execute(path: Path) -> float:

@@ -176,7 +176,6 @@ def title_of(text: Tag) -> str:
 
 def whole(chosen: Sequence[Page], site: Path = SITE) -> str:
     """Return the book as one HTML document."""
-    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     names = {page.document for page in chosen}
     bodies, contents, rules, running = [], [], [], ""
     ends: dict[str, list[Tag]] = {"Solutions": [], "Folded code": []}
@@ -207,6 +206,12 @@ def whole(chosen: Sequence[Page], site: Path = SITE) -> str:
             rules.append(_running(f"sheet-{id}", title))
             text["style"] = f"page: sheet-{id}"
             bodies.append(text)
+    return _document(bodies, contents, rules, site)
+
+
+def _document(bodies: list[Tag], contents: list[str], rules: list[str], site: Path) -> str:
+    """Return the document that has this body, these lines in its table of contents, and these rules of style."""
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     title = html.escape(config["title"])
     cover = COVER.format(title=title, author=html.escape(config["author"]), version=__version__)
     static = (site / "_static").as_uri()

@@ -41,6 +41,18 @@ POINTS = 8
 """How many times a run measures the test digits."""
 
 
+def stepper(
+    model: nn.Module, options: dict[str, Any], epochs: int
+) -> tuple[nn.Optimizer, nn.StepLR | nn.CosineLR | None]:
+    """Return a method's optimizer, and its schedule where it has one."""
+    optimizer: nn.Optimizer = nn.Adam(model.parameters(), lr=0.001, weight_decay=options.get("l2", 0.0))
+    if "decoupled" in options:
+        optimizer = nn.AdamW(model.parameters(), lr=0.001, weight_decay=options["decoupled"])
+    if options.get("schedule") == "step":
+        return optimizer, nn.StepLR(optimizer, step_size=-(-epochs // 3))
+    return optimizer, nn.CosineLR(optimizer, epochs) if options.get("schedule") == "cosine" else None
+
+
 def train(n: int, method: str, seed: int) -> dict[str, Any]:
     """Train once on `n` digits; return what it reaches on them and on the test digits, and how it got there."""
     data = nn.load_mnist()
@@ -49,16 +61,8 @@ def train(n: int, method: str, seed: int) -> dict[str, Any]:
     options = METHODS[method]
     rng = np.random.default_rng([seed, 1])
     model = network([256, 256], rng, dropout=(0.0, options.get("dropout", 0.0)), batch_norm="batch_norm" in options)
-    if "decoupled" in options:
-        optimizer: nn.Optimizer = nn.AdamW(model.parameters(), lr=0.001, weight_decay=options["decoupled"])
-    else:
-        optimizer = nn.Adam(model.parameters(), lr=0.001, weight_decay=options.get("l2", 0.0))
     epochs = EPOCHS[n]
-    scheduler: nn.StepLR | nn.CosineLR | None = None
-    if options.get("schedule") == "step":
-        scheduler = nn.StepLR(optimizer, step_size=-(-epochs // 3))
-    elif options.get("schedule") == "cosine":
-        scheduler = nn.CosineLR(optimizer, epochs)
+    optimizer, scheduler = stepper(model, options, epochs)
     callbacks: list[nn.Callback] = []
     n_fit, validation_data = n, None
     if "early_stopping" in options:

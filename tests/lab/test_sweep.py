@@ -21,8 +21,8 @@ joblib = pytest.importorskip("joblib")
 pytest.importorskip("tqdm")
 threadpoolctl = pytest.importorskip("threadpoolctl")
 
+from lab import sweep as engine  # noqa: E402
 from lab.sweep import load_rows, sweep  # noqa: E402
-from nnkit import sweep as engine  # noqa: E402
 from tests.patience import PATIENCE, wait_until  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
