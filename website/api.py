@@ -267,11 +267,11 @@ def skip_requests(app: Sphinx, what: str, name: str, thing: object, skip: bool, 
 
 
 def add_box(app: Sphinx, doctree: nodes.document) -> None:
-    """Write at the foot of a chapter which names of nnkit it uses, the new ones first."""
+    """Write at the foot of a chapter which names of nnkit and lab it uses, the new ones first."""
     document = app.env.docname
     if document not in {chapter.document for chapter in chapters()}:
         return
-    box = nodes.admonition("", nodes.title("", "nnkit in this chapter"), classes=["nnkit-names"])
+    box = nodes.admonition("", nodes.title("", "nnkit and lab in this chapter"), classes=["nnkit-names"])
     for said, names in zip(("New here", "Used as well"), new_and_known(document), strict=True):
         if names:
             paragraph = nodes.paragraph("", "", nodes.strong("", said), nodes.Text(": "))
