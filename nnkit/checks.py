@@ -280,6 +280,8 @@ def checked_forward(forward: Callable[[Any, Array], Array]) -> Callable[[Any, An
 
     @wraps(forward)
     def checked(self: Any, x: Any) -> Array:
+        if type(self).forward is not checked:  # A subclass that calls this one has been checked already.
+            return forward(self, x)
         x = float_array("x", x, _parameter_dtype(self))
         if self.in_features is not None and (x.ndim != 2 or x.shape[1] != self.in_features):
             raise ValueError(f"x must have shape (n, {self.in_features}) to enter {self!r}; got {x.shape}")
@@ -301,6 +303,8 @@ def checked_backward(backward: Callable[[Any, Array], Any]) -> Callable[[Any, Ar
 
     @wraps(backward)
     def checked(self: Any, grad: Array) -> Any:
+        if getattr(type(self), backward.__name__) is not checked:
+            return backward(self, grad)
         if self.output_shape is None:
             raise RuntimeError(f"{type(self).__name__} must go forward once before each backward; there was no forward")
         same_shape("grad", grad, self.output_shape, "the output")
@@ -326,6 +330,8 @@ def used_once(backward: Any) -> Any:
 
     @wraps(backward)
     def checked(self: Any) -> Array:
+        if type(self).backward is not checked:
+            return backward(self)
         if self.saved is None:
             raise RuntimeError(f"{type(self).__name__} must be called once before each backward; it was not")
         grad: Array = backward(self)

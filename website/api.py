@@ -35,7 +35,7 @@ PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "initializers": ("Initializers", ("nnkit.initializers",)),
     "optimizers": ("Optimizers", ("nnkit.optimizers",)),
     "schedulers": ("Learning-rate schedules", ("nnkit.schedulers",)),
-    "training": ("Training", ("nnkit.training",)),
+    "training": ("Training", ("nnkit.training", "nnkit.callbacks", "nnkit.history")),
     "gradcheck": ("Gradient checking", ("nnkit.gradcheck",)),
     "metrics": ("Metrics", ("nnkit.metrics",)),
     "data": ("Data", ("nnkit.data",)),
