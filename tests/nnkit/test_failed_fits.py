@@ -10,7 +10,8 @@ import nnkit as nn
 
 pytest.importorskip("sklearn")
 
-from nnkit import SVC, AutoencoderTransformer, KNeighborsClassifier, MLPClassifier, neighbors
+from nnkit import SVC, AutoencoderTransformer, KNeighborsClassifier, MLPClassifier
+from nnkit.estimators import neighbors
 from nnkit.estimators.smo import SMO
 
 X = np.array([[0.0, 0.1], [0.1, 0.0], [0.9, 1.0], [1.0, 0.8], [0.0, 1.0], [0.1, 0.9]])

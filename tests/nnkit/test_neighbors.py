@@ -21,7 +21,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from nnkit import KNeighborsClassifier, neighbors
+from nnkit import KNeighborsClassifier
+from nnkit.estimators import neighbors
 
 
 def by_definition(X, queries, k):

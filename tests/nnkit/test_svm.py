@@ -27,7 +27,7 @@ from sklearn.svm import SVC as LibSVM
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from nnkit import SVC, _kernels, _smo
+from nnkit import SVC
 from nnkit.estimators.kernels import CachedRows, Kernel, gram, kernel_matrix
 from nnkit.estimators.smo import SMO
 
@@ -276,8 +276,8 @@ def test_max_iter_ends_it_and_the_warning_says_how_far_it_was():
 
 
 def test_max_iter_counts_the_steps_with_few_samples_too(monkeypatch):
-    monkeypatch.setattr(_smo, "FEW", 20)
-    monkeypatch.setattr(_smo, "SHRINK_EVERY", 10)
+    monkeypatch.setattr("nnkit.estimators.smo.FEW", 20)
+    monkeypatch.setattr("nnkit.estimators.smo.SHRINK_EVERY", 10)
     sizes = []
     move = SMO.move
     monkeypatch.setattr(SMO, "move", lambda self, i, j: (sizes.append(len(self.coef)), move(self, i, j)))
@@ -288,7 +288,7 @@ def test_max_iter_counts_the_steps_with_few_samples_too(monkeypatch):
             assert SVC(C=100, tol=1e-9, max_iter=max_iter).fit(X, y).n_iter_ == [max_iter]
         assert len(sizes) == max_iter
     assert min(sizes) < 100
-    monkeypatch.setattr(_smo, "PATIENCE", 10**6)
+    monkeypatch.setattr("nnkit.estimators.smo.PATIENCE", 10**6)
     done = SVC(C=100, tol=1e-9).fit(X, y)
     assert len(sizes) == 130 + done.n_iter_[0]
 
@@ -296,7 +296,7 @@ def test_max_iter_counts_the_steps_with_few_samples_too(monkeypatch):
 def test_no_number_of_steps_is_still_a_number(monkeypatch):
     # A problem that never gets there: rounding keeps the gap above so small a tolerance, and is not looked at here.
     X, y = two_classes(30, 2, 0.3, 0)
-    monkeypatch.setattr(_smo, "PATIENCE", 10**6)
+    monkeypatch.setattr("nnkit.estimators.smo.PATIENCE", 10**6)
     monkeypatch.setattr(SVC, "_max_iter", lambda self, n: 3000)
     with pytest.warns(ConvergenceWarning):
         assert SVC(tol=1e-300, C=1e4).fit(X, y).n_iter_ == [3000]
@@ -559,7 +559,7 @@ def test_shrinking_does_not_change_the_solution(cache_size, monkeypatch, digits)
     assert sizes[0] == 900
     assert len(sizes) > 1
     assert max(sizes[1:]) <= 300
-    monkeypatch.setattr(_smo, "FEW", 10**6)
+    monkeypatch.setattr("nnkit.estimators.smo.FEW", 10**6)
     plain = SVC(C=10, tol=1e-6, cache_size=cache_size).fit(X, y)
     np.testing.assert_allclose(shrunk.decision_function(X), plain.decision_function(X), rtol=0, atol=1e-5)
     assert shrunk.dual_objective_ == pytest.approx(plain.dual_objective_, rel=1e-9)
@@ -569,8 +569,8 @@ def test_shrinking_does_not_change_the_solution(cache_size, monkeypatch, digits)
 
 def test_what_was_out_of_play_comes_back(monkeypatch):
     # So early, many are taken for settled that are not.
-    monkeypatch.setattr(_smo, "FEW", 10)
-    monkeypatch.setattr(_smo, "SHRINK_EVERY", 3)
+    monkeypatch.setattr("nnkit.estimators.smo.FEW", 10)
+    monkeypatch.setattr("nnkit.estimators.smo.SHRINK_EVERY", 3)
     for seed in range(5):
         X, y = two_classes(200, 2, 1.5, seed)
         signs, C = 2.0 * y - 1, np.random.default_rng(seed).uniform(1, 20, 200)
@@ -602,7 +602,7 @@ def test_kernels_are_those_of_scikit_learn(kernel, dtype):
 @every_kernel
 @pytest.mark.parametrize("block_bytes", [1, 3000, 2**22])
 def test_matrix_is_symmetric_and_its_blocks_do_not_show(kernel, block_bytes, monkeypatch):
-    monkeypatch.setattr(_kernels, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr("nnkit.estimators.kernels.BLOCK_BYTES", block_bytes)
     X = np.random.default_rng(0).normal(size=(101, 4))
     K = kernel_matrix(kernel, X)
     np.testing.assert_allclose(K, K.T, rtol=1e-13)
@@ -674,8 +674,8 @@ def test_memory_stays_within_the_budget(multi_class):
 
 @pytest.mark.parametrize(("multi_class", "needed"), [("ovr", 9 / 8), ("ovo", 9 / 4)])
 def test_memory_of_a_whole_matrix_and_its_parts_stays_within_the_budget(multi_class, needed, monkeypatch):
-    monkeypatch.setattr(_smo, "SHRINK_EVERY", 20)
-    monkeypatch.setattr(_kernels, "BLOCK_BYTES", 2**18)
+    monkeypatch.setattr("nnkit.estimators.smo.SHRINK_EVERY", 20)
+    monkeypatch.setattr("nnkit.estimators.kernels.BLOCK_BYTES", 2**18)
     X, y = three_classes(1500, spread=0.6)
     budget = needed * 1500**2 * 8
     wholes = []
