@@ -78,7 +78,7 @@ def train(method: str, seed: int) -> dict[str, Any]:
             else:
                 mended = model.reconstruct(spoiled) if method in AUTOENCODERS else spoiled
             mse.append(float(f"{errors_of(mended, data.X_test).mean():.5g}"))
-            accuracy.append(round(nn.accuracy(nn.predict(classifier, mended), data.y_test), 4))
+            accuracy.append(round(nn.accuracy(data.y_test, nn.predict(classifier, mended)), 4))
         result[kind] = {"mse": mse, "accuracy": accuracy} | ({"settings": settings} if settings else {})
     return result | provenance.ran()
 

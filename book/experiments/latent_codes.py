@@ -48,7 +48,7 @@ def train(method: str, latent: int, seed: int) -> dict[str, Any]:
         # By the number of neighbours, from 1 on.
         "accuracy": rounded((predicted == data.y_test[:, None]).mean(axis=0)),
         # Of five neighbours; row: the digit, column: what they say.
-        "confusion": nn.confusion_matrix(predicted[:, 4], data.y_test, 10).tolist(),
+        "confusion": nn.confusion_matrix(data.y_test, predicted[:, 4], labels=range(10)).tolist(),
         **between_digits(codes, data.y_train),
         **provenance.ran(),
     }

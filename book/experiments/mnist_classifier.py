@@ -27,28 +27,28 @@ SETUP = {
 }
 
 
-def answers(logits: Any, y: Any) -> tuple[Any, Any]:
-    """Return the probability of each answer, and whether it is right."""
+def answers(y: Any, logits: Any) -> tuple[Any, Any]:
+    """Return whether each answer is right, and its probability."""
     P = nn.softmax(logits)
-    return P.max(axis=1), P.argmax(axis=1) == y
+    return P.argmax(axis=1) == y, P.max(axis=1)
 
 
-def mean_confidence(logits: Any, y: Any) -> float:
+def mean_confidence(y: Any, logits: Any) -> float:
     """Return the mean probability of the answers."""
-    return float(answers(logits, y)[0].mean(dtype=np.float64))
+    return float(answers(y, logits)[1].mean(dtype=np.float64))
 
 
-def calibration_error(logits: Any, y: Any) -> float:
+def calibration_error(y: Any, logits: Any) -> float:
     """Return how far confidence and share of right answers are apart, over the bins."""
-    return nn.calibration_error(*answers(logits, y), n_bins=SETUP["bins"])
+    return nn.calibration_error(*answers(y, logits), n_bins=SETUP["bins"])
 
 
-def calibration(logits: Any, y: Any) -> dict[str, Any]:
+def calibration(y: Any, logits: Any) -> dict[str, Any]:
     """Return the loss, the calibration error and the sums of each bin."""
-    count, confidence_sum, n_correct = nn.calibration_bins(*answers(logits, y), n_bins=SETUP["bins"])
+    count, confidence_sum, n_correct = nn.calibration_bins(*answers(y, logits), n_bins=SETUP["bins"])
     return {
         "loss": round(nn.CrossEntropyLoss()(logits, y), 5),
-        "calibration_error": round(calibration_error(logits, y), 5),
+        "calibration_error": round(calibration_error(y, logits), 5),
         "count": count.tolist(),
         "confidence_sum": confidence_sum.round(3).tolist(),
         "n_correct": n_correct.tolist(),
@@ -82,12 +82,12 @@ def train(seed: int) -> dict[str, Any]:
     temperature = best_temperature(nn.predict(model, X_val), y_val)
     return {
         **{name: [round(value, 5) for value in values] for name, values in curves.items()},
-        "confusion": nn.confusion_matrix(pred, data.y_test, 10).tolist(),
+        "confusion": nn.confusion_matrix(data.y_test, pred, labels=range(10)).tolist(),
         "misread": np.flatnonzero(nn.predicted_classes(pred) != data.y_test).tolist(),
         "temperature": round(temperature, 4),
         "calibration": {
-            "as trained": calibration(pred, data.y_test),
-            "scaled": calibration(pred / temperature, data.y_test),
+            "as trained": calibration(data.y_test, pred),
+            "scaled": calibration(data.y_test, pred / temperature),
         },
     }
 

@@ -44,7 +44,7 @@ def classification(seed: int) -> dict[str, Any]:
     ours, ideal = model.weight.data[:, 1] - model.weight.data[:, 0], best.coef_[0]
     cosine = ours @ ideal / np.linalg.norm(ours) / np.linalg.norm(ideal)
     return _at(loss) | {
-        "right": nn.accuracy(model(X), y),
+        "right": nn.accuracy(y, model(X)),
         "angle": round(float(np.degrees(np.arccos(min(cosine, 1.0)))), 2),
         "floor": round(float(floor), 6),
     }
@@ -58,7 +58,7 @@ def quadrants(kind: type[nn.Optimizer], seed: int) -> dict[str, Any]:
     model = nn.Sequential(first, nn.Sigmoid(), last)
     optimizer = kind(model.parameters(), lr=0.01)
     nn.fit(model, nn.CrossEntropyLoss(), optimizer, X, y, epochs=256, batch_size=32, rng=rng)
-    return {"right": nn.accuracy(nn.predict(model, X), y)}
+    return {"right": nn.accuracy(y, nn.predict(model, X))}
 
 
 def xor(seed: int) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def train(features: str, n: int, kernel: str, max_iter: int, seed: int) -> dict[
         "accuracy": round(float(np.mean(predicted == true)), 5),
         "train_accuracy": round(float(np.mean(machine.predict(codes[chosen]) == y[chosen])), 5),
         # Row: the digit, column: what it is taken for.
-        "confusion": nn.confusion_matrix(predicted, true, 10).tolist(),
+        "confusion": nn.confusion_matrix(true, predicted, labels=range(10)).tolist(),
         "n_support": len(machine.support_),
         "n_iter": machine.n_iter_.tolist(),
         "discriminative": {"feature": best.tolist(), "variance": rounded(between[best])},

@@ -51,7 +51,7 @@ def train(features: str, n: int, C: float, seed: int) -> dict[str, Any]:
     return {
         "accuracy": round(float(np.mean(predicted == true)), 5),
         # Row: the digit, column: what it is taken for.
-        "confusion": nn.confusion_matrix(predicted, true, 10).tolist(),
+        "confusion": nn.confusion_matrix(true, predicted, labels=range(10)).tolist(),
         "std": float(f"{codes[for_training].std(dtype=np.float64):.5g}"),
         "range": rounded([codes[for_training].min(), codes[for_training].max()]),
         "variance": rounded(np.sort(means.var(axis=0))[::-1][:5]),

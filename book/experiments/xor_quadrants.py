@@ -37,7 +37,7 @@ def train(seed: int) -> dict[str, Any]:
     return {
         "loss": [round(float(value), 4) for value in history["loss"][EVERY - 1 :: EVERY]],
         "accuracy": [round(float(value), 4) for value in history["accuracy"][EVERY - 1 :: EVERY]],
-        "final_accuracy": round(nn.accuracy(nn.predict(model, X), y), 5),
+        "final_accuracy": round(nn.accuracy(y, nn.predict(model, X)), 5),
     }
 
 

@@ -1019,8 +1019,8 @@ def check_resume_fails(other, path, match, epochs=5, **options):
     check_same(other, before)
 
 
-def count_of(pred, target):
-    return float(len(pred))
+def count_of(y_true, y_pred):
+    return float(len(y_pred))
 
 
 def test_file_of_save_checkpoint_cannot_be_resumed_from_and_changes_nothing(path):
@@ -1075,7 +1075,7 @@ def test_more_epochs_done_than_are_asked_for_change_nothing(path):
 
 
 def test_history_may_hold_what_is_no_number(path):
-    def undefined(pred, target):
+    def undefined(y_true, y_pred):
         return float("nan")
 
     Run().fit(2, Checkpoint(path), metrics={"undefined": undefined})

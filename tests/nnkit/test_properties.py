@@ -526,10 +526,10 @@ def test_losses_refuse_an_empty_batch(loss, shape):
 )
 def test_confusion_matrix_counts_every_sample_and_accuracy_its_diagonal(classes):
     predicted, target = classes.T
-    counts = confusion_matrix(predicted, target, n_classes=5)
+    counts = confusion_matrix(target, predicted, labels=range(5))
     np.testing.assert_array_equal(counts.sum(axis=1), np.bincount(target, minlength=5))
     np.testing.assert_array_equal(counts.sum(axis=0), np.bincount(predicted, minlength=5))
-    assert accuracy(predicted, target) == pytest.approx(np.trace(counts) / counts.sum())
+    assert accuracy(target, predicted) == pytest.approx(np.trace(counts) / counts.sum())
 
 
 @settings
@@ -541,35 +541,35 @@ def test_counts_by_class_and_their_scores_are_those_of_scikit_learn(classes, mor
     metrics = pytest.importorskip("sklearn.metrics")
     predicted, target = classes.T
     n_classes = classes.max() + 1 + more
-    counts = class_counts(predicted, target, n_classes)
+    counts = class_counts(target, predicted, labels=range(n_classes))
     expected = metrics.multilabel_confusion_matrix(target, predicted, labels=range(n_classes))
     np.testing.assert_array_equal(
         np.array([[counts.TN, counts.FP], [counts.FN, counts.TP]]).transpose(2, 0, 1), expected
     )
     for average in (None, "macro", "weighted"):
-        found = [score(predicted, target, n_classes, average=average) for score in (precision, recall, f1_score)]
-        expected = metrics.precision_recall_fscore_support(
-            target, predicted, labels=range(n_classes), average=average, zero_division=0
-        )
+        how = {"labels": range(n_classes), "average": average}
+        found = [score(target, predicted, **how) for score in (precision, recall, f1_score)]
+        expected = metrics.precision_recall_fscore_support(target, predicted, **how, zero_division=0)
         np.testing.assert_allclose(np.array(found), np.array(expected[:3], dtype=float), rtol=1e-12)
     one_by_one = [metrics.accuracy_score(target == label, predicted == label) for label in range(n_classes)]
     np.testing.assert_allclose(counts.accuracy, one_by_one)
-    assert recall(predicted, target, n_classes, average="weighted") == pytest.approx(accuracy(predicted, target))
+    weighted = recall(target, predicted, labels=range(n_classes), average="weighted")
+    assert weighted == pytest.approx(accuracy(target, predicted))
 
 
-answers = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=30)
+answers = st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=1, max_size=30)
 
 
 @settings
 @given(answers=answers, n_bins=st.sampled_from([1, 2, 4, 8]), seed=sizes)
 def test_calibration_error_lies_between_the_overall_gap_and_that_of_finer_bins(answers, n_bins, seed):
-    confidence, correct = (np.array(column) for column in zip(*answers, strict=True))
-    error = calibration_error(confidence, correct, n_bins=n_bins)
+    correct, confidence = (np.array(column) for column in zip(*answers, strict=True))
+    error = calibration_error(correct, confidence, n_bins=n_bins)
     # Gaps of opposite sign cancel where bins are joined, and with one bin all of them can.
     assert abs(confidence.mean() - correct.mean()) - 1e-12 <= error <= 1
-    assert error <= calibration_error(confidence, correct, n_bins=2 * n_bins) + 1e-12
+    assert error <= calibration_error(correct, confidence, n_bins=2 * n_bins) + 1e-12
     order = np.random.default_rng(seed).permutation(len(answers))
-    assert calibration_error(confidence[order], correct[order], n_bins=n_bins) == pytest.approx(error, abs=1e-12)
+    assert calibration_error(correct[order], confidence[order], n_bins=n_bins) == pytest.approx(error, abs=1e-12)
 
 
 @settings

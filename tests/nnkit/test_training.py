@@ -217,7 +217,7 @@ def test_data_is_not_changed():
 def test_training_learns_what_can_be_learned():
     X, y = make_blobs(200, spread=0.3, rng=0)
     model, _ = run(X=X, y=y, epochs=10)
-    assert accuracy(predict(model, X), y) > 0.99
+    assert accuracy(y, predict(model, X)) > 0.99
 
 
 def test_weights_stay_in_their_dtype_whatever_the_data_has():
@@ -276,11 +276,11 @@ def test_evaluate_is_the_loss_of_all_samples_at_once(rng):
     X, y = make_blobs(25, rng=1)
     model = network()
     scores = evaluate(model, CrossEntropyLoss(), X, y, metrics={"right": accuracy})
-    assert scores == {"loss": CrossEntropyLoss()(model(X), y), "right": accuracy(model(X), y)}
+    assert scores == {"loss": CrossEntropyLoss()(model(X), y), "right": accuracy(y, model(X))}
 
 
 def test_metrics_may_have_names_of_their_own():
-    _, history = run(metrics={"right": accuracy, "wrong": lambda pred, y: 1 - accuracy(pred, y)})
+    _, history = run(metrics={"right": accuracy, "wrong": lambda y, pred: 1 - accuracy(y, pred)})
     np.testing.assert_allclose(history["right"] + history["wrong"], 1)
 
 
@@ -303,7 +303,7 @@ def test_metrics_without_names_of_their_own_need_a_dict():
     with pytest.raises(ValueError, match="metrics must be a dict where functions lack names of their own"):
         run(metrics=[half])
     with pytest.raises(ValueError, match="metrics must be a dict where functions lack names of their own"):
-        run(metrics=[lambda pred, y: 0.0, lambda pred, y: 1.0])
+        run(metrics=[lambda y, pred: 0.0, lambda y, pred: 1.0])
 
 
 # Modes and what is restored

@@ -38,7 +38,7 @@ def split_indices(n: int) -> tuple[Array, Array, Array]:
     return order[:first], order[first:second], order[second:]
 
 
-def pixel_mse(logits: Array, target: Array) -> float:
+def pixel_mse(target: Array, logits: Array) -> float:
     """Return the mean squared error of pixels, after the sigmoid."""
     return float(np.mean(np.square(sigmoid(logits) - target), dtype=np.float64))
 
