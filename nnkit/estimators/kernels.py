@@ -1,10 +1,11 @@
-"""Kernels, and the kernel matrix of a training set: whole where it fits, row by row where it does not."""
+"""Kernels, and the kernel matrix of a training set: whole if it fits into memory, row by row if it does not."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,19 +13,15 @@ from nnkit.typing import Array
 
 KERNELS = ("linear", "poly", "rbf")
 BLOCK_BYTES = 2**22
-"""How much of a kernel matrix is computed at a time: enough for a fast product, and not more than caches hold."""
+"""The part of a kernel matrix that is computed at a time: enough for a fast product, but within the caches."""
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel with its parameters, to be called with two sets of points.
+    """A kernel, to be called with two sets of points, shapes (n, d) and (m, d); returns shape (n, m) in their dtype.
 
-    Attributes
-    ----------
-    name : {"linear", "poly", "rbf"}
-        ``x @ z``, ``(gamma * x @ z + coef0) ** degree`` or ``exp(-gamma * |x - z|**2)``.
-    gamma, degree, coef0
-        The numbers in these formulas.
+    The `name` says which: "linear" is ``x @ z``, "poly" ``(gamma * x @ z + coef0) ** degree``, and "rbf"
+    ``exp(-gamma * |x - z|**2)``.
     """
 
     name: str
@@ -33,20 +30,19 @@ class Kernel:
     coef0: float = 0.0
 
     def __call__(self, A: Array, B: Array) -> Array:
-        """Return the kernel of each of `n` points with each of `m` others, shape (n, m), in the points' dtype."""
         middle = B.mean(axis=0) if len(B) else 0.0
         A, B = self.moved(A, middle), self.moved(B, middle)
         return self.of_products(A @ B.T, squared_lengths(A), squared_lengths(B))
 
     def moved(self, A: Array, middle: Array | float) -> Array:
-        """Return the points with the origin in `middle`, where that does not change the kernel.
+        """Return the points with the origin in `middle`, if that does not change the kernel.
 
         Far from the origin, the digits of a distance would be lost in those of the squared lengths.
         """
         return A - middle if self.name == "rbf" else A
 
     def of_products(self, products: Array, lengths_A: Array, lengths_B: Array) -> Array:
-        """Turn inner products of points into their kernel, in place, with the help of the points' squared lengths."""
+        """Turn inner products of points into their kernel, in place, with the points' squared lengths."""
         if self.name == "rbf":
             # -|a - b|^2 = 2 a.b - |a|^2 - |b|^2, which rounding must not leave above zero.
             products *= 2
@@ -61,17 +57,14 @@ class Kernel:
             np.power(products, self.degree, out=products)
         return products
 
-    def diagonal(self, A: Array) -> Array:
-        """Return the kernel of each point with itself, shape (n,)."""
-        if self.name == "rbf":
-            return np.ones(len(A), A.dtype)
-        lengths = squared_lengths(A)
-        return self.of_products(lengths, lengths, lengths)
+    def diagonal(self, lengths: Array) -> Array:
+        """Return the kernel of each point with itself, from the squared lengths."""
+        return np.ones_like(lengths) if self.name == "rbf" else self.of_products(lengths.copy(), lengths, lengths)
 
 
-def squared_lengths(A: Array) -> Array:
+def squared_lengths(A: Array, dtype: Any = None) -> Array:
     """Return the squared length of each row."""
-    return np.einsum("ij,ij->i", A, A)
+    return np.einsum("ij,ij->i", A, A, dtype=dtype)
 
 
 def blocks(n: int, row_bytes: int) -> Iterator[slice]:
@@ -82,7 +75,7 @@ def blocks(n: int, row_bytes: int) -> Iterator[slice]:
 
 
 def gram(kernel: Kernel, X: Array, max_bytes: float) -> Array | CachedRows:
-    """Return the kernel of all pairs of points: the matrix if it fits, or rows that are computed when they are used.
+    """Return the kernel of all pairs of points: the matrix, or rows that are computed when they are used.
 
     The matrix fits if `max_bytes` hold it and an eighth more, for the parts of it that `SMO.shrink` copies.
     """
@@ -101,48 +94,40 @@ def kernel_matrix(kernel: Kernel, X: Array) -> Array:
         block = np.matmul(X[rows], X[right].T, out=K[rows, right])
         kernel.of_products(block, lengths[rows], lengths[right])
         K[right, rows] = block.T
-    np.fill_diagonal(K, kernel.diagonal(X))
+    np.fill_diagonal(K, kernel.diagonal(lengths))
     return K
 
 
 class CachedRows:
-    """A kernel matrix of which only the rows used last are kept; ``rows[i]`` and ``diagonal()`` are as of the matrix.
-
-    Parameters
-    ----------
-    kernel : Kernel
-        The kernel.
-    X : ndarray, shape (n, n_features)
-        The points.
-    max_bytes : float
-        How much memory the rows may take. Two are always kept, since SMO needs as many.
-    """
+    """A kernel matrix that keeps only its last used rows, in `max_bytes`, but at least the two that SMO needs."""
 
     def __init__(self, kernel: Kernel, X: Array, max_bytes: float) -> None:
-        self.kernel = kernel
-        self.max_bytes = max_bytes
+        self.kernel, self.max_bytes = kernel, max_bytes
         self.max_rows = max(2, int(max_bytes // (len(X) * X.itemsize)))
-        self._X = kernel.moved(X, X.mean(axis=0))
-        self._lengths = squared_lengths(self._X)
-        self._rows: OrderedDict[int, Array] = OrderedDict()
+        self.X = kernel.moved(X, X.mean(axis=0))
+        self.lengths = squared_lengths(self.X)
+        self.rows: OrderedDict[int, Array] = OrderedDict()
 
     def __getitem__(self, i: int) -> Array:
-        if i in self._rows:
-            self._rows.move_to_end(i)
-            return self._rows[i]
-        if len(self._rows) == self.max_rows:
-            self._rows.popitem(last=False)
-        here = slice(i, i + 1)
-        row = self.kernel.of_products(self._X[here] @ self._X.T, self._lengths[here], self._lengths)[0]
-        row[here] = self.kernel.diagonal(self._X[here])
-        self._rows[i] = row
+        if i in self.rows:
+            self.rows.move_to_end(i)
+            return self.rows[i]
+        if len(self.rows) == self.max_rows:
+            self.rows.popitem(last=False)
+        products = self.X[i : i + 1] @ self.X.T
+        row = self.kernel.of_products(products, self.lengths[i : i + 1], self.lengths)[0]
+        row[i] = self.kernel.diagonal(self.lengths[i : i + 1])[0]
+        self.rows[i] = row
         return row
 
     def diagonal(self) -> Array:
         """Return the kernel of each point with itself, shape (n,)."""
-        return self.kernel.diagonal(self._X)
+        return self.kernel.diagonal(self.lengths)
 
-    def part(self, points: Array) -> Array | CachedRows:
-        """Return the kernel of some of the points, as `gram` does. The rows kept here make way for it."""
-        self._rows.clear()
-        return gram(self.kernel, self._X[points], self.max_bytes)
+
+def part_of(K: Array | CachedRows, points: Array) -> Array | CachedRows:
+    """Return the kernel of some of the points; the rows that are kept make way for it."""
+    if isinstance(K, CachedRows):
+        K.rows.clear()
+        return gram(K.kernel, K.X[points], K.max_bytes)
+    return K[np.ix_(points, points)]

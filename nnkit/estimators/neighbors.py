@@ -1,9 +1,9 @@
-"""Classification by the nearest neighbours, behind scikit-learn's contract.
+"""Classification by the nearest neighbours.
 
 The search is brute force: the distance from every query to every training sample. Half its square, less what is the
-same for all samples, is one matrix product, ||q - x||^2 / 2 = ||q||^2 / 2 + (||x||^2 / 2 - q.x), made in float32
-because that is twice as fast. It only has to name the finalists: a bound on its error says which samples could be
-among the nearest, and their distances are computed again as they are defined, in float64.
+same for all samples, is one matrix product, ||q - x||^2 / 2 = ||q||^2 / 2 + (||x||^2 / 2 - q.x), computed in float32
+because that is twice as fast. It only has to name candidates: a bound on its error says which samples could be among
+the nearest, and their distances are computed again by definition, in float64.
 """
 
 from __future__ import annotations
@@ -13,19 +13,15 @@ from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
-
-try:
-    from sklearn.base import BaseEstimator, ClassifierMixin
-    from sklearn.utils.validation import check_is_fitted, validate_data
-except ImportError as error:
-    raise ImportError("nnkit.estimators needs scikit-learn 1.6 or newer: pip install 'nnkit[estimators]'") from error
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
 
 from nnkit.checks import whole_number
-from nnkit.estimators.validation import FLOATS, all_or_nothing, checked_classes, one_of
+from nnkit.estimators.base import all_or_nothing, checked_classes, checked_queries, one_of
 from nnkit.typing import Array
 
 CHUNK = 2**24
-"""How many scores are kept at a time, and how many differences of the finalists."""
+"""The most scores in memory at a time, and the most differences of features of the candidates."""
 
 LARGEST = 1e38
 """The largest half square of a length: two of them still add up in float32."""
@@ -40,76 +36,51 @@ class KNeighborsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     Parameters
     ----------
     n_neighbors : int, default 5
-        How many neighbours vote.
+        The number of neighbours that vote.
     weights : {"uniform", "distance"}, default "uniform"
-        Whether every vote counts the same, or a vote counts by the inverse of its distance. Where training samples lie
-        exactly on the query, they alone vote.
+        Whether each vote counts the same, or by the inverse of its distance. If training samples lie exactly on the
+        query, they alone vote.
 
     Attributes
     ----------
     classes_ : ndarray, shape (n_classes,)
         The labels, sorted.
-    n_features_in_ : int
-        How many features `fit` saw.
+    n_features_in_, n_samples_fit_ : int
+        The numbers of features and samples that `fit` saw.
     feature_names_in_ : ndarray of str, shape (n_features,)
-        Their names; only where `X` was a data frame with names.
-    n_samples_fit_ : int
-        How many samples `fit` saw.
+        The names of the features, if `X` was a data frame.
 
     Notes
     -----
-    Neighbours are ordered by their distance in float64, and those at the same distance by their place in the training
-    data. Where votes tie, the class of the nearest voter among the tied ones wins, because a nearer sample says more
-    about the query; scikit-learn takes the class whose label sorts first. So that `predict` is always the largest of
-    `predict_proba`, the probability of the winner of a tie is larger by its last digit.
+    Neighbours are ordered by their distance in float64, and those at the same distance by their index. If votes tie,
+    the class of the nearest voter among the tied ones wins, because a nearer sample says more about the query;
+    scikit-learn takes the class whose label sorts first. So that `predict` is always the largest of `predict_proba`,
+    the probability of the winner of a tie is larger by its last digit.
 
-    Both parameters are read when a query comes, so `set_params` changes them without another `fit`.
-
-    Queries go through in chunks, so beside the answers the memory does not grow with their number. The estimator keeps
-    the training data and a copy of it in float32.
-
-    Examples
-    --------
-    >>> from sklearn.model_selection import GridSearchCV
-    >>> search = GridSearchCV(KNeighborsClassifier(), {"n_neighbors": [1, 3, 5], "weights": ["uniform", "distance"]})
+    Both parameters are read at each query, so `set_params` changes them without another `fit`. Queries are processed
+    in chunks, so memory beyond the answers does not grow with their number. The estimator keeps the training data and
+    a float32 copy of it.
     """
 
-    classes_: Array
-    n_features_in_: int
-    n_samples_fit_: int
-
-    def __init__(self, n_neighbors: int = 5, weights: str = "uniform") -> None:
+    def __init__(self, n_neighbors: int = 5, *, weights: str = "uniform") -> None:
         self.n_neighbors = n_neighbors
         self.weights = weights
 
     @all_or_nothing
     def fit(self, X: Any, y: Any) -> Self:
-        """Remember the training samples, centred and with half the square of their lengths, unless this fails.
+        """Remember the training samples, and return the estimator; it is unchanged if this fails.
 
-        Parameters
-        ----------
-        X : array_like or data frame, shape (n, n_features)
-            The samples, finite real numbers. It is kept, not copied, where it is an array of floats already.
-        y : array_like, shape (n,)
-            The labels: numbers or strings.
-
-        Returns
-        -------
-        KNeighborsClassifier
-            The estimator itself.
-
-        Raises
-        ------
-        ValueError
-            If a parameter or the data is out of range, or there are fewer samples than neighbours.
+        `X` holds finite real numbers, shape (n, n_features), and is kept, not copied, if it is an array of floats; `y`
+        holds numbers or strings, shape (n,). Bad data and parameters raise TypeError or ValueError.
         """
         X, _, self._targets = checked_classes(self, X, y, least=1)
         if X.shape[1] > MAX_FEATURES:
             raise ValueError(f"X must have at most {MAX_FEATURES} features; got {X.shape[1]}")
-        self._check_parameters(len(X))
         self.n_samples_fit_ = len(X)
-        # Distances do not change when everything moves, and rounding errors are the smaller the nearer zero lies. Any
-        # point amid the data will do: the median of some samples, which those far away do not move.
+        self._checked_count(self.n_neighbors)
+        one_of("weights", self.weights, ("uniform", "distance"))
+        # A shift changes no distance, and rounding errors are smaller near zero. Any point amid the data will do: the
+        # median of some samples, which outliers do not move.
         with np.errstate(over="ignore", invalid="ignore"):
             self._centre = np.median(X[:: 1 + len(X) // 1000], axis=0)
         self._X = X
@@ -117,122 +88,99 @@ class KNeighborsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         self._expanded[:, -1] = half_squares
         return self
 
-    def kneighbors(self, X: Any) -> tuple[Array, Array]:
+    def kneighbors(self, X: Any = None, n_neighbors: int | None = None, return_distance: bool = True) -> Any:
         """Find the nearest training samples of each query.
 
         Parameters
         ----------
-        X : array_like or data frame, shape (n, n_features)
-            The queries.
+        X : array_like or data frame, shape (n, n_features), optional
+            The queries. By default the training samples, none of which is its own neighbour.
+        n_neighbors : int, optional
+            The number of neighbours; by default that of the estimator.
+        return_distance : bool, default True
+            Whether to return the distances as well.
 
         Returns
         -------
         distances : ndarray of float64, shape (n, n_neighbors)
-            From the nearest on.
+            From the nearest on; only with `return_distance`.
         indices : ndarray of int64, shape (n, n_neighbors)
-            Which training samples these are; those at the same distance in the order of the training data.
+            The training samples; those at the same distance in the order of the training data.
         """
-        X = self._checked_queries(X)
-        distances = np.empty((len(X), self.n_neighbors))
-        indices = np.empty((len(X), self.n_neighbors), dtype=np.int64)
-        for part, *found in self._search(X):
+        check_is_fitted(self)
+        left_out = int(X is None)
+        k = self._checked_count(self.n_neighbors if n_neighbors is None else n_neighbors, left_out) + left_out
+        X = self._X if X is None else checked_queries(self, X)
+        distances, indices = np.empty((len(X), k)), np.empty((len(X), k), dtype=np.int64)
+        for part, *found in self._search(X, k):
             distances[part], indices[part] = found
-        return distances, indices
+        if left_out:
+            others = indices != np.arange(len(X))[:, None]
+            others[others.all(axis=1), -1] = False  # With many duplicates, a sample may not be among its own k.
+            distances, indices = (found[others].reshape(-1, k - 1) for found in (distances, indices))
+        return (distances, indices) if return_distance else indices
 
     def predict(self, X: Any) -> Array:
-        """Return the label with the most votes for each query; a tie goes to the nearest voter.
-
-        Parameters
-        ----------
-        X : array_like or data frame, shape (n, n_features)
-            The queries.
-
-        Returns
-        -------
-        ndarray, shape (n,)
-            Entries of `classes_`.
-        """
-        X = self._checked_queries(X)
-        winners = np.empty(len(X), dtype=np.int64)
-        for part, distances, indices in self._search(X):
-            winners[part] = self._shares(distances, indices).argmax(axis=1)
+        """Return the label with the most votes for each query, shape (n,); a tie goes to the nearest voter."""
+        winners = self.predict_proba(X).argmax(axis=1)
         return self.classes_[winners]
 
     def predict_proba(self, X: Any) -> Array:
-        """Return the share of the votes that each class gets.
-
-        Parameters
-        ----------
-        X : array_like or data frame, shape (n, n_features)
-            The queries.
-
-        Returns
-        -------
-        ndarray of float64, shape (n, n_classes)
-            Columns in the order of `classes_`; each row sums to 1.
-        """
-        X = self._checked_queries(X)
+        """Return each class's share of the votes, shape (n, n_classes), in the order of `classes_`; rows sum to 1."""
+        X = checked_queries(self, X)
+        k = self._checked_count(self.n_neighbors)
+        by_distance = one_of("weights", self.weights, ("uniform", "distance")) == "distance"
         shares = np.empty((len(X), len(self.classes_)))
-        for part, distances, indices in self._search(X):
-            shares[part] = self._shares(distances, indices)
+        for part, distances, indices in self._search(X, k):
+            shares[part] = self._shares(distances, self._targets[indices], by_distance)
         return shares
 
-    def _check_parameters(self, n_samples: int) -> None:
-        n_neighbors = whole_number("n_neighbors", self.n_neighbors, least=1)
-        if n_neighbors > n_samples:
-            raise ValueError(
-                "n_neighbors must be at most the number of training samples; "
-                f"got n_neighbors={n_neighbors} and n_samples={n_samples}"
-            )
-        one_of("weights", self.weights, ("uniform", "distance"))
+    def _checked_count(self, n_neighbors: Any, left_out: int = 0) -> int:
+        k, n = whole_number("n_neighbors", n_neighbors, least=1), self.n_samples_fit_
+        if k > n - left_out:
+            raise ValueError(f"n_neighbors must be at most {n - left_out}; got n_neighbors={k} and n_samples={n}")
+        return k
 
-    def _checked_queries(self, X: Any) -> Array:
-        check_is_fitted(self)
-        self._check_parameters(self.n_samples_fit_)
-        return validate_data(self, X, dtype=FLOATS, reset=False)
-
-    def _shares(self, distances: Array, indices: Array) -> Array:
+    def _shares(self, distances: Array, voted: Array, by_distance: bool) -> Array:
         """Return each class's share of the votes; in a tie the winner's is larger by its last digit."""
         weights = np.ones_like(distances)
-        if self.weights == "distance":
+        if by_distance:
             # 1 / distance in units of the nearest one, which also says what to do where that is zero.
-            nearest = distances[:, :1]
-            np.divide(nearest, distances, out=weights, where=distances > 0)
-        rows, n_classes, voted = np.arange(len(indices)), len(self.classes_), self._targets[indices]
+            np.divide(distances[:, :1], distances, out=weights, where=distances > 0)
+        rows, n_classes = np.arange(len(voted)), len(self.classes_)
         places = rows[:, None] * n_classes + voted
         votes = np.bincount(places.ravel(), weights.ravel(), minlength=len(rows) * n_classes)
         shares = votes.reshape(-1, n_classes) / weights.sum(axis=1, keepdims=True)
-        # Of equal shares, argmax takes the first, and the voters come in the order of their distances.
-        first = np.take_along_axis(shares, voted, axis=1).argmax(axis=1)
-        winner = voted[rows, first]
+        # Of equal shares, argmax takes the first, and the voters are ordered by distance.
+        winner = voted[rows, np.take_along_axis(shares, voted, axis=1).argmax(axis=1)]
         shares[rows, winner] = np.nextafter(shares[rows, winner], 1)
         return shares
 
-    def _search(self, X: Array) -> Iterator[tuple[slice, Array, Array]]:
-        """Yield, chunk by chunk: which queries these are, the distances of their neighbours, and their indices."""
-        n, k = self.n_samples_fit_, self.n_neighbors
+    def _search(self, X: Array, k: int) -> Iterator[tuple[slice, Array, Array]]:
+        """Yield, chunk by chunk, a slice of the queries, the distances of their `k` neighbours, and their indices."""
+        n = self.n_samples_fit_
         # With many features, many queries at a time make the product efficient; with few, the scores stay in a cache.
         n_queries = max(1, min(max(self.n_features_in_, 32), 256, CHUNK // n, len(X)))
-        # To find the bound costs about n / n_members a query, and to look at k groups k * n_members.
+        # Finding the bound costs about n / n_members a query, and looking at k groups k * n_members.
         n_members = math.isqrt(n // k)
         n_groups = math.ceil(n / n_members)
         # Sample i is in group i % n_groups. The last places of some groups are empty, and stay infinitely far away.
         scores = np.full((n_queries, n_members, n_groups), np.inf, dtype=np.float32)
         for start in range(0, len(X), n_queries):
             part = slice(start, min(start + n_queries, len(X)))
-            yield part, *self._nearest(X[part], scores[: part.stop - part.start])
+            yield part, *self._nearest(X[part], k, scores[: part.stop - part.start])
 
-    def _nearest(self, Q: Array, scores: Array) -> tuple[Array, Array]:
-        """Return distances and indices of the neighbours of some queries; `scores` is where to compute.
+    def _nearest(self, Q: Array, k: int, scores: Array) -> tuple[Array, Array]:
+        """Return distances and indices of the neighbours of some queries; `scores` is room to compute in.
 
         The score of a sample x for a query q is half the squared distance less ||q||^2 / 2.
         """
-        k, n_groups = self.n_neighbors, scores.shape[2]
+        n_groups = scores.shape[2]
         expanded, half_squares = _expanded(self._centre, Q)
         expanded[:, -1] = 1
         np.matmul(expanded, self._expanded.T, out=scores.reshape(len(Q), -1)[:, : self.n_samples_fit_])
 
-        # The k-th smallest minimum of a group has k samples at most as far away; only groups that reach it matter.
+        # The k groups with the smallest minima hold k samples no farther than the largest of these minima.
         minima = scores.min(axis=1)
         kth = np.partition(minima, k - 1, axis=1)[:, k - 1]
         limit = self._with_slack(kth + half_squares, half_squares)[:, None] - half_squares[:, None]
@@ -253,7 +201,7 @@ class KNeighborsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         |H - h| <= g (||q|| ||x|| + ||x||^2 / 2), where g counts the roundings on the way: at most 2 d + 10 with d
         features. Since ||x|| <= ||q|| + ||x - q||, this is at most e(h) = g (5 ||q||^2 / 2 + 4 h). If k samples have
         H <= kth, their h and hence those of the k nearest are at most h_max with h_max - e(h_max) = kth, and the H of
-        the k nearest are at most h_max + e(h_max). What underflows is lost besides.
+        the k nearest are at most h_max + e(h_max). Underflow is added to that.
         """
         n_roundings = 2 * self.n_features_in_ + 10
         g = n_roundings * np.finfo(np.float32).eps
@@ -273,16 +221,16 @@ class KNeighborsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
 
 
 def _expanded(minuend: Array, subtrahend: Array) -> tuple[Array, Array]:
-    """Return the differences, with room for a column more, and half the squares of their lengths; one is the centre."""
-    differences = np.broadcast_shapes(minuend.shape, subtrahend.shape)
-    expanded = np.empty((differences[0], differences[1] + 1), dtype=np.float32)
+    """Return the differences, with an extra column, and half the squares of their lengths; one is the centre."""
+    n, n_features = np.broadcast_shapes(minuend.shape, subtrahend.shape)
+    expanded = np.empty((n, n_features + 1), dtype=np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
         centred = np.subtract(minuend, subtrahend, out=expanded[:, :-1])
         half_squares = np.einsum("ij,ij->i", centred, centred).astype(np.float64) / 2
     if not half_squares.max() <= LARGEST:
         raise ValueError(
-            "X must lie so near the median of the training data that half the squared distance is at most "
-            f"{LARGEST:g}, for float32; got {half_squares.max():g}. The search squares differences in float32: scale "
-            "X, and where a number such as 1e20 marks what is missing, put a value in its place (SimpleImputer)"
+            f"X must be so near the median of the training data that half the squared distance is at most {LARGEST:g}, "
+            f"for float32; got {half_squares.max():g}. Scale X, and if a number such as 1e20 marks missing values, "
+            "replace it (SimpleImputer)"
         )
     return expanded, half_squares

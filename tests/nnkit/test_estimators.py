@@ -363,7 +363,7 @@ def given_to_fit(monkeypatch):
     given = {}
 
     def spy(model, loss, optimizer, X, y, **options):
-        given.update(train=(X, y), held_out=options["validation_data"])
+        given.update(train=(X, y), held_out=options.get("validation_data"))
         return nn.fit(model, loss, optimizer, X, y, **options)
 
     monkeypatch.setattr("nnkit.estimators.base.fit", spy)
@@ -375,7 +375,7 @@ def test_early_stopping_stops_and_restores_the_best_epoch(given_to_fit):
     classifier = quick(hidden_layer_sizes=64, early_stopping=True, patience=3, max_epochs=200).fit(X, y)
     history = classifier.history_
     best = int(history["val_loss"].argmin())
-    assert classifier.n_iter_ == len(history) == best + 1 + 3 < 200
+    assert classifier.n_iter_ == len(history["val_loss"]) == best + 1 + 3 < 200
     assert "stopped early" in history.stop_reason
     scores = nn.evaluate(classifier.model_, nn.CrossEntropyLoss(), *given_to_fit["held_out"])
     assert scores["loss"] == pytest.approx(history["val_loss"][best], rel=1e-5)

@@ -28,7 +28,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from nnkit import SVC
-from nnkit.estimators.kernels import CachedRows, Kernel, gram, kernel_matrix
+from nnkit.estimators.kernels import CachedRows, Kernel, gram, kernel_matrix, squared_lengths
 from nnkit.estimators.smo import SMO
 
 settings = hypothesis.settings(max_examples=60, deadline=None, derandomize=True, database=None)
@@ -266,9 +266,9 @@ def test_max_iter_ends_it_and_the_warning_says_how_far_it_was():
         classifier.fit(X, y)
     assert list(classifier.n_iter_) == [20, 20, 20]
     message = str(caught[0].message)
-    assert "max_iter=20 steps ended 3 of 3 problems before tol=0.001" in message
+    assert "max_iter=20 steps did not reach tol=0.001: gaps are left in 3 of 3 problems" in message
     worst = int(classifier.dual_gap_.argmax())
-    assert f"the gap is still {classifier.dual_gap_[worst]:.2g} in problem {worst}" in message
+    assert f"the largest of {classifier.dual_gap_[worst]:.2g} in problem {worst}" in message
     assert caught[0].filename == __file__
     done = SVC(C=100).fit(X, y)
     assert (classifier.dual_objective_ < done.dual_objective_).all()
@@ -293,16 +293,21 @@ def test_max_iter_counts_the_steps_with_few_samples_too(monkeypatch):
     assert len(sizes) == 130 + done.n_iter_[0]
 
 
-def test_no_number_of_steps_is_still_a_number(monkeypatch):
+def test_max_iter_ends_a_problem_that_cannot_be_solved(monkeypatch):
     # A problem that never gets there: rounding keeps the gap above so small a tolerance, and is not looked at here.
     X, y = two_classes(30, 2, 0.3, 0)
     monkeypatch.setattr("nnkit.estimators.smo.PATIENCE", 10**6)
-    monkeypatch.setattr(SVC, "_max_iter", lambda self, n: 3000)
     with pytest.warns(ConvergenceWarning):
-        assert SVC(tol=1e-300, C=1e4).fit(X, y).n_iter_ == [3000]
-    monkeypatch.undo()
-    assert SVC()._max_iter(10) == 1_000_000
-    assert SVC()._max_iter(50_000) == 5_000_000
+        assert SVC(tol=1e-300, C=1e4, max_iter=3000).fit(X, y).n_iter_ == [3000]
+
+
+@pytest.mark.parametrize(("n", "most"), [(30, 1_000_000), (20_000, 2_000_000)])
+def test_default_number_of_steps_grows_with_the_samples(n, most, monkeypatch):
+    given = []
+    monkeypatch.setattr(SMO, "solve", lambda self, tol, max_iter: given.append(max_iter))
+    with pytest.warns(ConvergenceWarning):
+        SVC(cache_size=1).fit(*two_classes(n, 1, 1, 0))
+    assert given == [most]
 
 
 def far_from_zero(loc, seed=0, n=100):
@@ -351,12 +356,12 @@ def test_where_float64_has_no_more_digits_it_stops_and_says_so(loc):
     assert len(caught) == 1
     assert caught[0].filename == __file__
     message = str(caught[0].message)
-    assert "float64 does not resolve tol=0.001 in 1 of 1 problems" in message
-    assert "Scale the features" in message
+    assert "float64 does not resolve tol=0.001" in message
+    assert "Scale X" in message
     assert own.n_iter_[0] < 15_000
     # What the message says rounding hides; at 100 it is a hundredth of the gap at the start.
-    hidden = np.finfo(float).eps * own.kernel_.diagonal(X).max() * np.abs(own.dual_coef_).sum()
-    assert f"hides a gap of {hidden:.2g} in problem 0" in message
+    hidden = np.finfo(float).eps * own.kernel_.diagonal(squared_lengths(X)).max() * np.abs(own.dual_coef_).sum()
+    assert f"rounding hides gaps in 1 of 1 problems, the largest of {hidden:.2g} in problem 0" in message
     assert own.dual_gap_[0] < hidden
     assert hidden < 0.04 or loc > 100
     with warnings.catch_warnings():
@@ -373,7 +378,7 @@ def test_extreme_parameters_warn_of_nothing_but_convergence(kernel, scale, C):
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", ConvergenceWarning)
         for params in ({"tol": 1e9}, {"tol": 1e300, "multi_class": "ovo"}, {"tol": 1e-300}):
-            classifier = SVC(C, kernel, **params).fit(X * scale, y)
+            classifier = SVC(C, kernel=kernel, **params).fit(X * scale, y)
             assert set(classifier.predict(X * scale)) <= set(y)
             assert np.isfinite(classifier.decision_function(X * scale)).all()
 
@@ -596,7 +601,7 @@ def test_kernels_are_those_of_scikit_learn(kernel, dtype):
         expected = pairwise_kernels(np.float64(points), np.float64(others), metric=kernel.name, **options)
         np.testing.assert_allclose(found, expected, rtol=rtol, atol=rtol)
         assert found.dtype == dtype
-    np.testing.assert_allclose(kernel.diagonal(A), np.diag(kernel_matrix(kernel, A)), rtol=rtol)
+    np.testing.assert_allclose(kernel.diagonal(squared_lengths(A)), np.diag(kernel_matrix(kernel, A)), rtol=rtol)
 
 
 @every_kernel
@@ -627,7 +632,7 @@ def test_cached_rows_are_those_of_the_matrix(kernel):
     assert rows.max_rows == 5
     for i in np.random.default_rng(1).integers(0, 50, 300):
         np.testing.assert_allclose(rows[i], K[i], rtol=1e-10, atol=1e-12)
-        assert len(rows._rows) <= 5
+        assert len(rows.rows) <= 5
     np.testing.assert_allclose(rows.diagonal(), K.diagonal(), rtol=1e-12)
 
 
@@ -638,7 +643,7 @@ def test_the_row_that_was_not_used_for_longest_makes_way():
     rows[1]
     assert rows[0] is first
     rows[2]
-    assert list(rows._rows) == [0, 2]
+    assert list(rows.rows) == [0, 2]
 
 
 def test_matrix_is_whole_where_it_fits():
