@@ -30,6 +30,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from nnkit import SVC
 from nnkit.estimators.kernels import CachedRows, Kernel, gram, kernel_matrix, squared_lengths
 from nnkit.estimators.smo import SMO
+from nnkit.estimators.svm import _duels
 
 settings = hypothesis.settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
@@ -152,12 +153,6 @@ def test_solution_is_libsvms_and_meets_the_conditions(name):
         np.testing.assert_allclose(own.decision_function(points), expected, rtol=0, atol=1e-2)
 
 
-def test_there_are_twenty_problems_of_every_kind():
-    assert len(PROBLEMS) >= 20
-    assert {p.get("kernel", "rbf") for _, _, p in PROBLEMS.values()} == {"linear", "poly", "rbf"}
-    assert {1e-3, 1e4} <= {p.get("C", 1) for _, _, p in PROBLEMS.values()}
-
-
 @pytest.mark.parametrize("kernel", ["linear", "poly", "rbf"])
 def test_one_against_the_rest_is_that_of_scikit_learn(digits, kernel):
     X, y = digits
@@ -177,23 +172,41 @@ def test_one_against_one_is_that_of_scikit_learn(digits, kernel):
     X, y = digits
     X, X_test, y, y_test = X[:800], X[800:], y[:800], y[800:]
     own = SVC(C=10, kernel=kernel, multi_class="ovo").fit(X, y)
-    peer = LibSVM(C=10, kernel=kernel, decision_function_shape="ovo").fit(X, y)
-    duels = own.kernel_(X_test, own.support_vectors_) @ own.dual_coef_.T + own.intercept_
-    np.testing.assert_allclose(duels, peer.decision_function(X_test), rtol=0, atol=1e-2)
-    scores = peer.set_params(decision_function_shape="ovr").decision_function(X_test)
+    peer = LibSVM(C=10, kernel=kernel, break_ties=True).fit(X, y)
+    pairs = {"decision_function_shape": "ovo", "break_ties": False}
+    duels = clone(own).set_params(decision_function_shape="ovo").fit(X, y).decision_function(X_test)
+    peer_duels = clone(peer).set_params(**pairs).fit(X, y).decision_function(X_test)
+    scores, peer_scores = own.decision_function(X_test), peer.decision_function(X_test)
+    np.testing.assert_allclose(duels, peer_duels, rtol=0, atol=1e-2)
     alike = (np.abs(duels) > 1e-2).all(axis=1)  # A duel that is nearly a draw can go either way.
-    np.testing.assert_allclose(own.decision_function(X_test)[alike], scores[alike], atol=1e-2)
-    assert (own.predict(X_test) == peer.set_params(break_ties=True).predict(X_test)).mean() > 0.999
+    np.testing.assert_allclose(scores[alike], peer_scores[alike], atol=1e-2)
+    assert (own.predict(X_test) == peer.predict(X_test)).mean() > 0.999
     assert own.score(X_test, y_test) > 0.9
     assert own.dual_coef_.shape == (45, len(own.support_))
+    np.testing.assert_allclose(own.n_support_, peer.n_support_, atol=2)
+    np.testing.assert_array_equal(own.n_support_, np.bincount(y[own.support_]))
+
+
+def test_shape_of_the_scores_needs_the_training_that_gives_them():
+    X, y = three_classes()
+    duels = SVC(multi_class="ovo", decision_function_shape="ovo").fit(X, y)
+    assert duels.decision_function(X).shape == (150, 3)
+    np.testing.assert_array_equal(duels.predict(X), SVC(multi_class="ovo").fit(X, y).predict(X))
+    with pytest.raises(ValueError, match="decision_function_shape='ovo' needs multi_class='ovo'"):
+        SVC(decision_function_shape="ovo").fit(X, y)
+
+
+def test_all_but_C_is_given_by_keyword():
+    assert SVC(3.0).C == 3
+    with pytest.raises(TypeError, match="positional"):
+        SVC(3.0, "linear")
+    extra = {"multi_class"}
+    assert set(SVC().get_params()) - extra <= set(LibSVM().get_params())
 
 
 def test_duels_that_are_all_won_once_are_decided_by_their_values():
-    from nnkit.estimators.svm import _duels
-
     scores = _duels(np.array([[1.0, -3.0, 2.0], [0.1, 0.2, -5.0]]), 3)  # 0 beats 1, 2 beats 0, 1 beats 2.
     assert list(np.round(scores[0])) == [1, 1, 1]
-    assert scores[0].argmax() == 1 or scores[0].argmax() == 2
     np.testing.assert_allclose(scores[0], 1 + np.array([-2, 1, 1]) / (3 * np.array([3, 2, 2])))
     assert list(np.round(scores[1])) == [2, 0, 1]
 
@@ -201,10 +214,13 @@ def test_duels_that_are_all_won_once_are_decided_by_their_values():
 @pytest.mark.parametrize("multi_class", ["ovr", "ovo"])
 def test_two_classes_make_one_problem(multi_class):
     X, y = two_classes(60, 2, 1, 0)
-    own = SVC(multi_class=multi_class).fit(X, y)
-    assert own.dual_coef_.shape == (1, len(own.support_))
+    own = SVC(multi_class=multi_class, decision_function_shape=multi_class).fit(X, y)
     assert own.decision_function(X).shape == (60,)
     np.testing.assert_array_equal(own.predict(X), (own.decision_function(X) > 0).astype(int))
+    peer = LibSVM(decision_function_shape=multi_class).fit(X, y)
+    assert own.dual_coef_.shape == peer.dual_coef_.shape == (1, len(own.support_))
+    np.testing.assert_allclose(np.sort(own.dual_coef_), np.sort(peer.dual_coef_), atol=1e-2)
+    np.testing.assert_array_equal(own.n_support_, peer.n_support_)
 
 
 @pytest.mark.parametrize("gamma", ["scale", "auto", 0.3])
@@ -221,7 +237,7 @@ def test_normal_vector_of_the_linear_kernel():
     np.testing.assert_allclose(X @ classifier.coef_.T + classifier.intercept_, classifier.decision_function(X))
     with pytest.raises(AttributeError, match="linear kernel alone; got kernel='rbf'"):
         SVC().fit(X, y).coef_  # noqa: B018
-    # It is made anew each time, so what is written to it would be lost.
+    # It is computed at each access, so what is written to it would be lost.
     with pytest.raises(ValueError, match="read-only"):
         classifier.coef_[0, 0] = 0
     with pytest.raises(AttributeError):
@@ -247,19 +263,19 @@ def test_class_weights_multiply_C(class_weight, multi_class):
             peer = LibSVM(gamma=own.kernel_.gamma).fit(X, y == label, sample_weight=sample_weight)
             np.testing.assert_allclose(own.decision_function(X)[:, c], peer.decision_function(X), rtol=0, atol=1e-2)
     else:
-        peer = LibSVM(class_weight=class_weight, decision_function_shape="ovo").fit(X, y)
-        duels = own.kernel_(X, own.support_vectors_) @ own.dual_coef_.T + own.intercept_
-        np.testing.assert_allclose(duels, peer.decision_function(X), rtol=0, atol=1e-2)
+        pairs = {"class_weight": class_weight, "decision_function_shape": "ovo"}
+        duels = SVC(multi_class="ovo", **pairs).fit(X, y).decision_function(X)
+        np.testing.assert_allclose(duels, LibSVM(**pairs).fit(X, y).decision_function(X), rtol=0, atol=1e-2)
     assert (np.abs(own.dual_coef_) <= sample_weight[own.support_]).all()
     plain = SVC(multi_class=multi_class).fit(X, y)
     assert not np.allclose(plain.decision_function(X), own.decision_function(X), atol=0.1)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Its end
+# When training ends
 
 
-def test_max_iter_ends_it_and_the_warning_says_how_far_it_was():
+def test_max_iter_ends_training_with_a_warning_that_states_the_gap():
     X, y = three_classes(spread=3.0)
     classifier = SVC(C=100, max_iter=20)
     with pytest.warns(ConvergenceWarning) as caught:
@@ -275,7 +291,7 @@ def test_max_iter_ends_it_and_the_warning_says_how_far_it_was():
     assert (done.dual_gap_ < 1e-3).all()
 
 
-def test_max_iter_counts_the_steps_with_few_samples_too(monkeypatch):
+def test_max_iter_counts_the_steps_of_shrunk_problems(monkeypatch):
     monkeypatch.setattr("nnkit.estimators.smo.FEW", 20)
     monkeypatch.setattr("nnkit.estimators.smo.SHRINK_EVERY", 10)
     sizes = []
@@ -311,12 +327,12 @@ def test_default_number_of_steps_grows_with_the_samples(n, most, monkeypatch):
 
 
 def far_from_zero(loc, seed=0, n=100):
-    """Return points whose polynomial kernel is nearly singular, the more so the larger `loc`, and labels by chance."""
+    """Return points whose polynomial kernel is nearly singular, more so for a larger `loc`, and random labels."""
     rng = np.random.RandomState(seed)
     return rng.normal(loc, 1, (n, 2)), rng.randint(0, 2, n)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("loc", [1, 3, 10, 30])
 def test_nearly_singular_kernels_are_solved_in_few_steps(loc, seed):
     X, y = far_from_zero(loc, seed)
@@ -339,8 +355,8 @@ def test_nearly_singular_kernels_are_solved_in_few_steps(loc, seed):
 
 
 @pytest.mark.parametrize("cache_size", [1000, 1e-3])
-@pytest.mark.parametrize(("n", "n_features", "loc"), [(600, 2, 3), (150, 5, 3), (150, 5, 30)])
-def test_many_free_coefficients_move_together_too(n, n_features, loc, cache_size):
+@pytest.mark.parametrize(("n", "n_features", "loc"), [(400, 2, 3), (150, 5, 30)])
+def test_many_free_coefficients_move_together(n, n_features, loc, cache_size):
     X = np.random.RandomState(0).normal(loc, 1, (n, n_features))
     y = np.random.RandomState(1).randint(0, 2, n)
     own = SVC(kernel="poly", cache_size=cache_size).fit(X, y)
@@ -349,7 +365,7 @@ def test_many_free_coefficients_move_together_too(n, n_features, loc, cache_size
 
 
 @pytest.mark.parametrize("loc", [100, 1000, 1e5])
-def test_where_float64_has_no_more_digits_it_stops_and_says_so(loc):
+def test_a_tolerance_below_the_rounding_of_float64_ends_training_with_a_warning(loc):
     X, y = far_from_zero(loc)
     with pytest.warns(ConvergenceWarning) as caught:
         own = SVC(kernel="poly", max_iter=30_000).fit(X, y)
@@ -370,8 +386,8 @@ def test_where_float64_has_no_more_digits_it_stops_and_says_so(loc):
 
 
 @pytest.mark.parametrize("kernel", ["linear", "poly", "rbf"])
-@pytest.mark.parametrize("scale", [0.0, 1e-170, 1.0, 1e20])
-@pytest.mark.parametrize("C", [1e-300, 1.0, 1e300])
+@pytest.mark.parametrize("scale", [0.0, 1e-170, 1e20])
+@pytest.mark.parametrize("C", [1e-300, 1e300])
 def test_extreme_parameters_warn_of_nothing_but_convergence(kernel, scale, C):
     X, y = three_classes(30)
     with warnings.catch_warnings():
@@ -454,7 +470,7 @@ def test_coefficients_that_move_together_count_as_steps_and_stay_within_them():
 
 @hypothesis.given(small_problems(), st.integers(0, 6))
 @settings
-def test_pair_gains_most_and_the_step_goes_to_the_top(problem, n_steps):
+def test_the_pair_gains_most_and_its_step_goes_to_the_top(problem, n_steps):
     K, y, C = problem
     smo = SMO(K, y, C)
     for _ in range(n_steps):
@@ -551,7 +567,7 @@ def test_bias_is_from_the_free_vectors_or_the_middle_of_the_gap():
 
 @pytest.mark.parametrize("cache_size", [1000, 1e-3])
 def test_shrinking_does_not_change_the_solution(cache_size, monkeypatch, digits):
-    X, y = digits[0][:900], digits[1][:900] > 4
+    X, y = digits[0][:700], digits[1][:700] > 4
     sizes = []
     start = SMO.__init__
 
@@ -561,9 +577,9 @@ def test_shrinking_does_not_change_the_solution(cache_size, monkeypatch, digits)
 
     monkeypatch.setattr(SMO, "__init__", recorded)
     shrunk = SVC(C=10, tol=1e-6, cache_size=cache_size).fit(X, y)
-    assert sizes[0] == 900
+    assert sizes[0] == 700
     assert len(sizes) > 1
-    assert max(sizes[1:]) <= 300
+    assert max(sizes[1:]) <= 700 / 3
     monkeypatch.setattr("nnkit.estimators.smo.FEW", 10**6)
     plain = SVC(C=10, tol=1e-6, cache_size=cache_size).fit(X, y)
     np.testing.assert_allclose(shrunk.decision_function(X), plain.decision_function(X), rtol=0, atol=1e-5)
@@ -572,8 +588,8 @@ def test_shrinking_does_not_change_the_solution(cache_size, monkeypatch, digits)
     assert kkt_gap(exact_kernel(X, X, shrunk), 2.0 * y - 1, np.full(len(X), 10.0), coef) < 1e-6 + 1e-9
 
 
-def test_what_was_out_of_play_comes_back(monkeypatch):
-    # So early, many are taken for settled that are not.
+def test_coefficients_out_of_play_come_back(monkeypatch):
+    # So early, many seem settled that are not.
     monkeypatch.setattr("nnkit.estimators.smo.FEW", 10)
     monkeypatch.setattr("nnkit.estimators.smo.SHRINK_EVERY", 3)
     for seed in range(5):
@@ -606,7 +622,7 @@ def test_kernels_are_those_of_scikit_learn(kernel, dtype):
 
 @every_kernel
 @pytest.mark.parametrize("block_bytes", [1, 3000, 2**22])
-def test_matrix_is_symmetric_and_its_blocks_do_not_show(kernel, block_bytes, monkeypatch):
+def test_matrix_is_symmetric_for_every_size_of_blocks(kernel, block_bytes, monkeypatch):
     monkeypatch.setattr("nnkit.estimators.kernels.BLOCK_BYTES", block_bytes)
     X = np.random.default_rng(0).normal(size=(101, 4))
     K = kernel_matrix(kernel, X)
@@ -636,7 +652,7 @@ def test_cached_rows_are_those_of_the_matrix(kernel):
     np.testing.assert_allclose(rows.diagonal(), K.diagonal(), rtol=1e-12)
 
 
-def test_the_row_that_was_not_used_for_longest_makes_way():
+def test_the_least_recently_used_row_is_dropped():
     rows = CachedRows(Kernel("rbf"), np.random.default_rng(0).normal(size=(9, 2)), 0)
     assert rows.max_rows == 2
     first = rows[0]
@@ -646,7 +662,7 @@ def test_the_row_that_was_not_used_for_longest_makes_way():
     assert list(rows.rows) == [0, 2]
 
 
-def test_matrix_is_whole_where_it_fits():
+def test_matrix_is_whole_if_it_fits():
     X = np.zeros((100, 2))
     needed = 9 / 8 * 100 * 100 * 8
     assert isinstance(gram(Kernel("rbf"), X, needed), np.ndarray)
@@ -657,8 +673,8 @@ def test_matrix_is_whole_where_it_fits():
 @pytest.mark.parametrize("multi_class", ["ovr", "ovo"])
 @pytest.mark.parametrize("kernel", ["linear", "poly", "rbf"])
 def test_rows_give_the_solution_of_the_matrix(kernel, multi_class, digits):
-    X, y = digits[0][:700], digits[1][:700] % 3
-    whole, by_rows = (SVC(C=10, kernel=kernel, multi_class=multi_class, cache_size=m).fit(X, y) for m in (1000, 0.2))
+    X, y = digits[0][:400], digits[1][:400] % 3
+    whole, by_rows = (SVC(C=10, kernel=kernel, multi_class=multi_class, cache_size=m).fit(X, y) for m in (1000, 0.1))
     np.testing.assert_allclose(by_rows.decision_function(X), whole.decision_function(X), rtol=0, atol=5e-3)
     np.testing.assert_allclose(by_rows.dual_objective_, whole.dual_objective_, rtol=1e-6)
 
@@ -702,17 +718,17 @@ def test_memory_of_prediction_does_not_grow_with_the_queries():
     X, y = two_classes(1000, 4, 0.2, 0)
     classifier = SVC().fit(X, y)
     peaks = []
-    for n in (20_000, 40_000):
+    for n in (10_000, 20_000):
         queries = np.random.default_rng(0).normal(size=(n, 4))
         tracemalloc.start()
         classifier.predict(queries)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert max(peaks) < 20_000 * len(classifier.support_) * 8 / 5
-    assert peaks[1] - peaks[0] < 100 * 20_000
+    assert max(peaks) < 10_000 * len(classifier.support_) * 8 / 2
+    assert peaks[1] - peaks[0] < 100 * 10_000
 
 
-def test_float32_is_kept_only_where_its_rounding_is_lost_in_the_tolerance():
+def test_float32_is_kept_only_if_its_rounding_is_below_the_tolerance():
     X, y = nn.make_moons(200, noise=0.2, rng=0)
     assert X.dtype == np.float32
     for parameters, dtype in [
@@ -742,7 +758,7 @@ def test_data_is_not_written_to(digits):
 # The contract
 
 
-@parametrize_with_checks([SVC(), SVC(multi_class="ovo", kernel="linear"), SVC(cache_size=1e-3)])
+@parametrize_with_checks([SVC(multi_class="ovo", kernel="linear", cache_size=1e-3)])  # test_estimators has SVC().
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
@@ -813,26 +829,17 @@ def test_digits_are_learned(digits):
 @pytest.mark.parametrize(
     ("parameters", "error", "message"),
     [
-        ({"C": 0}, ValueError, "C must be a finite number above 0; got 0"),
-        ({"C": np.nan}, ValueError, "C must be a finite number above 0; got nan"),
+        ({"C": 0}, ValueError, "C must be .* above 0; got 0"),
         ({"C": "1"}, TypeError, "C must be a number; got '1'"),
         ({"kernel": "sigmoid"}, ValueError, r"kernel must be one of \['linear', 'poly', 'rbf'\]; got 'sigmoid'"),
         ({"gamma": "large"}, ValueError, "gamma must be 'scale', 'auto' or a number; got 'large'"),
-        ({"gamma": -1.0}, ValueError, "gamma must be a finite number above 0; got -1.0"),
-        ({"degree": 0}, ValueError, "degree must be at least 1; got 0"),
-        ({"degree": 2.5}, TypeError, "degree must be a whole number; got 2.5"),
-        ({"coef0": None}, TypeError, "coef0 must be a number; got None"),
-        ({"tol": 0}, ValueError, "tol must be a finite number above 0; got 0"),
-        ({"max_iter": 0}, ValueError, "max_iter must be at least 1; got 0"),
-        ({"max_iter": 2.0}, TypeError, "max_iter must be a whole number; got 2.0"),
-        ({"multi_class": "both"}, ValueError, r"multi_class must be one of \['ovr', 'ovo'\]; got 'both'"),
-        ({"cache_size": 0}, ValueError, "cache_size must be a finite number above 0; got 0"),
-        ({"class_weight": {0: 0}}, ValueError, r"class_weight\[.*0.*\] must be a finite number above 0; got 0$"),
-        ({"class_weight": "even"}, ValueError, "class_weight"),
+        ({"multi_class": "both"}, ValueError, "multi_class must be one of"),
+        ({"decision_function_shape": "both"}, ValueError, "decision_function_shape must be one of"),
+        ({"class_weight": {0: 0}}, ValueError, r"class_weight\[.*0.*\] must be .* above 0; got 0$"),
         ({"class_weight": {7: 1.0}}, ValueError, "class"),
     ],
 )
-def test_wrong_parameters_are_named(parameters, error, message):
+def test_wrong_parameters_are_named(parameters, error, message):  # test_failed_fits has every parameter.
     X, y = two_classes(20, 2, 1, 0)
     with pytest.raises(error, match=message):
         SVC(**parameters).fit(X, y)
@@ -855,7 +862,7 @@ def test_wrong_data_is_named():
         SVC().fit(X.astype(np.float32), y).predict(np.full((1, 2), 3e38))
 
 
-def test_what_overflows_in_float32_is_computed_in_float64():
+def test_data_that_overflow_float32_are_computed_in_float64():
     X, y = two_classes(50, 2, 2, 0)
     small = SVC().fit(X, y)
     with warnings.catch_warnings():
