@@ -55,34 +55,29 @@ def weights(classifier):
 
 
 @parametrize_with_checks(
-    [
-        MLPClassifier(),
-        MLPClassifier(early_stopping=True),
-        AutoencoderTransformer(),
-        AutoencoderTransformer(3, (), noise=0.1, tied=True),
-    ]
+    [MLPClassifier(early_stopping=True), AutoencoderTransformer(3, (), loss="mse", noise=0.1, tied=True)]
 )
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("name", ["MLPClassifier", "AutoencoderTransformer", "KNeighborsClassifier", "SVC"])
-def test_scikit_learn_leaves_none_of_its_checks_out(name):
+def test_estimators_pass_all_of_scikit_learns_checks():
     # Some need pandas, and some need SciPy to have been told of array APIs before anything imports it.
     pytest.importorskip("pandas")
     code = (
         "import nnkit\n"
         "from sklearn.utils.estimator_checks import check_dataframe_column_names_consistency, check_estimator\n"
-        f"check_dataframe_column_names_consistency('{name}', nnkit.{name}())\n"
-        f"results = check_estimator(nnkit.{name}(), on_fail=None, on_skip=None)\n"
-        "print(len(results), [(r['check_name'], r['status']) for r in results if r['status'] != 'passed'])"
+        "for name in nnkit.estimators.__all__:\n"
+        "    estimator = getattr(nnkit, name)()\n"
+        "    check_dataframe_column_names_consistency(name, estimator)\n"
+        "    results = check_estimator(estimator, on_fail=None, on_skip=None)\n"
+        "    failed = [(r['check_name'], r['status']) for r in results if r['status'] != 'passed']\n"
+        "    print(name, len(results) > 40, failed)"
     )
     environment = {**os.environ, "SCIPY_ARRAY_API": "1"}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    count, others = done.stdout.strip().split(" ", 1)
-    assert others == "[]"
-    assert int(count) > 40
+    assert done.stdout.splitlines() == [f"{name} True []" for name in nn.estimators.__all__]
 
 
 def test_checks_would_notice_labels_that_are_not_mapped_back():
@@ -179,9 +174,7 @@ def test_columns_of_a_data_frame_are_remembered():
 # Labels, probabilities and scores
 
 
-@pytest.mark.parametrize(
-    "labels", [["red", "green", "blue"], [30, 10, 20], [2.0, -1.0, 0.0], np.array(["c", "a", "b"], dtype=object)]
-)
+@pytest.mark.parametrize("labels", [["red", "green", "blue"], [30, 10, 20], np.array(["c", "a", "b"], dtype=object)])
 def test_labels_come_back_as_they_were(labels):
     X, y = blobs()
     y = np.asarray(labels)[np.unique(y, return_inverse=True)[1]]
@@ -299,7 +292,7 @@ def test_digits_are_learned(digits):
         assert MLPClassifier(random_state=seed, lr=3e-3).fit(X, y).score(X_test, y_test) >= 0.93
 
 
-def test_training_again_starts_anew():
+def test_another_fit_starts_from_scratch():
     X, y = blobs()
     classifier = quick().fit(X, y)
     first = weights(classifier)
@@ -333,7 +326,7 @@ def test_same_seed_gives_the_same_bits_and_another_does_not(early_stopping):
 
 
 @pytest.mark.parametrize("make", [np.random.RandomState, np.random.default_rng])
-def test_generator_starts_where_it_is_and_goes_on(make):
+def test_a_generator_continues_from_its_state(make):
     X, y = blobs()
     first, second = quick(random_state=make(3)).fit(X, y), quick(random_state=make(3)).fit(X, y)
     np.testing.assert_array_equal(weights(first), weights(second))
@@ -342,7 +335,8 @@ def test_generator_starts_where_it_is_and_goes_on(make):
 
 def test_without_a_seed_each_training_differs():
     X, y = blobs()
-    assert not np.array_equal(weights(quick(random_state=None).fit(X, y)), weights(quick(random_state=None).fit(X, y)))
+    first, second = (quick(random_state=None, activation="tanh").fit(X, y) for _ in range(2))
+    assert not np.array_equal(weights(first), weights(second))
 
 
 @pytest.mark.parametrize("random_state", [None, 0, np.int64(3)])
@@ -350,7 +344,7 @@ def test_global_random_state_is_not_touched(random_state):
     X, y = blobs()
     np.random.seed(0)  # noqa: NPY002
     before = np.random.get_state()[1].copy()  # noqa: NPY002
-    quick(random_state=random_state, early_stopping=True).fit(X, y)
+    quick(random_state=random_state, early_stopping=True, activation="tanh").fit(X, y)
     np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
 
 
@@ -401,7 +395,7 @@ def test_held_out_part_gives_each_class_its_share_and_is_not_trained_on(given_to
     assert [labels[x] for x in together[:, 0]] == [*y_train, *y_held_out]
 
 
-def test_class_of_one_sample_does_not_hinder_early_stopping():
+def test_early_stopping_works_with_a_class_of_one_sample():
     X, y = blobs()
     y = y.copy()
     y[0] = "alone"
@@ -421,40 +415,20 @@ def test_early_stopping_needs_something_to_train_on():
 @pytest.mark.parametrize(
     ("params", "error", "message"),
     [
-        ({"activation": "rleu"}, ValueError, r"activation must be one of \['leaky_relu', 'relu', 'sigmoid', 'tanh'\]"),
-        ({"optimizer": "adm"}, ValueError, r"optimizer must be one of \['adam', 'adamw', 'rmsprop', 'sgd'\].*'adm'"),
-        ({"init": "kaiming"}, ValueError, r"init must be one of \['kaiming_normal', .*'kaiming'"),
+        ({"activation": "rleu"}, ValueError, "activation must be one of .*'rleu'"),
+        ({"activation": nn.Tanh()}, TypeError, r"activation must be .* called with \(\); got Tanh\(\)"),
+        ({"activation": lambda: 5}, TypeError, "what activation makes must be a Module such as ReLU.*; got 5"),
+        ({"optimizer": "adm"}, ValueError, "optimizer must be one of .*'adm'"),
+        ({"optimizer": nn.ReLU}, TypeError, r"optimizer must be .* called with \(params, lr=..., weight_decay=...\)"),
+        ({"init": nn.ReLU}, TypeError, r"init must be .* called with \(shape, rng\)"),
         ({"hidden_layer_sizes": (4, 0)}, ValueError, r"hidden_layer_sizes\[1\] must be at least 1; got 0"),
         ({"hidden_layer_sizes": 4.5}, TypeError, r"hidden_layer_sizes\[0\] must be a whole number; got 4.5"),
-        ({"lr": -1}, ValueError, "lr must be a finite number at least 0; got -1"),
-        ({"weight_decay": "much"}, TypeError, "weight_decay must be a number; got 'much'"),
-        ({"max_epochs": 0}, ValueError, "max_epochs must be at least 1; got 0"),
-        ({"batch_size": 0}, ValueError, "batch_size must be at least 1; got 0"),
-        ({"early_stopping": True, "patience": 0}, ValueError, "patience must be at least 1; got 0"),
-        (
-            {"early_stopping": True, "validation_fraction": 1},
-            ValueError,
-            "validation_fraction must be .*below 1; got 1",
-        ),
-        ({"random_state": "lucky"}, TypeError, "random_state must be .* or a whole number .*; got 'lucky'"),
-        ({"random_state": -1}, ValueError, "random_state must be .* a whole number that is at least 0; got -1"),
-        (
-            {"activation": nn.Tanh()},
-            TypeError,
-            r"activation must be one of \['leaky_relu', .*\] or a function to be called with \(\); got Tanh\(\)",
-        ),
-        ({"activation": lambda: 5}, TypeError, "what activation makes must be a Module such as ReLU.*; got 5"),
-        (
-            {"optimizer": nn.ReLU},
-            TypeError,
-            r"optimizer must be .* a function to be called with \(params, lr=..., weight_decay=...\); got <class",
-        ),
-        ({"init": nn.ReLU}, TypeError, r"init must be .* a function to be called with \(shape, rng\); got <"),
+        ({"early_stopping": True, "validation_fraction": 1}, ValueError, "validation_fraction must be .*; got 1"),
+        ({"random_state": "lucky"}, TypeError, "random_state must be .*; got 'lucky'"),
         ({"early_stopping": "no"}, TypeError, "early_stopping must be True or False; got 'no'"),
-        ({"hidden_layer_sizes": ((4, 3), (2,))}, TypeError, r"hidden_layer_sizes\[0\] must be a whole number"),
     ],
 )
-def test_wrong_parameters_are_named(params, error, message):
+def test_wrong_parameters_are_named(params, error, message):  # test_failed_fits has every parameter.
     with pytest.raises(error, match=message):
         quick(**params).fit(*blobs())
 
@@ -471,7 +445,7 @@ def test_wrong_data_is_named():
         quick().fit(X, y, sample_weight=np.ones(len(y)))
 
 
-def test_divergence_is_told():
+def test_divergence_warns():
     X, y = blobs()
     classifier = quick(optimizer="sgd", lr=1e30)
     with pytest.warns(nn.DivergenceWarning, match="diverged in epoch 1"):
