@@ -76,7 +76,7 @@ class SMO:
             self.move(*pair)
             if self.n_iter % SHRINK_EVERY == 0:
                 self.shrink(tol, max_iter)
-            if self.n_iter >= self.patience:
+            if self.n_iter >= self.patience:  # Pairs zigzag.
                 while self.move_together(max_iter):
                     pass
                 if self.gap < self.rounding:
