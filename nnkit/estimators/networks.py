@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from nnkit.activations import ACTIVATIONS, softmax
 from nnkit.autoencoder import Autoencoder
+from nnkit.callbacks import EarlyStopping
 from nnkit.checks import chosen, number, whole_number
 from nnkit.estimators.base import (
     FLOATS,
@@ -35,7 +36,6 @@ from nnkit.losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
 from nnkit.metrics import accuracy
 from nnkit.module import Module, Sequential, interleaved
 from nnkit.optimizers import Optimizer
-from nnkit.callbacks import EarlyStopping
 from nnkit.training import predict
 from nnkit.typing import Array
 

@@ -233,7 +233,7 @@ def test_weights_are_those_of_the_same_training_by_hand(digits, params, sizes, o
         weights(transformer), np.concatenate([parameter.data.ravel() for parameter in model.parameters()])
     )
     np.testing.assert_array_equal(transformer.history_["loss"], history["loss"])
-    assert {"loss", "seconds"} == set(transformer.history_.values)
+    assert {"loss", "seconds"} == set(transformer.history_)
     assert transformer.n_iter_ == 2
 
 

@@ -275,7 +275,7 @@ def test_weights_are_those_of_the_same_training_by_hand(digits, params, widths, 
     expected, history = by_hand(X, y, widths, activation, optimizer, 7, epochs=2, batch_size=50)
     np.testing.assert_array_equal(weights(classifier), expected)
     np.testing.assert_array_equal(classifier.history_["loss"], history["loss"])
-    assert {"loss", "accuracy", "seconds"} == set(classifier.history_.values)
+    assert {"loss", "accuracy", "seconds"} == set(classifier.history_)
     assert classifier.n_iter_ == 2
 
 
