@@ -218,11 +218,9 @@ def test_predictions_are_made_in_evaluation_mode():
         rng = np.random.default_rng(0)
 
         def forward(self, x):
-            self._save()
             return x + self.rng.normal(size=x.shape).astype(x.dtype) if self.training else x
 
         def backward(self, grad):
-            self._take()
             return grad
 
     X, y = blobs()
