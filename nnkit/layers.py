@@ -77,7 +77,7 @@ class Linear(Module):
             bias.grad += grad.sum(axis=0)
 
     def backward(self, grad: Array) -> Array:
-        self.accumulate(grad)
+        Linear.accumulate(self, grad)
         return grad @ self.weight.data.T
 
     def __repr__(self) -> str:

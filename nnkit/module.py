@@ -105,6 +105,8 @@ class Module:
         for name in {"forward", "backward", "accumulate"} & vars(cls).keys():
             checked = checked_forward if name == "forward" else checked_backward
             setattr(cls, name, checked(vars(cls)[name]))
+        if "backward" in vars(cls) and "accumulate" not in vars(cls):
+            cls.accumulate = Module.accumulate  # type: ignore[method-assign]  # An inherited one bypasses this backward.
 
     def forward(self, x: Array) -> Array:
         """Return the module's output for the input `x`; `x` is not changed."""
