@@ -290,7 +290,7 @@ def checked_forward(forward: Callable[[Any, Array], Array]) -> Callable[[Any, An
                 f"x must hold at least {self.min_batch_size} samples in training mode to enter {self!r}; "
                 f"got shape {x.shape}; choose a batch_size that leaves no smaller batch, or call eval() first"
             )
-        self.saved = None
+        self.saved = self.output_shape = None  # A pass that fails leaves none to go back through.
         y = forward(self, x)
         self.output_shape = y.shape
         return y

@@ -274,7 +274,7 @@ class Module:
             for name, module in modules.items():
                 if not list(module.children()):
                     shape = ", ".join(map(str, ["n", *(module.output_shape or ())[1:]]))
-                    rows.append((f"{name}: {module!r}", f"({shape})", f"{_size(module):,}"))
+                    rows.append((f"{name}: {module!r}" if name else repr(module), f"({shape})", f"{_size(module):,}"))
         rows.append(("all", "", f"{_size(self):,}"))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         return "\n".join(f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows)
@@ -371,7 +371,7 @@ def _found(attributes: dict[Any, Any], kind: type[Item]) -> Iterator[tuple[str, 
         elif isinstance(value, (list, tuple, dict)):
             inside = value if isinstance(value, dict) else dict(enumerate(value))
             yield from ((f"{name}.{key}", item) for key, item in _found(inside, kind))
-        elif isinstance(value, set) and any(isinstance(item, kind) for item in value):
+        elif isinstance(value, (set, frozenset)) and any(isinstance(item, kind) for item in value):
             raise TypeError(f"{name} must be a list or a dict, since a set has no order; got {shown(value)}")
 
 
