@@ -10,6 +10,7 @@ from nnkit.checks import (
     entries,
     finite_array,
     float_array,
+    float_dtype,
     generator,
     instance,
     number,
@@ -43,6 +44,13 @@ def test_integers_become_float32_and_python_floats_float64():
 def test_what_is_not_a_real_number_is_refused(value):
     with pytest.raises(TypeError, match="x must hold real numbers; got dtype"):
         float_array("x", value)
+
+
+def test_float_dtype_takes_floating_point_dtypes_only():
+    assert float_dtype("float32") == float_dtype(np.float32) == np.dtype(np.float32)
+    for dtype in (np.int64, bool, "complex128", "U3"):
+        with pytest.raises(TypeError, match="dtype must be a floating-point dtype"):
+            float_dtype(dtype)
 
 
 def test_large_finite_values_are_finite_although_their_sum_is_not():

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from nnkit import BCEWithLogitsLoss, CrossEntropyLoss, Linear, MSELoss, Sequential, Tanh, check_gradients, softmax
+from nnkit import BCEWithLogitsLoss, CrossEntropyLoss, Linear, Loss, MSELoss, Sequential, Tanh, check_gradients, softmax
 
 LOSSES = [MSELoss(), CrossEntropyLoss(), BCEWithLogitsLoss()]
 
@@ -44,7 +44,7 @@ def test_one_hot_targets_give_what_classes_give(rng):
 
 
 @pytest.mark.parametrize("target", [np.array([0]), np.array([[1.0, 0.0, 0.0]], np.float32)], ids=["class", "one-hot"])
-def test_logits_as_far_apart_as_float32_goes(target):
+def test_logits_as_far_apart_as_float32_allows(target):
     loss = CrossEntropyLoss()
     assert loss(np.array([[3e38, -3e38, -3e38]], np.float32), target) == 0
     np.testing.assert_array_equal(loss.backward(), [[0, 0, 0]])
@@ -67,7 +67,7 @@ def test_classes_may_come_in_every_integer_dtype(dtype, rng):
     np.testing.assert_allclose(narrow, loss.backward(), atol=1e-15)
 
 
-def test_cross_entropy_does_not_change_where_all_logits_shift(rng):
+def test_cross_entropy_ignores_a_shift_of_all_logits(rng):
     logits, classes = rng.normal(size=(4, 3)), np.array([2, 0, 1, 1])
     loss = CrossEntropyLoss()
     assert loss(logits + 1e4, classes) == pytest.approx(loss(logits, classes), rel=1e-10)
@@ -86,11 +86,6 @@ def test_binary_cross_entropy_is_cross_entropy_over_two_classes(rng):
     assert BCEWithLogitsLoss()(logits, classes[:, None]) == pytest.approx(CrossEntropyLoss()(both, classes))
 
 
-@pytest.mark.parametrize("loss", LOSSES, ids=repr)
-def test_loss_is_a_python_float(loss):
-    assert type(loss(np.ones((4, 3), dtype=np.float32), fitting_target(loss))) is float
-
-
 def test_losses_are_summed_in_float64():
     # In float32 the small term would vanish beside the large one.
     pred = np.array([[1e4, 1.0]], dtype=np.float32)
@@ -103,22 +98,16 @@ def test_losses_are_summed_in_float64():
 
 
 @pytest.mark.parametrize("n", [1, 5])
-def test_mse_gradient_matches_central_differences(n, rng):
-    assert check_gradients(Sequential(), rng.normal(size=(n, 3)), MSELoss(), rng.normal(size=(n, 3)))
-
-
-@pytest.mark.parametrize("n", [1, 5])
-def test_cross_entropy_gradient_matches_central_differences(n, rng):
-    logits = rng.normal(size=(n, 4))
-    for target in (rng.integers(0, 4, n), one_hot(rng.integers(0, 4, n), 4), rng.dirichlet(np.ones(4), n)):
-        assert check_gradients(Sequential(), logits, CrossEntropyLoss(), target)
-
-
-@pytest.mark.parametrize("n", [1, 5])
-def test_binary_cross_entropy_gradient_matches_central_differences(n, rng):
-    logits = rng.normal(size=(n, 3))
-    for target in (rng.integers(0, 2, (n, 3)), rng.uniform(size=(n, 3))):
-        assert check_gradients(Sequential(), logits, BCEWithLogitsLoss(), target)
+def test_gradients_match_central_differences(n, rng):
+    pred, classes, bits = rng.normal(size=(n, 4)), rng.integers(0, 4, n), rng.integers(0, 2, (n, 4))
+    for loss, targets in (
+        (MSELoss(), [rng.normal(size=(n, 4))]),
+        (CrossEntropyLoss(), [classes, one_hot(classes, 4), rng.dirichlet(np.ones(4), n)]),
+        (BCEWithLogitsLoss(), [bits, rng.uniform(size=(n, 4))]),
+    ):
+        for target in targets:
+            report = check_gradients(Sequential(), pred, loss, target)
+            assert report, report
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
@@ -131,17 +120,11 @@ def test_network_under_each_loss_matches_central_differences(loss, rng):
 
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_gradient_has_the_shape_and_dtype_of_pred(loss, dtype):
-    loss(np.ones((4, 3), dtype=dtype), fitting_target(loss))
+def test_loss_is_a_float_and_its_gradient_like_pred(loss, dtype):
+    assert type(loss(np.ones((4, 3), dtype=dtype), fitting_target(loss))) is float
     grad = loss.backward()
     assert grad.shape == (4, 3)
     assert grad.dtype == dtype
-
-
-def test_one_class_has_loss_and_gradient_zero(rng):
-    loss = CrossEntropyLoss()
-    assert loss(rng.normal(size=(5, 1)), np.zeros(5, dtype=int)) == 0
-    np.testing.assert_array_equal(loss.backward(), np.zeros((5, 1)))
 
 
 @pytest.mark.parametrize("size", [1e4, 1e30])
@@ -159,70 +142,100 @@ def test_extreme_logits_give_exact_losses_and_gradients(size, dtype):
     np.testing.assert_array_equal(binary.backward(), [[0.25, -0.25], [-0.25, 0.25]])
 
 
-# Use and misuse
+# Losses of one's own
+
+
+class Half(Loss):
+    """Defines the two equations and nothing else."""
+
+    def forward(self, pred, target):
+        self.saved = pred - target
+        return float((self.saved**2).sum() / 2)
+
+    def backward(self):
+        return self.saved
+
+
+class Percent(Half):
+    """Targets come in percent."""
+
+    def checked_target(self, pred, target):
+        return super().checked_target(pred, np.asarray(target) / 100)
+
+
+def test_loss_of_ones_own_needs_forward_and_backward_only(rng):
+    pred, target = rng.normal(size=(3, 2)), rng.normal(size=(3, 2))
+    assert check_gradients(Sequential(), pred, Half(), target)
+    loss, percent = Half(), Percent()
+    assert percent(pred, 100 * target) == pytest.approx(loss(pred, target))
+    np.testing.assert_allclose(percent.backward(), loss.backward())
+    with pytest.raises(RuntimeError, match="Half"):
+        loss.backward()
+    with pytest.raises(ValueError, match="target"):
+        loss(pred, target[0])
+    with pytest.raises(TypeError, match="abstract"):
+        Loss()
+
+
+# Misuse
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
-def test_losses_name_themselves_where_the_call_is_missing_or_used_up(loss):
-    match = rf"{type(loss).__name__}\.backward has nothing to work on: call the loss first"
+def test_each_backward_needs_a_call_of_its_own(loss):
     fresh = type(loss)()
-    with pytest.raises(RuntimeError, match=match):
+    with pytest.raises(RuntimeError, match=type(loss).__name__):
         fresh.backward()
     fresh(np.ones((4, 3)), fitting_target(loss))
     fresh.backward()
-    with pytest.raises(RuntimeError, match=match):
+    with pytest.raises(RuntimeError, match=type(loss).__name__):
         fresh.backward()
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
-def test_empty_batch_has_no_mean(loss):
-    with pytest.raises(ValueError, match=r"pred must hold at least one prediction.*got shape \(0, 3\)"):
-        loss(np.zeros((0, 3)), np.zeros((0, 3)))
+@pytest.mark.parametrize(
+    ("pred", "error"), [(np.zeros((0, 3)), ValueError), (np.zeros((3, 0)), ValueError), ([["a", "b"]], TypeError)]
+)
+def test_empty_batches_and_words_are_refused(loss, pred, error):
+    with pytest.raises(error, match="pred"):
+        loss(pred, np.zeros(np.shape(pred)))
 
 
-@pytest.mark.parametrize("loss", [MSELoss(), BCEWithLogitsLoss()], ids=repr)
-def test_column_against_row_is_refused_instead_of_broadcast(loss):
-    with pytest.raises(ValueError, match=r"target must have the shape of pred, \(4, 1\); got \(4,\)"):
-        loss(np.zeros((4, 1)), np.zeros(4))
+@pytest.mark.parametrize(
+    ("loss", "pred", "target"),
+    [
+        (MSELoss(), np.zeros((4, 1)), np.zeros(4)),  # Broadcasting would compare each with each.
+        (BCEWithLogitsLoss(), np.zeros((4, 1)), np.zeros(4)),
+        (BCEWithLogitsLoss(), np.zeros((1, 2)), [[0.5, -0.1]]),
+        (BCEWithLogitsLoss(), np.zeros((1, 2)), [[0.5, 1.1]]),
+        (CrossEntropyLoss(), np.zeros((2, 3)), [0, -1]),
+        (CrossEntropyLoss(), np.zeros((2, 3)), [0, 3]),
+        (CrossEntropyLoss(), np.zeros((2, 3)), np.zeros(2)),
+        (CrossEntropyLoss(), np.zeros((2, 3)), np.zeros((2, 1), dtype=int)),
+        (CrossEntropyLoss(), np.zeros((2, 3)), np.zeros(3, dtype=int)),
+        (CrossEntropyLoss(), np.zeros((2, 3)), ["a", "b"]),
+        (CrossEntropyLoss(), np.zeros((1, 2)), [[0.5, 0.6]]),
+        (CrossEntropyLoss(), np.zeros((1, 2)), [[0.2, 0.2]]),
+        (CrossEntropyLoss(), np.zeros((1, 2)), [[-0.5, 1.5]]),
+    ],
+)
+def test_target_that_does_not_fit_is_refused(loss, pred, target):
+    with pytest.raises(ValueError, match="target must"):
+        loss(pred, np.asarray(target))
 
 
 def test_cross_entropy_needs_rows_of_logits():
-    with pytest.raises(ValueError, match=r"pred must hold logits of shape \(n, k\); got shape \(4,\)"):
+    with pytest.raises(ValueError, match=r"pred .*\(n, k\)"):
         CrossEntropyLoss()(np.zeros(4), np.zeros(4, dtype=int))
 
 
-@pytest.mark.parametrize("bad", [-1, 3])
-def test_class_out_of_range_is_refused(bad):
-    with pytest.raises(ValueError, match="target must hold classes from 0 to 2, since pred has 3 columns; got values"):
-        CrossEntropyLoss()(np.zeros((2, 3)), np.array([0, bad]))
-
-
-@pytest.mark.parametrize("target", [np.zeros(2), np.zeros((2, 1), dtype=int), np.zeros(3, dtype=int), ["a", "b"]])
-def test_target_of_another_form_is_refused(target):
-    match = r"target must hold 2 integer classes, or probabilities of shape \(2, 3\).*got shape .* and dtype"
-    with pytest.raises(ValueError, match=match):
-        CrossEntropyLoss()(np.zeros((2, 3)), target)
-
-
-@pytest.mark.parametrize("target", [[[0.5, 0.6]], [[0.2, 0.2]], [[-0.5, 1.5]]])
-def test_rows_that_are_no_probabilities_are_refused(target):
-    match = "target must hold probabilities in each row, at least 0 and with sum 1; got values from .* and sums from"
-    with pytest.raises(ValueError, match=match):
-        CrossEntropyLoss()(np.zeros((1, 2)), np.array(target))
-
-
-@pytest.mark.parametrize("value", [-0.1, 1.1])
-def test_binary_target_out_of_range_is_refused(value):
-    with pytest.raises(ValueError, match=r"target must lie in \[0, 1\]; got values from"):
-        BCEWithLogitsLoss()(np.zeros((1, 2)), np.array([[0.5, value]]))
-
-
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
-def test_nan_in_pred_is_named(loss):
+def test_nan_in_pred_is_an_error_unless_the_caller_looks_for_it(loss):
     pred = np.ones((4, 3))
     pred[1, 2] = np.nan
     with pytest.raises(FloatingPointError, match="pred must be finite; got 1 NaN or infinite of 12 values"):
         loss(pred, fitting_target(loss))
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(loss(pred, fitting_target(loss)))
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
@@ -233,25 +246,10 @@ def test_infinity_in_pred_that_makes_the_loss_nan_is_named():
         CrossEntropyLoss()(pred, np.zeros(4, dtype=int))
 
 
+@pytest.mark.parametrize("invalid", ["warn", "ignore"])
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
-def test_nan_in_target_is_named(loss):
+def test_nan_in_target_is_named(loss, invalid):
     target = np.full((4, 3), 1 / 3)
     target[2, 0] = np.nan
-    with pytest.raises(ValueError, match=r"target must be finite .* the first at index \(2, 0\)"):
+    with np.errstate(invalid=invalid), pytest.raises(ValueError, match=r"target must be finite .*\(2, 0\)"):
         loss(np.ones((4, 3)), target)
-
-
-@pytest.mark.parametrize("loss", LOSSES, ids=repr)
-def test_pred_that_is_not_a_number_is_refused(loss):
-    with pytest.raises(TypeError, match="pred must hold real numbers; got dtype"):
-        loss(np.array([["a", "b"]]), np.zeros((1, 2)))
-
-
-@pytest.mark.parametrize("loss", LOSSES, ids=repr)
-def test_pred_and_target_are_not_changed(loss, rng):
-    pred, target = rng.normal(size=(4, 3)), fitting_target(loss)
-    kept = pred.copy(), target.copy()
-    loss(pred, target)
-    loss.backward()
-    np.testing.assert_array_equal(pred, kept[0])
-    np.testing.assert_array_equal(target, kept[1])
