@@ -48,7 +48,7 @@ from hypothesis.extra import numpy as hnp  # noqa: E402
 
 # The same examples on every run and machine, and no time limits: a test that fails should fail again.
 given = hypothesis.given
-settings = hypothesis.settings(max_examples=60, deadline=None, derandomize=True, database=None)
+settings = hypothesis.settings(max_examples=30, deadline=None, derandomize=True, database=None)
 
 ACTIVATIONS = [ReLU, LeakyReLU, Sigmoid, Tanh, Softmax]
 every_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -67,7 +67,7 @@ def matrices(draw, elements=moderate, rows=sizes, columns=sizes, dtype=dtypes):
 
 
 def frozen(array):
-    """Return a copy that raises an error where somebody writes to it."""
+    """Return a copy that cannot be written to."""
     array = np.array(array)
     array.flags.writeable = False
     return array
@@ -118,8 +118,8 @@ def test_integers_are_converted_to_the_dtype_of_the_parameters(x):
 @settings
 @given(x=matrices(columns=st.just(4)), dtype=dtypes)
 def test_input_and_upstream_gradient_are_never_written_to(x, dtype):
-    modules = [kind() for kind in ACTIVATIONS]
-    modules += [
+    modules = [
+        *(kind() for kind in ACTIVATIONS),
         Flatten(),
         Linear(4, 3, rng=0, dtype=dtype),
         Sequential(Linear(4, 4, rng=0, dtype=dtype), ReLU(), Tanh()),
@@ -137,9 +137,9 @@ def test_input_and_upstream_gradient_are_never_written_to(x, dtype):
         given_x = frozen(x)
         y = module(given_x)
         given_grad = frozen(upstream_for(y))
-        for _ in range(2):  # The second time the gradients are not fresh.
+        for back in (module.backward, module.accumulate):
             module(given_x)
-            module.backward(given_grad)
+            back(given_grad)
         np.testing.assert_array_equal(given_x, x)
         np.testing.assert_array_equal(given_grad, upstream_for(y))
 
@@ -168,13 +168,9 @@ def test_modules_without_parameters_pass_an_empty_batch(module, columns, dtype):
 
 
 @settings
-@given(columns=sizes, dtype=dtypes, old=st.booleans())
-def test_empty_batch_gives_zero_parameter_gradients(columns, dtype, old):
+@given(columns=sizes, dtype=dtypes)
+def test_empty_batch_gives_zero_parameter_gradients(columns, dtype):
     model = Sequential(Linear(columns, 3, rng=0, dtype=dtype), Tanh(), Linear(3, 2, rng=1, dtype=dtype), Softmax())
-    if old:  # Gradients from before must be gone after zero_grad, although nothing is added to them.
-        model(np.ones((2, columns)))
-        model.backward(np.ones((2, 2), dtype=dtype))
-    model.zero_grad()
     assert model(np.zeros((0, columns))).shape == (0, 2)
     assert model.backward(np.zeros((0, 2), dtype=dtype)).shape == (0, columns)
     for parameter in model.parameters():
@@ -195,10 +191,13 @@ def test_linear_without_bias_is_linear(x, z, a, b):
 
 @settings
 @given(x=matrices(columns=st.just(4), dtype=st.just(np.float64)))
-def test_samples_do_not_see_each_other(x):
-    network = Sequential(Linear(4, 3, rng=0), Tanh(), Linear(3, 2, rng=1), Softmax())
-    for model in (network, Autoencoder.symmetric([4, 3, 2], rng=0), Autoencoder.symmetric([4, 2], rng=0, tied=True)):
-        together = model.astype(np.float64)(x)
+def test_samples_do_not_see_each_other_in_evaluation_mode(x):
+    for model in (
+        Sequential(Linear(4, 3, rng=0), BatchNorm1d(3), Tanh(), Dropout(0.5, rng=0), Linear(3, 2, rng=1), Softmax()),
+        Autoencoder.symmetric([4, 3, 2], rng=0),
+        Autoencoder.symmetric([4, 2], rng=0, tied=True),
+    ):
+        together = model.astype(np.float64).eval()(x)
         for i in range(len(x)):
             np.testing.assert_allclose(model(x[i : i + 1])[0], together[i], rtol=1e-12, atol=1e-13)
 
@@ -238,14 +237,6 @@ def test_dropout_returns_zero_or_the_scaled_input_and_treats_the_gradient_alike(
 
 
 @settings
-@given(p=st.floats(0, 0.95), value=st.floats(0.1, 10), seed=st.integers(0, 9999))
-def test_dropout_keeps_the_mean(p, value, seed):
-    y = Dropout(p, rng=seed)(np.full((100, 100), value))
-    # Six standard deviations of the mean of 10,000 draws; p this small keeps far from a Poisson's tail.
-    assert abs(y.mean() - value) <= 6 * value * np.sqrt(p / (1 - p) / y.size) + 1e-9
-
-
-@settings
 @given(
     x=matrices(elements=st.integers(-1000, 1000), rows=st.integers(2, 9)),
     shift=st.integers(-1000, 1000),
@@ -275,16 +266,6 @@ def test_batch_norm_is_finite_for_extreme_inputs_in_float64(x, training):
     for array in (y, grad, layer.weight.grad, layer.bias.grad, layer.running_mean, layer.running_var):
         assert array.dtype == np.float64
         assert np.isfinite(array).all()
-
-
-@settings
-@given(x=matrices(rows=st.integers(2, 5), columns=st.just(4), dtype=st.just(np.float64)))
-def test_samples_do_not_see_each_other_in_evaluation_mode(x):
-    model = Sequential(BatchNorm1d(4, dtype=np.float64), Dropout(0.5, rng=0))
-    model(x)
-    together = model.eval()(x)
-    for i in range(len(x)):
-        np.testing.assert_allclose(model(x[i : i + 1])[0], together[i], rtol=1e-12, atol=1e-15)
 
 
 @settings
@@ -399,15 +380,9 @@ def test_step_rate_is_a_power_of_gamma(lr, step_size, gamma, epochs):
 @settings
 @given(x=matrices(elements=extreme))
 def test_sigmoid_of_minus_x_is_one_minus_sigmoid(x):
-    np.testing.assert_allclose(sigmoid(-x), 1 - sigmoid(x), rtol=0, atol=4 * np.finfo(x.dtype).eps)
-
-
-@settings
-@given(x=matrices(elements=extreme))
-def test_sigmoid_lies_between_zero_and_one(x):
     y = sigmoid(x)
-    assert (y >= 0).all()
-    assert (y <= 1).all()
+    assert 0 <= y.min() <= y.max() <= 1
+    np.testing.assert_allclose(sigmoid(-x), 1 - y, rtol=0, atol=4 * np.finfo(x.dtype).eps)
 
 
 @settings
@@ -439,11 +414,12 @@ def classifications(draw, elements=extreme):
 
 
 @settings
-@given(data=classifications())
-def test_cross_entropy_is_finite_and_at_least_zero_for_extreme_logits(data):
+@given(data=classifications(), mix=st.floats(0, 1))
+def test_cross_entropy_is_finite_and_at_least_zero_for_extreme_logits(data, mix):
     logits, classes = data
-    one_hot = np.eye(logits.shape[1])[classes]
-    for target in (classes, one_hot):
+    k = logits.shape[1]
+    one_hot = np.eye(k)[classes]
+    for target in (classes, one_hot, mix * one_hot + (1 - mix) / k):
         loss = CrossEntropyLoss()
         assert 0 <= loss(frozen(logits), frozen(target)) < np.inf
         grad = loss.backward()
@@ -451,17 +427,6 @@ def test_cross_entropy_is_finite_and_at_least_zero_for_extreme_logits(data):
         assert grad.dtype == logits.dtype
         # Each row sums to zero: softmax and target both sum to 1.
         np.testing.assert_allclose(grad.sum(axis=1), 0, atol=10 * np.finfo(logits.dtype).eps)
-
-
-@settings
-@given(data=classifications(), mix=st.floats(0, 1))
-def test_cross_entropy_takes_soft_targets_for_extreme_logits(data, mix):
-    logits, classes = data
-    k = logits.shape[1]
-    target = mix * np.eye(k)[classes] + (1 - mix) / k
-    loss = CrossEntropyLoss()
-    assert 0 <= loss(logits, target) < np.inf
-    assert np.isfinite(loss.backward()).all()
 
 
 @settings
@@ -509,14 +474,6 @@ def test_mse_is_zero_for_a_perfect_prediction_and_positive_else(pred):
     assert np.isfinite(loss.backward()).all()
 
 
-@pytest.mark.parametrize("loss", [MSELoss(), CrossEntropyLoss(), BCEWithLogitsLoss()], ids=repr)
-@settings
-@given(shape=st.sampled_from([(0, 3), (3, 0), (0, 1), (0, 0)]))
-def test_losses_refuse_an_empty_batch(loss, shape):
-    with pytest.raises(ValueError, match="pred must hold at least one prediction"):
-        loss(np.zeros(shape), np.zeros(shape))
-
-
 # Metrics
 
 
@@ -532,7 +489,7 @@ def test_confusion_matrix_counts_every_sample_and_accuracy_its_diagonal(classes)
     assert accuracy(target, predicted) == pytest.approx(np.trace(counts) / counts.sum())
 
 
-@settings
+@hypothesis.settings(settings, max_examples=10)  # scikit-learn is slow at this.
 @given(
     classes=hnp.arrays(np.int64, st.tuples(st.integers(1, 20), st.just(2)), elements=st.integers(0, 4)),
     more=st.integers(0, 2),

@@ -31,11 +31,11 @@ from nnkit import (
 
 torch = pytest.importorskip("torch")
 
-seeds = pytest.mark.parametrize("seed", [0, 1, 2])
+seeds = pytest.mark.parametrize("seed", [0, 1])
 
 
 def torch_linear(layer):
-    """Return PyTorch's layer with the same weights; it keeps them transposed."""
+    """Return PyTorch's layer with the same weights, which it keeps as (out, in), transposed."""
     other = torch.nn.Linear(layer.in_features, layer.out_features, bias=layer.bias is not None, dtype=torch.float64)
     with torch.no_grad():
         other.weight.copy_(torch.tensor(layer.weight.data.T))
@@ -62,14 +62,24 @@ def check_equal(actual, expected):
     np.testing.assert_allclose(actual, expected.detach().numpy(), rtol=1e-6, atol=1e-12)
 
 
+def check_parameters(ours, theirs):
+    """Compare the gradients of weight and bias, each with its own layout."""
+    weight = ours.shared if isinstance(ours, TiedLinear) else ours.weight
+    check_equal(weight.grad.T if type(ours) is Linear else weight.grad, theirs.weight.grad)
+    if ours.bias is not None:
+        check_equal(ours.bias.grad, theirs.bias.grad)
+
+
 def check_module(ours, theirs, x, rng):
-    """Compare the output and dL/dx for a random upstream gradient."""
+    """Compare the output, dL/dx and the gradients of the parameters for a random upstream gradient."""
     given = torch.tensor(x, requires_grad=True)
     expected = theirs(given)
     grad = rng.normal(size=tuple(expected.shape))
     expected.backward(torch.tensor(grad))
     check_equal(ours(x), expected)
     check_equal(ours.backward(grad), given.grad)
+    if ours.parameters():
+        check_parameters(ours, theirs)
 
 
 @seeds
@@ -99,16 +109,20 @@ def test_linear(bias, seed):
     ours = Linear(4, 3, bias=bias, rng=rng, dtype=np.float64)
     if bias:
         ours.bias.data[:] = rng.normal(size=3)
-    theirs = torch_linear(ours)
-    check_module(ours, theirs, rng.normal(size=(5, 4)), rng)
-    check_equal(ours.weight.grad.T, theirs.weight.grad)
-    if bias:
-        check_equal(ours.bias.grad, theirs.bias.grad)
+    check_module(ours, torch_linear(ours), rng.normal(size=(5, 4)), rng)
 
 
 @seeds
-def test_flatten(seed):
+@pytest.mark.parametrize("bias", [True, False])
+def test_tied_linear(bias, seed):
     rng = np.random.default_rng(seed)
+    ours = TiedLinear(Linear(3, 4, rng=rng, dtype=np.float64), bias=bias)
+    if bias:
+        ours.bias.data[:] = rng.normal(size=3)
+    check_module(ours, torch_linear(ours), rng.normal(size=(5, 4)), rng)
+
+
+def test_flatten(rng):
     check_module(Flatten(), torch.nn.Flatten(), rng.normal(size=(5, 2, 3)), rng)
 
 
@@ -159,20 +173,15 @@ def check_running_statistics(ours, theirs):
 def test_batch_norm(options, seed):
     rng = np.random.default_rng(seed)
     ours, theirs = batch_norms(rng, 4, **options)
-    for n in (8, 2, 5, 100):  # Batches of several sizes, since the unbiased variance depends on them.
-        ours.zero_grad()
-        theirs.zero_grad()
-        check_module(ours, theirs, rng.normal(3, 2, size=(n, 4)), rng)
-        check_equal(ours.weight.grad, theirs.weight.grad)
-        check_equal(ours.bias.grad, theirs.bias.grad)
-        check_running_statistics(ours, theirs)
-    ours.eval()
-    theirs.eval()
-    for n in (8, 1):
-        check_module(ours, theirs, rng.normal(3, 2, size=(n, 4)), rng)
-        check_equal(ours.weight.grad, theirs.weight.grad)
-        check_equal(ours.bias.grad, theirs.bias.grad)
-        check_running_statistics(ours, theirs)
+    # Batches of several sizes, since the unbiased variance depends on them.
+    for training, sizes in ((True, (8, 2, 5, 100)), (False, (8, 1))):
+        ours.train(training)
+        theirs.train(training)
+        for n in sizes:
+            ours.zero_grad()
+            theirs.zero_grad()
+            check_module(ours, theirs, rng.normal(3, 2, size=(n, 4)), rng)
+            check_running_statistics(ours, theirs)
 
 
 @seeds
@@ -193,11 +202,10 @@ def test_batch_norm_in_float32(seed):
     np.testing.assert_allclose(ours.running_var, theirs.running_var.numpy(), rtol=1e-6)
 
 
-@seeds
-def test_names_of_the_state_are_those_of_pytorch(seed):
-    ours, theirs = networks(seed)
+def test_names_of_the_state_are_those_of_pytorch():
+    ours, theirs = networks(0)
     ours, theirs = Sequential(*ours, BatchNorm1d(3)), torch.nn.Sequential(*theirs, torch.nn.BatchNorm1d(3))
-    # The count of batches is what PyTorch keeps beside; nnkit has no use for it.
+    # PyTorch also counts the batches, for which nnkit has no use.
     assert set(ours.state_dict()) == set(theirs.state_dict()) - {"3.num_batches_tracked"}
 
 
@@ -210,58 +218,16 @@ def check_loss(ours, theirs, pred, target):
 
 
 @seeds
-def test_mse(seed):
-    rng = np.random.default_rng(seed)
-    check_loss(MSELoss(), torch.nn.MSELoss(), rng.normal(size=(5, 3)), rng.normal(size=(5, 3)))
-
-
-@seeds
 @pytest.mark.parametrize("scale", [1, 100])
-def test_cross_entropy(scale, seed):
+def test_losses(scale, seed):
     rng = np.random.default_rng(seed)
-    logits, classes = scale * rng.normal(size=(7, 4)), rng.integers(0, 4, 7)
+    pred, other = scale * rng.normal(size=(2, 7, 4))
+    check_loss(MSELoss(), torch.nn.MSELoss(), pred, other)
+    classes = rng.integers(0, 4, 7)
     for target in (classes, np.eye(4)[classes], rng.dirichlet(np.ones(4), 7)):
-        check_loss(CrossEntropyLoss(), torch.nn.CrossEntropyLoss(), logits, target)
-
-
-@seeds
-@pytest.mark.parametrize("scale", [1, 100])
-def test_binary_cross_entropy(scale, seed):
-    rng = np.random.default_rng(seed)
-    logits = scale * rng.normal(size=(7, 2))
-    for target in (rng.integers(0, 2, (7, 2)).astype(np.float64), rng.uniform(size=(7, 2))):
-        check_loss(BCEWithLogitsLoss(), torch.nn.BCEWithLogitsLoss(), logits, target)
-
-
-@seeds
-def test_network_under_a_loss(seed):
-    rng = np.random.default_rng(seed)
-    ours, theirs = networks(seed)
-    x, classes = rng.normal(size=(8, 4)), rng.integers(0, 3, 8)
-    loss = CrossEntropyLoss()
-    loss(ours(x), classes)
-    ours.backward(loss.backward())
-    torch.nn.CrossEntropyLoss()(theirs(torch.tensor(x)), torch.tensor(classes)).backward()
-    for (_, grad), parameter in zip(ours_in_torch_form(ours), theirs.parameters(), strict=True):
-        check_equal(grad, parameter.grad)
-
-
-@seeds
-@pytest.mark.parametrize("bias", [True, False])
-def test_tied_linear(bias, seed):
-    rng = np.random.default_rng(seed)
-    layer = Linear(3, 4, rng=rng, dtype=np.float64)
-    ours = TiedLinear(layer, bias=bias)
-    theirs = torch.nn.Linear(4, 3, bias=bias, dtype=torch.float64)  # It keeps its weight as (out, in), as layer does.
-    with torch.no_grad():
-        theirs.weight.copy_(torch.tensor(layer.weight.data))
-        if bias:
-            ours.bias.data[:] = rng.normal(size=3)
-            theirs.bias.copy_(torch.tensor(ours.bias.data))
-    check_module(ours, theirs, rng.normal(size=(5, 4)), rng)
-    check_equal(layer.weight.grad, theirs.weight.grad)
-    if bias:
-        check_equal(ours.bias.grad, theirs.bias.grad)
+        check_loss(CrossEntropyLoss(), torch.nn.CrossEntropyLoss(), pred, target)
+    for target in (np.eye(4)[classes], rng.uniform(size=(7, 4))):
+        check_loss(BCEWithLogitsLoss(), torch.nn.BCEWithLogitsLoss(), pred, target)
 
 
 class TorchAutoencoder(torch.nn.Module):
@@ -459,60 +425,41 @@ def test_clip_grad_norm(dtype, max_norm, seed):
 # Schedules
 
 
-def rates(optimizer, schedule, rate, epochs, by_hand=None):
-    """Return the rate after each epoch; `by_hand` sets it to something else before some of the steps."""
-    found = []
-    for epoch in range(epochs):
-        if by_hand and epoch in by_hand:
-            rate(optimizer, by_hand[epoch])
-        optimizer.step()
-        schedule.step()
-        found.append(rate(optimizer))
-    return found
-
-
-def our_rate(optimizer, value=None):
-    if value is not None:
-        optimizer.lr = value
-    return optimizer.lr
-
-
-def torch_rate(optimizer, value=None):
-    if value is not None:
-        optimizer.param_groups[0]["lr"] = value
-    return optimizer.param_groups[0]["lr"]
-
-
-def both_rates(kind, torch_kind, epochs, by_hand=None, **options):
+def rates(kind, torch_kind, epochs, by_hand=None, **options):
+    """Return both rates after each epoch; `by_hand` sets them to something else before some of the steps."""
     ours, theirs = networks(0)
     optimizer, torch_optimizer = SGD(ours.parameters(), lr=0.3), torch.optim.SGD(theirs.parameters(), lr=0.3)
-    return (
-        rates(optimizer, kind(optimizer, **options), our_rate, epochs, by_hand),
-        rates(torch_optimizer, torch_kind(torch_optimizer, **options), torch_rate, epochs, by_hand),
-    )
+    schedules, found = (kind(optimizer, **options), torch_kind(torch_optimizer, **options)), []
+    for epoch in range(epochs):
+        if by_hand and epoch in by_hand:
+            optimizer.lr = torch_optimizer.param_groups[0]["lr"] = by_hand[epoch]
+        torch_optimizer.step()  # PyTorch warns of a schedule that steps before its optimizer.
+        for schedule in schedules:
+            schedule.step()
+        found.append((optimizer.lr, torch_optimizer.param_groups[0]["lr"]))
+    return tuple(zip(*found, strict=True))
 
 
 @pytest.mark.parametrize("options", [{"step_size": 1}, {"step_size": 7, "gamma": 0.5}, {"step_size": 3, "gamma": 1.1}])
 @pytest.mark.parametrize("by_hand", [None, {5: 0.2, 14: 0.7}])
 def test_step_lr(options, by_hand):
-    ours, theirs = both_rates(StepLR, torch.optim.lr_scheduler.StepLR, 40, by_hand, **options)
+    ours, theirs = rates(StepLR, torch.optim.lr_scheduler.StepLR, 40, by_hand, **options)
     np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
 
-@pytest.mark.parametrize("T_max", [1, 2, 3, 10, 50])
+@pytest.mark.parametrize("T_max", [1, 2, 3, 10])
 @pytest.mark.parametrize("eta_min", [0.0, 0.01, 0.5])
 def test_cosine_lr_over_more_than_two_periods(T_max, eta_min):
     kind = torch.optim.lr_scheduler.CosineAnnealingLR
-    ours, theirs = both_rates(CosineLR, kind, 5 * T_max + 3, T_max=T_max, eta_min=eta_min)
+    ours, theirs = rates(CosineLR, kind, 5 * T_max + 3, T_max=T_max, eta_min=eta_min)
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12)
 
 
 def test_cosine_lr_is_the_closed_form_also_after_a_rate_set_by_hand():
-    # Here the two part: PyTorch's recursion carries the new rate along, and up from the foot of the curve to far
-    # above where it began.
+    # Here the two differ: PyTorch's recursion goes on from the new rate, and climbs far above the first one.
     kind, by_hand = torch.optim.lr_scheduler.CosineAnnealingLR, {32: 0.1}
-    ours, theirs = both_rates(CosineLR, kind, 60, by_hand, T_max=30)
-    undisturbed, closed_form = both_rates(CosineLR, kind, 60, T_max=30)
+    ours, theirs = rates(CosineLR, kind, 60, by_hand, T_max=30)
+    undisturbed, closed_form = rates(CosineLR, kind, 60, T_max=30)
     assert ours == undisturbed
     np.testing.assert_allclose(ours, closed_form, rtol=0, atol=1e-12)
     assert max(theirs) > 1 > 0.3 >= max(ours)
