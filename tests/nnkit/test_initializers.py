@@ -54,7 +54,7 @@ def test_linear_knows_every_name(name):
     np.testing.assert_array_equal(layer.weight.data, INITIALIZERS[name]((4, 3), np.random.default_rng(0)).astype("f4"))
 
 
-def test_function_is_taken_as_it_is():
+def test_init_function_is_used_as_it_is():
     assert get_initializer(zeros) is zeros
 
 

@@ -415,7 +415,7 @@ def test_dropout_drops_its_share_and_scales_what_it_keeps(p):
 
 
 @pytest.mark.parametrize("layer", [Dropout(0.5, rng=0), GaussianNoise(0.5, rng=0, clip=(0, 1))], ids=repr)
-def test_infinite_gradient_is_zero_where_an_entry_was_dropped_or_clipped(layer):
+def test_infinite_gradient_becomes_zero_at_dropped_and_clipped_entries(layer):
     layer(np.zeros((8, 8), np.float32))
     grad = layer.backward(np.full((8, 8), np.inf, np.float32))
     assert set(np.unique(grad)) == {0, np.inf}
@@ -518,7 +518,7 @@ def test_running_statistics_move_towards_mean_and_unbiased_variance(momentum, rn
         np.testing.assert_allclose(layer.running_var, variance, rtol=1e-13)
 
 
-def test_only_a_forward_in_training_mode_moves_the_running_statistics(rng):
+def test_running_statistics_move_only_in_training_mode(rng):
     layer, x = batch_norm(rng), rng.normal(size=(4, 3))
     before = layer.state_dict()
     layer.eval()(x)

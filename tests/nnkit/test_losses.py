@@ -142,7 +142,7 @@ def test_extreme_logits_give_exact_losses_and_gradients(size, dtype):
     np.testing.assert_array_equal(binary.backward(), [[0.25, -0.25], [-0.25, 0.25]])
 
 
-# Losses of one's own
+# Custom losses
 
 
 class Half(Loss):
@@ -163,7 +163,7 @@ class Percent(Half):
         return super().checked_target(pred, np.asarray(target) / 100)
 
 
-def test_loss_of_ones_own_needs_forward_and_backward_only(rng):
+def test_custom_loss_needs_only_forward_and_backward(rng):
     pred, target = rng.normal(size=(3, 2)), rng.normal(size=(3, 2))
     assert check_gradients(Sequential(), pred, Half(), target)
     loss, percent = Half(), Percent()

@@ -438,7 +438,7 @@ def test_train_and_eval_reach_the_whole_tree():
     assert inner.training
 
 
-def test_evaluating_gives_each_layer_its_own_mode_back_and_forgets():
+def test_evaluating_restores_the_mode_of_each_layer_and_forgets():
     model = Sequential(Linear(2, 2, rng=0), Dropout(0.5, rng=0)).train()
     model[0].eval()
     with contextlib.suppress(KeyError), model.evaluating():
@@ -475,8 +475,7 @@ def test_deep_copy_is_independent():
     other(np.ones((2, 4)))
     assert not np.array_equal(other[1][0].running_mean, before["1.0.running_mean"])
     assert not model.parameters()[0].grad.any()
-    for name, value in model.state_dict().items():
-        np.testing.assert_array_equal(value, before[name])
+    np.testing.assert_equal(model.state_dict(), before)
 
 
 # State
@@ -528,8 +527,7 @@ def check_nothing_changes(model, state, error, match, **options):
     before = model.state_dict()
     with pytest.raises(error, match=match):
         model.load_state_dict(state, **options)
-    for name, value in model.state_dict().items():
-        np.testing.assert_array_equal(value, before[name])
+    np.testing.assert_equal(model.state_dict(), before)
 
 
 @pytest.mark.parametrize(("renamed", "name"), [("2.bias", "extra"), ("1.0.running_var", "1.0.batches")])
@@ -577,8 +575,7 @@ def test_not_strict_loads_what_is_there():
     after = model.state_dict()
     np.testing.assert_array_equal(after["0.bias"], 1)
     np.testing.assert_array_equal(after["1.0.running_mean"], 9)
-    for name in before.keys() - {"0.bias", "1.0.running_mean"}:
-        np.testing.assert_array_equal(after[name], before[name])
+    np.testing.assert_equal(after, before | {name: after[name] for name in ("0.bias", "1.0.running_mean")})
 
 
 # What is shown
@@ -636,11 +633,10 @@ def test_summary_leaves_the_model_as_it_was():
     before = model.state_dict()
     model.summary()
     assert all(module.training and module.saved is None for _, module in model.named_modules())
-    for name, value in model.state_dict().items():
-        np.testing.assert_array_equal(value, before[name])
+    np.testing.assert_equal(model.state_dict(), before)
 
 
-def test_summary_needs_a_shape_where_no_layer_has_a_width():
+def test_summary_needs_a_shape_when_no_layer_has_a_width():
     model = Sequential(Flatten(), ReLU())
     assert "(n, 4)" in model.summary((2, 2))
     with pytest.raises(ValueError, match="input_shape"):

@@ -112,7 +112,7 @@ def test_adam_follows_its_published_form():
         np.testing.assert_allclose(parameter.data, [theta], rtol=1e-13)
 
 
-def test_optimizer_of_ones_own_is_its_update_and_the_names_of_its_averages():
+def test_custom_optimizer_needs_only_update_and_state_names():
     class Signs(Optimizer):
         state_names = ("total",)
 
@@ -219,7 +219,7 @@ def test_assigned_gradient_is_used_whatever_its_dtype():
     assert parameter.data.dtype == parameter.grad.dtype == np.float32
 
 
-def test_optimizers_over_the_whole_and_over_a_part_take_turns():
+def test_two_optimizers_can_share_parameters():
     model = network()
     whole, part = SGD(model.parameters(), lr=1.0), SGD(model[0].parameters(), lr=0.1)
     for parameter in model.parameters():
@@ -451,7 +451,7 @@ def test_state_that_does_not_fit_changes_nothing(change, error, match):
     ],
     ids=["nothing", "network", "None", "layer", "parameter"],
 )
-def test_what_is_no_list_of_parameters_is_refused(use, params, error, match):
+def test_anything_but_a_list_of_parameters_is_refused(use, params, error, match):
     with pytest.raises(error, match=match):
         use(params)
 

@@ -312,7 +312,7 @@ def test_clipped_noise_stays_inside_its_bounds_and_keeps_shape_and_dtype(x, std,
 
 @settings
 @given(x=matrices(), seed=st.integers(0, 99))
-def test_noise_of_no_width_changes_nothing(x, seed):
+def test_noise_with_zero_std_changes_nothing(x, seed):
     np.testing.assert_array_equal(GaussianNoise(0.0, rng=seed)(x), x)
 
 
@@ -431,7 +431,7 @@ def test_cross_entropy_is_finite_and_at_least_zero_for_extreme_logits(data, mix)
 
 @settings
 @given(logits=matrices(elements=extreme, columns=st.just(1)))
-def test_one_class_leaves_nothing_to_learn(logits):
+def test_cross_entropy_with_one_class_is_zero(logits):
     loss = CrossEntropyLoss()
     assert loss(logits, np.zeros(len(logits), dtype=int)) == 0
     np.testing.assert_array_equal(loss.backward(), np.zeros_like(logits))
@@ -458,7 +458,7 @@ def test_binary_cross_entropy_is_finite_and_at_least_zero_for_extreme_logits(log
 
 @settings
 @given(logits=matrices(), fraction=st.floats(0, 1, width=32))
-def test_binary_cross_entropy_is_the_same_for_the_opposite_question(logits, fraction):
+def test_binary_cross_entropy_is_the_same_with_signs_and_targets_flipped(logits, fraction):
     target = np.full_like(logits, fraction)
     loss = BCEWithLogitsLoss()
     assert loss(logits, target) == pytest.approx(loss(-logits, 1 - target), rel=1e-5, abs=1e-6)
@@ -466,7 +466,7 @@ def test_binary_cross_entropy_is_the_same_for_the_opposite_question(logits, frac
 
 @settings
 @given(pred=matrices(elements=extreme, dtype=st.just(np.float64)))
-def test_mse_is_zero_for_a_perfect_prediction_and_positive_else(pred):
+def test_mse_is_zero_for_a_perfect_prediction_and_positive_otherwise(pred):
     loss = MSELoss()
     assert loss(frozen(pred), frozen(pred)) == 0
     np.testing.assert_array_equal(loss.backward(), np.zeros_like(pred))

@@ -379,7 +379,7 @@ def test_fit_never_asks_for_the_gradient_of_the_data():
     np.testing.assert_array_equal(weights(run(Watched(*network()))[0]), weights(run()[0]))
 
 
-def test_module_of_ones_own_can_be_trained(rng):
+def test_custom_module_can_be_trained(rng):
     class Scale(Module):
         def __init__(self):
             self.factor = Parameter(np.array(1.0))
@@ -415,7 +415,7 @@ def test_first_layer_that_overrides_backward_alone_is_trained_by_it(base):
     assert model[2].bias.data.any()
 
 
-def test_loss_of_ones_own_needs_no_base_class():
+def test_custom_loss_needs_no_base_class():
     class Half:
         def __call__(self, pred, target):
             self.difference = pred - target
@@ -439,7 +439,7 @@ def test_batch_of_one_is_refused_beforehand_under_batch_norm(n, batch_size):
     run(network(), n=n, batch_size=batch_size)
 
 
-def test_layer_whose_train_says_so_stays_frozen_in_fit():
+def test_layer_can_stay_frozen_in_fit():
     class Frozen(BatchNorm1d):
         def train(self, mode=True):
             return super().train(False)
@@ -675,7 +675,7 @@ def test_fit_follows_the_schedules_over_two_calls(make, expected):
     np.testing.assert_allclose(rates, expected)
 
 
-def test_schedule_needs_a_step_only_and_takes_it_also_in_the_last_epoch():
+def test_schedule_needs_only_step_which_is_called_in_the_last_epoch_too():
     class Halving:
         def step(self):
             optimizer.lr /= 2
@@ -877,14 +877,14 @@ def test_divergence_of_the_validation_alone_stops_training(bad):
     ],
     ids=["weights", "running statistics"],
 )
-def test_overflow_behind_a_finite_loss_is_not_called_success(model, X, y, lr):
+def test_overflow_behind_a_finite_loss_counts_as_divergence(model, X, y, lr):
     with pytest.warns(DivergenceWarning, match="its loss or its weights are no longer finite"):
         _, history = run(model, X, y, loss=MSELoss(), lr=lr, epochs=1)
     assert np.isfinite(history["loss"][0])
     assert history.stop_reason.startswith("diverged in epoch 1")
 
 
-def test_early_stopping_goes_back_to_before_the_divergence():
+def test_early_stopping_restores_the_weights_from_before_a_divergence():
     model, keep, X = network(), Keep(), np.ones((4, 2))
     with pytest.warns(DivergenceWarning):
         run(model, X, X, loss=Breaking([2.0, 1.0, NAN]), epochs=5, callbacks=[keep, EarlyStopping("loss", patience=5)])
@@ -895,7 +895,7 @@ def test_early_stopping_goes_back_to_before_the_divergence():
 
 
 @pytest.mark.parametrize("progress", [True, False])
-def test_progress_bar_is_printed_where_it_is_wanted(progress, capsys):
+def test_progress_bar_is_printed_on_request(progress, capsys):
     run(epochs=3, progress=progress)
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -1015,7 +1015,7 @@ def test_predict_goes_in_batches_and_returns_all_in_order(rng):
 
 @pytest.mark.parametrize("measure", [predict, lambda model, X: evaluate(model, MSELoss(), X, X)])
 @pytest.mark.parametrize("fails", [False, True])
-def test_measuring_runs_in_evaluation_mode_and_gives_each_layer_its_mode_back(measure, fails):
+def test_predict_and_evaluate_restore_the_mode_of_each_layer(measure, fails):
     model = Sequential(Linear(2, 2, rng=0), Sequential(BatchNorm1d(2), Dropout(0.5, rng=0)), Dropout(0.5, rng=0))
     model[1][0].eval()
     model[2].eval()
@@ -1029,7 +1029,7 @@ def test_measuring_runs_in_evaluation_mode_and_gives_each_layer_its_mode_back(me
     np.testing.assert_equal(model.state_dict(), before)
 
 
-def test_layer_that_trains_in_a_model_in_evaluation_mode_does_so_again_after_predict():
+def test_predict_restores_a_training_layer_in_an_evaluating_model():
     model = Sequential(Dropout(0.5, rng=0), Tanh()).eval()
     model[0].train()
     X = np.ones((50, 2))
