@@ -8,12 +8,11 @@ import json
 import math
 import os
 import platform
-import re
 import stat
-import time
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from glob import escape
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,17 +25,22 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+MOST_BYTES = 2**24
+"""The most bytes that a JSON text may have: a checkpoint's record, a line of a store, a result, a notebook.
+
+The largest in the book has a sixteenth of it. Parsing a text can take twenty times its size in memory.
+"""
+
 _HAS_LOCKS = fcntl is not None
 _HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
-_DAY = 24 * 60 * 60  # In seconds.
 
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file to write to, which takes the place of `path` once all of it is on the disk.
+    """Open a file for writing that replaces `path` once all of it is on the disk, and not at all after an error.
 
-    Where `path` is a link, it stays one, and the file that it leads to is replaced. A file that was there keeps its
-    permissions. What other processes left of theirs, when they were killed while they wrote `path`, is removed.
+    A link stays a link, and the file it points to is replaced. An existing file keeps its permissions. Partial files
+    that killed processes on this machine left beside it are removed.
     """
     target = Path(os.path.realpath(path))
     _remove_abandoned(target)
@@ -49,7 +53,7 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
             if not _HAS_LOCKS:
-                file.close()  # Windows gives no open file another name. Elsewhere it keeps its lock until it has it.
+                file.close()  # Windows cannot rename an open file. Elsewhere closing it now would drop the lock early.
             partial.replace(target)
     except BaseException:
         partial.unlink(missing_ok=True)
@@ -57,73 +61,43 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _new_partial(target: Path) -> tuple[Path, IO[bytes]]:
-    """Make a file beside `target`, with the lock by which others see that its process lives; it ends with it."""
+    """Create a file beside `target`; its lock, which ends with the process, tells others that it is in use."""
     while True:
         partial = target.with_name(f".{target.name}.{_HOST}{os.urandom(4).hex()}.partial")
         file = partial.open("xb")
         if _HAS_LOCKS:
-            with suppress(
-                OSError
-            ):  # Not every network's file system has locks; _remove_unlocked keeps what it finds there.
+            with suppress(OSError):  # Some network file systems have no locks; nothing is removed there.
                 fcntl.flock(file, fcntl.LOCK_EX)
         if partial.exists():
             return partial, file
-        file.close()  # Another process came between the making and the lock, and took it for abandoned.
+        file.close()  # Another process removed it as abandoned before it was locked.
 
 
 def _remove_abandoned(target: Path) -> None:
-    """Remove the partial files of `target` whose processes are dead: nobody holds their locks.
-
-    Locks may not be seen from machine to machine, and the files of earlier versions, whose names lack the machine, had
-    none: these are also left alone until nobody has written to them for a day.
-    """
-    ours = re.compile(rf"\.{re.escape(target.name)}\.([0-9a-f]{{8}})?[0-9a-f]{{8}}\.partial")
-    with suppress(OSError):  # What cannot be listed or removed keeps nobody from saving.
-        for partial in target.parent.iterdir():
-            match = ours.fullmatch(partial.name)
-            with suppress(OSError):
-                if match and (match[1] == _HOST or time.time() - partial.stat().st_mtime > _DAY):
-                    _remove_unlocked(partial)
-
-
-def _remove_unlocked(partial: Path) -> None:
-    """Remove a file, or raise OSError if a process is writing to it."""
-    if not _HAS_LOCKS:
-        partial.unlink()  # Windows removes no file that is open.
-        return
-    with partial.open("rb") as file:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        partial.unlink()
-
-
-MOST_BYTES = 2**24
-"""The most that one JSON text may have: the record of a checkpoint, a line of a store, a result, a notebook.
-
-The largest that the book has is a sixteenth of it. What Python makes of a text can take some twenty times its size.
-"""
+    """Remove the partial files of `target` that a process of this machine made and none has locked."""
+    for partial in target.parent.glob(f".{escape(target.name)}.{_HOST}*.partial"):
+        # A file that cannot be locked or removed stays. Windows refuses to remove an open one by itself.
+        with suppress(OSError), partial.open("rb") if _HAS_LOCKS else nullcontext() as file:
+            if file is not None:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            partial.unlink()
 
 
 def plain(name: str, value: Any) -> Any:
     """Return `value` in JSON's types, with NaN and the infinities, which JSON lacks, as ``{"$float": "nan"}``.
 
-    Parameters
-    ----------
-    name : str
-        What the caller calls `value`; used in the error.
-    value : object
-        Numbers, strings, None, lists and dicts of them; also tuples, and NumPy's numbers and arrays.
-
     Raises
     ------
     TypeError
-        If it holds anything else, or a dict has a key that is no string.
+        If it holds anything but numbers, strings, None, NumPy's arrays, and lists, tuples and dicts of them, or a dict
+        has a key that is not a string; the error calls the value by `name`.
     ValueError
-        If it is nested deeper than Python can follow, as what holds itself.
+        If it is nested too deep for Python, for example because it contains itself.
     """
     try:
         return _plain(name, value)
     except RecursionError:
-        raise ValueError(f"{name} must not be nested deeper than Python can follow; it may hold itself") from None
+        raise ValueError(f"{name} must not be nested so deep; does it contain itself?") from None
 
 
 def _plain(name: str, value: Any) -> Any:
@@ -144,13 +118,7 @@ def _plain(name: str, value: Any) -> Any:
 
 
 def loads(text: bytes | str) -> Any:
-    """Return what a JSON text holds, with the floats as they were before `plain`.
-
-    Raises
-    ------
-    ValueError
-        If it is no JSON, larger than `MOST_BYTES`, or nested deeper than Python can follow.
-    """
+    """Return what a JSON text holds, with the floats as they were before `plain`; raise ValueError if it cannot."""
     if len(text) > MOST_BYTES:
         raise ValueError(f"a JSON text must have at most {MOST_BYTES} bytes; got {len(text)}")
     try:
@@ -160,13 +128,7 @@ def loads(text: bytes | str) -> Any:
 
 
 def read_text(path: Path) -> str:
-    """Return the JSON text of a file, of which no more is read than it may have.
-
-    Raises
-    ------
-    ValueError
-        If it is larger than `MOST_BYTES`, or not UTF-8.
-    """
+    """Return the text of a JSON file; raise ValueError if it is not UTF-8 or has more than `MOST_BYTES`."""
     with path.open("rb") as file:
         content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
@@ -178,7 +140,7 @@ def read_text(path: Path) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """Return what a JSON file holds; raise ValueError that names it if it is none, too large, or nested too deep."""
+    """Return what a JSON file holds; raise ValueError naming the file if `read_text` or `loads` refuses it."""
     text = read_text(path)
     try:
         return loads(text)
@@ -186,48 +148,44 @@ def read_json(path: Path) -> Any:
         raise ValueError(f"{path} must hold JSON: {error}") from error
 
 
-_MOST_MEMBERS = 10_000
-
-
 def arrays_of(file: IO[bytes]) -> Iterator[tuple[str, Array]]:
-    """Yield each array of an npz file under its name, as `numpy.savez` wrote it.
+    """Yield the name and the array of each member of an npz file, as `numpy.savez` writes it.
+
+    Nothing is unpickled or unpacked, and no more memory is taken than the file has bytes.
 
     Raises
     ------
     ValueError
-        If members are compressed, too many, of one name, or promise more than they or the file can hold, or if one
-        holds something else than real numbers.
+        If members are compressed, share a name, claim more bytes than there are, or hold anything but real numbers.
     zipfile.BadZipFile
-        If it is no such archive, or a member is damaged.
+        If it is not a zip archive, or a member is damaged.
     """
     size = file.seek(0, os.SEEK_END)
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
-        if len(members) > _MOST_MEMBERS:
-            raise ValueError(f"it must have at most {_MOST_MEMBERS} members; got {len(members)}")
         if len({member.filename for member in members}) < len(members):
-            raise ValueError("it must have each member once; got several of one name")
+            raise ValueError("it must have each member once; got several of the same name")
         for member in members:
             if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
-                raise ValueError(f"its members must be stored as they are; {member.filename!r} is compressed")
-        promised = sum(member.file_size for member in members)
-        if promised > size:
-            raise ValueError(f"its members promise {promised} bytes, and the file has {size}")
+                raise ValueError(f"its members must be stored uncompressed; {member.filename!r} is compressed")
+        claimed = sum(member.file_size for member in members)
+        if claimed > size:
+            raise ValueError(f"its members claim {claimed} bytes, and the file has {size}")
         for member in members:
             yield member.filename.removesuffix(".npy"), _array(member.filename, archive.read(member))
 
 
 def _array(name: str, content: bytes) -> Array:
-    """Return the array in a member of an npz file, which must hold as much as its header promises."""
+    """Return the array in a member of an npz file, which must hold exactly what its header claims."""
     stream = io.BytesIO(content)
     version = np.lib.format.read_magic(stream)
     if version != (1, 0):
         raise ValueError(f"its member {name!r} must be of NumPy's format 1.0; got {version}")
     shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
     if dtype.kind not in "fiub":
-        raise ValueError(f"its member {name!r} must hold real numbers, and no pickle is ever loaded; got {dtype}")
-    promised, held = math.prod(shape) * dtype.itemsize, len(content) - stream.tell()
-    if promised != held:
-        raise ValueError(f"its member {name!r} promises {dtype} of shape {shape}, {promised} bytes, and holds {held}")
+        raise ValueError(f"its member {name!r} must hold real numbers; nothing is ever unpickled; got {dtype}")
+    claimed, held = math.prod(shape) * dtype.itemsize, len(content) - stream.tell()
+    if claimed != held:
+        raise ValueError(f"its member {name!r} claims {dtype} of shape {shape}, {claimed} bytes, and holds {held}")
     stream.seek(0)
     return np.lib.format.read_array(stream, allow_pickle=False)
