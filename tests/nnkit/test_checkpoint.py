@@ -1,11 +1,9 @@
-"""Checkpoints: what comes back, what damaged files and wrong networks meet, and trainings that go on bit for bit."""
+"""Checkpoints: what comes back, which files and networks are refused, and training that goes on bit for bit."""
 
 import copy
 import io
 import json
-import os
 import pickle
-import re
 import reprlib
 import signal
 import struct
@@ -19,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import nnkit.checkpoint
+import nnkit
 from nnkit import (
     SGD,
     Adam,
@@ -47,7 +45,7 @@ from nnkit.files import plain
 
 
 def network(seed=0, widths=(4, 3, 2)):
-    """Return an autoencoder behind all that draws or keeps running statistics, trained by nobody yet."""
+    """Return an untrained autoencoder behind layers that draw, and one that keeps running statistics."""
     rng = np.random.default_rng(seed)
     first, code, last = widths
     encoder = Sequential(
@@ -71,17 +69,18 @@ SCHEDULERS = {
     "StepLR": lambda optimizer: StepLR(optimizer, 2, 0.5),
     "CosineLR": lambda optimizer: CosineLR(optimizer, 7),
 }
+GENERATORS = {kind.__name__: kind for kind in (np.random.PCG64, np.random.MT19937, np.random.Philox, np.random.SFC64)}
 
 
 class Run:
-    """A training from its parts, all of them made from a seed."""
+    """A training and its parts, all made from a seed."""
 
-    def __init__(self, seed=0, optimizer="Adam", scheduler="StepLR"):
+    def __init__(self, seed=0, optimizer="Adam", scheduler="StepLR", generator="PCG64"):
         self.X = np.random.default_rng(9).uniform(size=(30, 4)).astype(np.float32)
         self.model = network(seed)
         self.optimizer = OPTIMIZERS[optimizer](self.model.parameters())
         self.scheduler = SCHEDULERS[scheduler](self.optimizer)
-        self.rng = np.random.default_rng(seed + 1)
+        self.rng = np.random.Generator(GENERATORS[generator](seed + 1))
 
     def fit(self, epochs, *callbacks, **options):
         return fit(
@@ -92,8 +91,9 @@ class Run:
     def save(self, path, **options):
         save_checkpoint(path, self.model, self.optimizer, self.scheduler, rng=self.rng, **options)
 
-    def restore(self, path):
-        load_checkpoint(path).restore(self.model, self.optimizer, self.scheduler, rng=self.rng)
+    def restore(self, saved):
+        saved = saved if isinstance(saved, nnkit.SavedState) else load_checkpoint(saved)
+        saved.restore(self.model, self.optimizer, self.scheduler, rng=self.rng)
 
     def state(self):
         """Return everything that decides how the training goes on."""
@@ -104,7 +104,7 @@ class Run:
 
 
 class Plateau:
-    """A schedule of somebody else's, which knows nothing of nnkit; its `load_state_dict` can be made to fail."""
+    """Somebody else's schedule, which knows nothing of nnkit; its `load_state_dict` can be made to fail."""
 
     def __init__(self, error=None):
         self.best, self.waited, self.rates, self.error = float("inf"), 0, [0.1], error
@@ -132,6 +132,20 @@ def check_same(one, two):
             np.testing.assert_array_equal(value, second[name])
 
 
+def check_refused_unchanged(run, saved, match):
+    before = copy.deepcopy(run)
+    with pytest.raises(ValueError, match=match):
+        run.restore(saved)
+    check_same(run, before)
+
+
+def check_resume_fails(run, path, match, epochs=5, **options):
+    before = copy.deepcopy(run)
+    with pytest.raises(ValueError, match=match):
+        run.fit(epochs, Checkpoint(path, resume=True), **options)
+    check_same(run, before)
+
+
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "net.npz"
@@ -142,10 +156,9 @@ def path(tmp_path):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_network_comes_back_to_the_last_bit(dtype, path):
-    run = Run()
+    run = Run(scheduler="none")
     run.model.astype(dtype)
     run.optimizer = Adam(run.model.parameters())
-    run.scheduler = None
     run.fit(2)
     save_checkpoint(path, run.model)
     other = network(5).astype(dtype)
@@ -161,10 +174,12 @@ def test_network_comes_back_to_the_last_bit(dtype, path):
 def test_training_goes_on_bit_for_bit(optimizer, scheduler, path):
     whole = Run(0, optimizer, scheduler)
     losses = [*whole.fit(3)["loss"], *whole.fit(4)["loss"]]
-    first = Run(0, optimizer, scheduler)
+    first, untouched = Run(0, optimizer, scheduler), Run(0, optimizer, scheduler)
+    first.save(path, extra={"a": 1})
+    check_same(first, untouched)  # Saving changes nothing.
     first.fit(3)
     first.save(path)
-    second = Run(7, optimizer, scheduler)  # Made from another seed: all that counts comes from the file.
+    second = Run(7, optimizer, scheduler)  # Another seed: everything that counts must come from the file.
     second.restore(path)
     check_same(first, second)
     np.testing.assert_array_equal(second.fit(4)["loss"], losses[3:])
@@ -172,14 +187,13 @@ def test_training_goes_on_bit_for_bit(optimizer, scheduler, path):
 
 
 @pytest.mark.parametrize("left_out", ["optimizer", "scheduler", "rng", "dropout"])
-def test_training_does_not_go_on_alike_where_a_part_is_left_out(left_out, path):
-    # That the test above can fail.
+def test_training_goes_on_differently_without_a_part(left_out, path):
+    # The test above can fail.
     first, second = Run(0), Run(7)
     first.fit(3)
     first.save(path)
-    saved = load_checkpoint(path)
     parts = {"optimizer": second.optimizer, "scheduler": second.scheduler, "rng": second.rng}
-    saved.restore(second.model, **{name: part for name, part in parts.items() if name != left_out})
+    load_checkpoint(path).restore(second.model, **{name: part for name, part in parts.items() if name != left_out})
     if left_out == "dropout":
         second.model[1].decoder[2].rng.random()
     first.fit(4)
@@ -193,51 +207,29 @@ def test_extra_comes_back_as_json_has_it(path):
     save_checkpoint(path, network(), extra=extra)
     found = load_checkpoint(path).extra
     np.testing.assert_array_equal(found.pop("loss"), [0.5, np.nan, -np.inf])
-    assert b"NaN" not in path.read_bytes()  # Which no other reader of JSON need take.
+    assert b"NaN" not in path.read_bytes()  # Other readers of JSON need not accept it.
     assert found == {"epochs": 3, "sizes": [784, 32], "mean": [1.0, 1.0]}
     save_checkpoint(path, network())
     assert load_checkpoint(path).extra == {}
 
 
-def test_it_says_what_it_was_saved_from(path):
+def test_file_is_an_npz_of_plain_arrays_and_json(tmp_path):
+    path = tmp_path / "net (2) ü"  # A path need have no suffix, and may have what a shell trips over.
     run = Run(scheduler="CosineLR")
-    run.save(path)
-    saved = load_checkpoint(path)
-    assert saved.saved_from == {"model": repr(run.model), "optimizer": "Adam", "scheduler": "CosineLR"}
-    assert saved.path == path
-    assert set(saved.states) == {"model", "optimizer", "scheduler"}
-
-
-def test_paths_may_be_strings_and_need_no_suffix(tmp_path):
-    save_checkpoint(str(tmp_path / "weights"), network())
-    assert [file.name for file in tmp_path.iterdir()] == ["weights"]
-    load_checkpoint(str(tmp_path / "weights")).restore(network(3))
-
-
-def test_same_state_gives_the_same_bytes(tmp_path):
-    for name in ("a", "b"):
-        Run().save(tmp_path / name)
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-    Run(1).save(tmp_path / "b")
-    assert (tmp_path / "a").read_bytes() != (tmp_path / "b").read_bytes()
-
-
-def test_file_is_an_npz_of_plain_arrays_and_json(path):
-    run = Run()
-    run.save(path)
+    run.save(str(path))
+    assert list(tmp_path.iterdir()) == [path]
     with np.load(path, allow_pickle=False) as npz:
         assert all(npz[name].dtype.kind in "fu" for name in npz.files)
         assert {name.split("/")[0] for name in npz.files} == {"model", "optimizer", "checkpoint.json"}
         record = json.loads(npz["checkpoint.json"].tobytes())
         np.testing.assert_array_equal(npz["model/1.encoder.0.weight"], run.model[1].encoder[0].weight.data)
-    assert record["nnkit_checkpoint"] == 1
-    assert path.stat().st_mode & 0o777 == 0o666 & ~current_umask()
-
-
-def current_umask():
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask
+    assert record["nnkit_checkpoint"] == 2
+    saved = load_checkpoint(path)
+    assert saved.saved_from == {"model": repr(run.model), "optimizer": "Adam", "scheduler": "CosineLR"}
+    assert saved.path == path
+    content = path.read_bytes()
+    Run(scheduler="CosineLR").save(path)
+    assert path.read_bytes() == content  # The same state gives the same bytes.
 
 
 def test_weights_may_be_stored_at_half_the_size(path):
@@ -251,7 +243,7 @@ def test_weights_may_be_stored_at_half_the_size(path):
         np.testing.assert_array_equal(array, run.model.state_dict()[name])
 
 
-def test_restoring_the_weights_alone_touches_no_generator(path):
+def test_restoring_only_the_weights_touches_no_generator(path):
     run, other = Run(), Run(3)
     run.fit(1)
     run.save(path)
@@ -260,24 +252,58 @@ def test_restoring_the_weights_alone_touches_no_generator(path):
     assert other.state()[2] == generators
 
 
-@pytest.mark.parametrize("kind", [np.random.MT19937, np.random.Philox, np.random.SFC64])
-def test_other_generators_than_the_usual_come_back_too(kind, path):
-    rng, other = np.random.Generator(kind(0)), np.random.Generator(kind(1))
+@pytest.mark.parametrize("kind", GENERATORS)
+def test_every_kind_of_generator_comes_back(kind, path):
+    rng, other = np.random.Generator(GENERATORS[kind](0)), np.random.Generator(GENERATORS[kind](1))
     rng.random(3)
     save_checkpoint(path, Linear(2, 2, rng=0), rng=rng)
     load_checkpoint(path).restore(Linear(2, 2, rng=0), rng=other)
     np.testing.assert_array_equal(rng.random(1000), other.random(1000))
 
 
-# Files that are no checkpoint, or not any more
+# Files that are not, or no longer, checkpoints
 
 
 def check_refused(path, reason=""):
-    with pytest.raises(ValueError, match=rf"path must be a whole checkpoint, as save_checkpoint writes it; .*{reason}"):
+    with pytest.raises(ValueError, match=rf"path must .*{reason}"):
         load_checkpoint(path)
 
 
-def test_missing_file_is_said_to_be_missing(path):
+def write_npz(path, members, **options):
+    """Write the members, bytes by name, as an npz file."""
+    with zipfile.ZipFile(path, "w", **options) as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+
+
+def npy(array, version=(1, 0)):
+    stream = io.BytesIO()
+    np.lib.format.write_array(stream, array, version=version)
+    return stream.getvalue()
+
+
+def header(shape, dtype="<f4"):
+    """Return the header of an array, without the array."""
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, {"descr": dtype, "fortran_order": False, "shape": shape})
+    return stream.getvalue()
+
+
+def record(**changed):
+    """Return the member with the JSON of an empty checkpoint."""
+    empty = {"nnkit_checkpoint": 2, "saved_from": {"model": "nothing"}, "states": {"model": {}}}
+    return json_member(json.dumps(empty | {"generators": {}, "extra": {}} | changed).encode())
+
+
+def json_member(text):
+    return "checkpoint.json.npy", npy(np.frombuffer(text, np.uint8))
+
+
+WEIGHT = "model/weight.npy"
+ONES = npy(np.ones(3))
+
+
+def test_missing_file(path):
     with pytest.raises(FileNotFoundError, match=r"net\.npz"):
         load_checkpoint(path)
 
@@ -285,16 +311,16 @@ def test_missing_file_is_said_to_be_missing(path):
 def test_file_cut_off_anywhere_is_refused(path):
     Run().save(path)
     content = path.read_bytes()
-    for length in {0, 1, 4, 100, *range(0, len(content), 97), len(content) - 1}:
+    for length in {0, 1, 4, 100, *range(0, len(content), 197), len(content) - 1}:
         path.write_bytes(content[:length])
         check_refused(path)
 
 
 def test_damaged_byte_is_noticed_or_changes_nothing(path):
-    save_checkpoint(path, network(), rng=np.random.default_rng(0), extra={"note": "kept"})
+    save_checkpoint(path, Linear(3, 2, rng=0), rng=np.random.default_rng(0), extra={"note": "kept"})
     content, expected = path.read_bytes(), load_checkpoint(path)
-    refused = 0
-    for position in range(0, len(content), 7):
+    refused, positions = 0, range(0, len(content), 3)
+    for position in positions:
         path.write_bytes(content[:position] + bytes([content[position] ^ 0x15]) + content[position + 1 :])
         try:
             found = load_checkpoint(path)
@@ -305,7 +331,7 @@ def test_damaged_byte_is_noticed_or_changes_nothing(path):
         assert (found.generators, found.extra) == (expected.generators, expected.extra)
         for name, array in expected.states["model"].items():
             np.testing.assert_array_equal(found.states["model"][name], array)
-    assert refused > 0.5 * len(content) / 7
+    assert refused > 0.5 * len(positions)
 
 
 class Trap:
@@ -320,73 +346,56 @@ class Trap:
 
 def test_pickles_are_never_opened(path, tmp_path):
     trace = tmp_path / "trace"
-    record = np.frombuffer(b'{"nnkit_checkpoint": 1}', np.uint8)
-    np.savez(path, **{"model/weight": np.array([Trap(trace)], dtype=object), "checkpoint.json": record})
-    check_refused(path, "pickle")
+    np.savez(path, **{"model/weight": np.array([Trap(trace)], dtype=object)})
+    check_refused(path)
     path.write_bytes(pickle.dumps(Trap(trace)))
-    check_refused(path, "pickle")
-    np.save(path.with_suffix(".npy"), np.array([Trap(trace)], dtype=object))
-    check_refused(path.with_suffix(".npy"), "pickle")
+    check_refused(path)
     assert not trace.exists()
     pickle.loads(pickle.dumps(Trap(trace)))
     assert trace.exists()  # The trap would have worked.
 
 
-def test_files_of_others_are_refused(path):
-    np.savez(path, weight=np.ones(3))
-    check_refused(path, "checkpoint.json")
-    np.savez(path, **{"checkpoint.json": np.frombuffer(b'{"epochs": 3}', np.uint8)})
-    check_refused(path, "nnkit_checkpoint")
-    np.savez(path, **{"checkpoint.json": np.frombuffer(b"not JSON", np.uint8)})
-    check_refused(path, "JSONDecodeError")
-    with path.open("wb") as file:  # Not under path itself, to which NumPy would add its suffix.
-        np.save(file, np.ones(3))
+@pytest.mark.parametrize(
+    ("members", "reason"),
+    [
+        ([(WEIGHT, ONES)], "checkpoint.json"),
+        ([("checkpoint.json", b'{"nnkit_checkpoint": 2}')], ""),
+        ([json_member(b'{"epochs": 3}')], "nnkit_checkpoint"),
+        ([json_member(b"not JSON")], "JSON"),
+        ([json_member(b'{"a": "' + b"x" * 2**24)], "16777216"),
+        ([json_member(b'{"a": ' + b"[" * 200_000)], "nested"),
+        ([record(nnkit_checkpoint=3)], "version 3"),
+        ([record(nnkit_checkpoint=None)], "version None"),
+        ([record(states=[])], ""),
+        ([record(states={})], ""),
+        ([record(saved_from={})], ""),
+        ([record(), (WEIGHT, npy(np.ones(3), version=(2, 0)))], WEIGHT),
+        ([record(), ("weight.npy", ONES)], "weight"),
+        ([record(), ("optimizer/velocity.npy", ONES)], "optimizer"),
+        *(([record(), (WEIGHT, header((1,), dtype) + bytes(16))], WEIGHT) for dtype in ("|O", "<U3", "|V0", "<c8")),
+    ],
+    ids=lambda value: reprlib.repr(value)[:40],
+)
+def test_file_of_another_program_or_version_is_refused(members, reason, path):
+    write_npz(path, members)
+    check_refused(path, reason)
+
+
+@pytest.mark.parametrize("content", [npy(np.ones(3)), b"epoch,loss\n1,0.5\n", b""])
+def test_file_that_is_no_archive_is_refused(content, path):
+    path.write_bytes(content)
     check_refused(path)
-    path.write_text("epoch,loss\n1,0.5\n")
-    check_refused(path)
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("checkpoint.json", b'{"nnkit_checkpoint": 1}')
-    check_refused(path)
 
 
-def test_later_version_is_told_from_a_damaged_file(path, monkeypatch):
-    monkeypatch.setattr(nnkit.checkpoint, "_VERSION", 2)
-    save_checkpoint(path, network())
-    monkeypatch.undo()
-    check_refused(path, "it has version 2, and this nnkit reads version 1")
+def test_weights_of_version_1_are_read_and_its_optimizers_refused_by_name(path):
+    write_npz(path, [record(nnkit_checkpoint=1), (WEIGHT, ONES)])
+    np.testing.assert_array_equal(load_checkpoint(path).states["model"]["weight"], 1)
+    parts = {"model": {}, "optimizer": {"lr": 0.1, "steps": 1}}
+    write_npz(path, [record(nnkit_checkpoint=1, states=parts, saved_from={"model": "", "optimizer": "Adam"})])
+    check_refused(path, "version 1;.*save the model alone")
 
 
-# Files that promise more than they hold
-
-
-def write_npz(path, members, **options):
-    """Write the members, bytes by name, as an npz file."""
-    with zipfile.ZipFile(path, "w", **options) as archive:
-        for name, content in members:
-            archive.writestr(name, content)
-
-
-def npy(array):
-    stream = io.BytesIO()
-    np.save(stream, array)
-    return stream.getvalue()
-
-
-def header(shape, dtype="<f4"):
-    """Return the header of an array, without the array."""
-    stream = io.BytesIO()
-    np.lib.format.write_array_header_1_0(stream, {"descr": dtype, "fortran_order": False, "shape": shape})
-    return stream.getvalue()
-
-
-def record(**changed):
-    """Return the member with the JSON of a checkpoint of nothing."""
-    empty = {"nnkit_checkpoint": 1, "saved_from": {"model": "nothing"}, "states": {"model": {}}}
-    return json_member(json.dumps(empty | {"generators": {}, "extra": {}} | changed).encode())
-
-
-def json_member(text):
-    return "checkpoint.json.npy", npy(np.frombuffer(text, np.uint8))
+# Files that claim more than they hold
 
 
 def check_refused_in_little_memory(path, reason, most=2**21):
@@ -398,96 +407,53 @@ def check_refused_in_little_memory(path, reason, most=2**21):
         tracemalloc.stop()
 
 
-def test_checkpoint_of_nothing_is_read(path):
-    write_npz(path, [record(), ("model/weight.npy", npy(np.ones(3)))])
-    np.testing.assert_array_equal(load_checkpoint(path).states["model"]["weight"], 1)
-
-
 def test_compressed_members_are_refused_before_they_are_unpacked(path):
-    zeros = ("model/weight.npy", npy(np.zeros(2**24, np.uint8)))
+    zeros = (WEIGHT, npy(np.zeros(2**22, np.uint8)))
     write_npz(path, [record(), zeros], compression=zipfile.ZIP_DEFLATED)
-    assert path.stat().st_size < 2**16
-    check_refused_in_little_memory(path, "its members must be stored as they are; 'checkpoint.json.npy' is compressed")
+    assert path.stat().st_size < 2**14
+    check_refused_in_little_memory(path, "compressed")
 
 
 def test_member_larger_than_the_file_is_refused_before_it_is_read(path):
-    write_npz(path, [record(), ("model/weight.npy", npy(np.ones(3)))])
+    write_npz(path, [record(), (WEIGHT, ONES)])
     content = bytearray(path.read_bytes())
     entry = content.rindex(b"PK\x01\x02")
     struct.pack_into("<LL", content, entry + 20, 2**31, 2**31)
     path.write_bytes(content)
-    check_refused_in_little_memory(path, rf"its members promise 2147\d+ bytes, and the file has {len(content)}")
+    check_refused_in_little_memory(path, rf"2147\d+ bytes, and the file has {len(content)}")
 
 
 def test_members_that_share_their_bytes_are_refused(path):
     # A thousand names for one member: together they are longer than the file.
-    write_npz(path, [record(), ("model/weight.npy", npy(np.ones(2**14)))])
+    write_npz(path, [record(), (WEIGHT, npy(np.ones(2**14)))])
     content = path.read_bytes()
-    entry, end = content.rindex(b"PK\x01\x02"), content.rindex(b"PK\x05\x06")
+    start, entry, end = content.index(b"PK\x01\x02"), content.rindex(b"PK\x01\x02"), content.rindex(b"PK\x05\x06")
     copies = b"".join(content[entry:end].replace(b"model/weight", b"model/%06d" % i) for i in range(1000))
-    tail = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1001, 1001, entry - content.index(b"PK\x01\x02") + len(copies),
-                       content.index(b"PK\x01\x02"), 0)  # fmt: skip
+    tail = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1001, 1001, entry - start + len(copies), start, 0)
     path.write_bytes(content[:entry] + copies + tail)
-    check_refused(path, r"its members promise 131\d+ bytes")
+    check_refused(path, r"131\d+ bytes")
 
 
-@pytest.mark.parametrize("shape", [(2**40,), (10**6, 10**6), (4,), (2,), (-3,), (0,)])
-def test_header_that_promises_another_size_is_refused_before_there_is_room_for_it(shape, path):
-    write_npz(path, [record(), ("model/weight.npy", header(shape) + bytes(12))])
-    check_refused_in_little_memory(path, "its member 'model/weight.npy' promises float32 of shape .* and holds 12")
-
-
-@pytest.mark.parametrize("dtype", ["|O", "<U3", "|V0", "<c8", "<M8[s]"])
-def test_member_of_anything_but_numbers_is_refused(dtype, path):
-    write_npz(path, [record(), ("model/weight.npy", header((1,), dtype) + bytes(16))])
-    check_refused(path, "its member 'model/weight.npy' must hold real numbers, and no pickle is ever loaded; got ")
-
-
-def test_header_of_another_version_is_refused(path):
-    stream = io.BytesIO()
-    np.lib.format.write_array(stream, np.ones(3), version=(2, 0))
-    write_npz(path, [record(), ("model/weight.npy", stream.getvalue())])
-    check_refused(path, r"must be of NumPy's format 1.0; got \(2, 0\)")
+@pytest.mark.parametrize("shape", [(2**40,), (10**6, 10**6), (4,), (2,), (-3,)])
+def test_header_that_claims_another_size_is_refused_before_memory_is_allocated(shape, path):
+    write_npz(path, [record(), (WEIGHT, header(shape) + bytes(12))])
+    check_refused_in_little_memory(path, f"{WEIGHT}.*holds 12")
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_members_of_one_name_are_refused(path):
-    twice = ("model/weight.npy", npy(np.ones(3)))
-    write_npz(path, [record(), twice, twice])
-    check_refused(path, "it must have each member once; got several of one name")
+def test_members_of_the_same_name_are_refused(path):
+    write_npz(path, [record(), (WEIGHT, ONES), (WEIGHT, ONES)])
+    check_refused(path, "same name")
 
 
-def test_too_many_members_are_refused(path):
-    write_npz(path, [record(), *((f"model/{i}.npy", b"") for i in range(10_000))])
-    check_refused(path, "it must have at most 10000 members; got 10001")
-
-
-def test_json_too_large_or_too_deep_is_refused(path):
-    write_npz(path, [json_member(b'{"a": "' + b"x" * 2**24)])
-    check_refused(path, "a JSON text must have at most 16777216 bytes; got 16777223")
-    write_npz(path, [json_member(b'{"a": ' + b"[" * 200_000)])
-    check_refused(path, "a JSON text must not be nested deeper than Python can follow")
-
-
-@pytest.mark.parametrize("name", ["weight", "optimizer/velocity", "model"])
-def test_array_of_no_part_is_refused(name, path):
-    write_npz(path, [record(), (f"{name}.npy", npy(np.ones(3)))])
-    check_refused(path, rf"its arrays must each belong to one of \['model'\], once; got '{name}'")
-
-
-def test_array_that_json_holds_as_well_is_refused(path):
-    write_npz(path, [record(states={"model": {"weight": 1}}), ("model/weight.npy", npy(np.ones(3)))])
-    check_refused(path, "once; got 'model/weight'")
-
-
-# JSON with null and missing entries
+# JSON with wrong and missing entries
 
 MISSING = object()
-WRONG = [MISSING, None, "x", -1, 1.5, True, [], {}, [None], {"x": None}]
+WRONG = [MISSING, None, "x", -1, 1.5, {}, [None]]
 
 
 def places(record, above=()):
-    """Yield the path to everything that a record holds, at every depth; of a list, to its first entry."""
+    """Yield the path to everything that a record holds, at every depth; in a list, to its first entry."""
     items = record.items() if isinstance(record, dict) else list(enumerate(record))[:1]
     for name, value in items:
         yield (*above, name)
@@ -495,184 +461,138 @@ def places(record, above=()):
             yield from places(value, (*above, name))
 
 
-def write_changed(path, target, place, wrong):
-    """Write a copy of a checkpoint of which one entry is wrong."""
-    with np.load(path) as npz:
-        arrays = dict(npz)
-    record = json.loads(arrays["checkpoint.json"].tobytes())
+def change(record, place, wrong):
     *above, name = place
-    holder = record
     for step in above:
-        holder = holder[step]
+        record = record[step]
     if wrong is MISSING:
-        del holder[name]
+        del record[name]
     else:
-        holder[name] = wrong
-    arrays["checkpoint.json"] = np.frombuffer(json.dumps(record).encode(), np.uint8)
-    with target.open("wb") as file:
-        np.savez(file, **arrays)
+        record[name] = wrong
 
 
-def is_right(place, wrong):
-    """Return whether what looks wrong could have been saved in this place all the same."""
-    number = type(wrong) in (int, float) or wrong is True
+def could_be_right(place, wrong):
+    """Return whether this entry, although it looks wrong, could have been saved in this place."""
+    number = type(wrong) in (int, float)
     return (
-        (place == ("saved_from", "model") and wrong == "x")
-        or (place == ("nnkit_checkpoint",) and wrong is True)
+        (place == ("saved_from", "model") and wrong is not MISSING)  # It is only shown.
         or (place == ("states", "model") and wrong == {})  # Its arrays are members of their own.
         or (place[-1] in ("lr", "base_lr") and wrong == 1.5)
-        or (place[0] == "generators" and wrong is True)  # Python's True is a 1, as positions and halves of a draw are.
-        or (place[0] == "extra" and number and type(wrong) is not bool and type(place[-1]) is int)
+        or (place[:2] == ("extra", "history") and number and type(place[-1]) is int)
     )
 
 
-@pytest.mark.parametrize("kind", [np.random.PCG64, np.random.MT19937, np.random.Philox, np.random.SFC64])
-def test_any_entry_that_is_wrong_is_a_value_error_and_nothing_is_changed(kind, path):
-    run = Run(scheduler="CosineLR")
-    run.rng = np.random.Generator(kind(0))
+def test_any_wrong_entry_is_a_value_error_and_changes_nothing(path):
+    run, other = Run(scheduler="CosineLR"), Run(3, scheduler="CosineLR")
     run.fit(2, Checkpoint(path))
-    other = Run(3, scheduler="CosineLR")
-    other.rng = np.random.Generator(kind(1))
     before = copy.deepcopy(other)
     with np.load(path) as npz:
-        every = list(places(json.loads(npz["checkpoint.json"].tobytes())))
-    assert len(every) > 30
+        arrays = dict(npz)
+    text = arrays.pop("checkpoint.json").tobytes()
     wrong_path = path.with_name("wrong.npz")
+    every = list(places(json.loads(text)))
+    assert len(every) > 30
     for place in every:
         for wrong in WRONG:
-            if is_right(place, wrong):
+            if could_be_right(place, wrong):
                 continue
-            write_changed(path, wrong_path, place, wrong)
+            record = json.loads(text)
+            change(record, place, wrong)
+            np.savez(wrong_path, **arrays, **{"checkpoint.json": np.frombuffer(json.dumps(record).encode(), np.uint8)})
             with pytest.raises(ValueError, match=r"wrong\.npz"):
                 other.fit(5, Checkpoint(wrong_path, resume=True))
-            check_same(other, before)
+    check_same(other, before)
     other.fit(2, Checkpoint(path, resume=True))  # They were wrong, and not the file.
     check_same(other, run)
 
 
-@pytest.mark.parametrize(
-    ("kind", "change"),
-    [
-        (np.random.MT19937, lambda state: state["state"].update(pos=10**6)),
-        (np.random.MT19937, lambda state: state["state"].update(pos=-5)),
-        (np.random.MT19937, lambda state: state["state"].update(key=state["state"]["key"][:5])),
-        (np.random.MT19937, lambda state: state["state"].update(key=[*state["state"]["key"], 1])),
-        (np.random.MT19937, lambda state: state["state"].update(key=[1.5] * 624)),
-        (np.random.Philox, lambda state: state.update(buffer_pos=10)),
-        (np.random.Philox, lambda state: state.update(buffer=[*state["buffer"], 1])),
-        (np.random.PCG64, lambda state: state["state"].update(state=-1)),
-        (np.random.PCG64, lambda state: state["state"].update(state=2**200)),
-        (np.random.PCG64, lambda state: state.update(bit_generator="SFC64")),
-        (np.random.PCG64, lambda state: state.update(more=1)),
-        (np.random.PCG64, lambda state: state.pop("uinteger")),
-    ],
-)
-def test_state_of_a_generator_that_is_none_changes_nothing(kind, change, path):
-    run, other = Run(), Run(3)
-    run.rng, other.rng = np.random.Generator(kind(0)), np.random.Generator(kind(1))
+@pytest.mark.parametrize("kind", GENERATORS)
+def test_any_wrong_state_of_a_generator_changes_nothing(kind, path):
+    run, other = Run(generator=kind), Run(3, generator=kind)
     run.save(path)
-    before = copy.deepcopy(other)
     saved = load_checkpoint(path)
-    change(saved.generators["rng"])
-    match = rf"the state of the generator 'rng' in .*net.npz must be one of its {kind.__name__}: "
-    with pytest.raises(ValueError, match=match):
-        saved.restore(other.model, other.optimizer, other.scheduler, rng=other.rng)
-    check_same(other, before)
-
-
-def test_generators_of_another_kind_change_nothing(path):
-    run, other = Run(), Run(3)
-    run.save(path)
-    other.rng = np.random.Generator(np.random.Philox(0))
+    right = saved.generators["rng"]
+    changes = [(place, wrong) for place in places(right) for wrong in WRONG]
+    changes += {
+        "PCG64": [(("state", "state"), 2**200), (("bit_generator",), "SFC64"), (("more",), 1)],
+        "MT19937": [
+            (("state", "pos"), 10**6),
+            (("state", "key"), [1] * 5),
+            (("state", "key"), [1] * 625),
+            (("state", "key"), [1.5] * 624),
+        ],
+        "Philox": [(("buffer_pos",), 10), (("buffer",), [1] * 5)],
+        "SFC64": [],
+    }[kind]
     before = copy.deepcopy(other)
-    with pytest.raises(ValueError, match=r"the state of the generator 'rng' in .* must be one of its Philox: "):
-        other.restore(path)
+    for place, wrong in changes:
+        saved.generators["rng"] = copy.deepcopy(right)
+        change(saved.generators["rng"], place, wrong)
+        with pytest.raises(ValueError, match=r"generator 'rng' .*net\.npz"):
+            other.restore(saved)
     check_same(other, before)
+
+
+def test_generator_of_another_kind_changes_nothing(path):
+    Run().save(path)
+    check_refused_unchanged(Run(3, generator="Philox"), path, "generator 'rng'")
 
 
 @pytest.mark.parametrize("optimizer", ["RMSprop", "Adam", "AdamW"])
-def test_negative_variances_and_means_of_squares_change_nothing(optimizer, path):
-    run, other = Run(optimizer=optimizer), Run(3, optimizer=optimizer)
-    run.fit(1)
-    run.save(path)
-    before = copy.deepcopy(other)
-    for part, name in (("model", "1.encoder.1.running_var"), ("optimizer", run.optimizer._state_names[-1])):
-        for wrong, match in ((-1e-3, "must hold no negative number; got -0.001"), (np.nan, "must be finite")):
-            saved = load_checkpoint(path)
-            saved.states[part][name].flat[1] = wrong
-            with pytest.raises(ValueError, match=rf"{part} must be made like .*: state\['{name}'\] {match}"):
-                saved.restore(other.model, other.optimizer, other.scheduler, rng=other.rng)
-            check_same(other, before)
-
-
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_state_of_an_optimizer_that_is_none_is_named_and_changes_nothing(optimizer):
+@pytest.mark.parametrize("wrong", [-1e-3, np.nan])
+def test_variances_and_means_of_squares_must_be_possible(optimizer, wrong, path):
     run = Run(optimizer=optimizer)
     run.fit(1)
-    before = copy.deepcopy(run)
-    for wrong in (None, 5, ["lr"]):
-        with pytest.raises(TypeError, match="state must be what state_dict returned; got"):
-            run.optimizer.load_state_dict(wrong)
-    for name in run.optimizer.state_dict():
-        for wrong in (None, "x", [None]):
-            with pytest.raises((TypeError, ValueError), match=rf"state\['{name}'\] must "):
-                run.optimizer.load_state_dict(run.optimizer.state_dict() | {name: wrong})
-    check_same(run, before)
+    run.save(path)
+    for part, name in (("model", "1.encoder.1.running_var"), ("optimizer", list(run.optimizer.state_dict())[-1])):
+        saved = load_checkpoint(path)
+        saved.states[part][name].flat[1] = wrong
+        check_refused_unchanged(Run(3, optimizer=optimizer), saved, rf"{part} must .*state\['{name}'\]")
 
 
-# Parts of others
+# Other people's parts
 
 
-ERRORS = [KeyError("best"), AttributeError("best"), TypeError("best"), RuntimeError("best"), IndexError(), KeyError()]
-
-
-@pytest.mark.parametrize("error", ERRORS, ids=repr)
-def test_part_of_another_that_fails_changes_nothing(error, path):
+@pytest.mark.parametrize("error", [KeyError("best"), RuntimeError("best"), IndexError()], ids=repr)
+def test_foreign_part_that_fails_changes_nothing(error, path):
     run, other = Run(scheduler="none"), Run(3, scheduler="none")
     run.scheduler, other.scheduler = Plateau(), Plateau(error)
     run.fit(2, Checkpoint(path))
-    before = copy.deepcopy(other)
-    with pytest.raises(ValueError, match=r"scheduler must be made like .*net\.npz holds, Plateau; got <.*: "):
-        other.restore(path)
-    check_same(other, before)
-    with pytest.raises(ValueError, match="scheduler must be made like"):
-        other.fit(3, Checkpoint(path, resume=True))
-    check_same(other, before)
+    check_refused_unchanged(other, path, r"scheduler must .*net\.npz, Plateau; got <")
+    check_resume_fails(other, path, "scheduler must ", epochs=3)
 
 
-def test_part_of_another_comes_back_and_owns_what_it_was_given(path):
+def test_foreign_part_comes_back_and_owns_what_it_was_given(path):
     run, other = Run(scheduler="none"), Run(3, scheduler="none")
     run.scheduler, other.scheduler = Plateau(), Plateau()
     run.fit(2, Checkpoint(path))
     other.scheduler.best = 0
     saved = load_checkpoint(path)
-    for _ in range(2):  # It takes its state apart, and keeps pieces.
-        saved.restore(other.model, other.optimizer, other.scheduler, rng=other.rng)
+    for _ in range(2):  # It takes its state apart, and keeps pieces of it.
+        other.restore(saved)
         assert other.scheduler.state_dict() == {"best": float("inf"), "waited": 2, "rates": [0.1]}
         other.scheduler.rates.append(5)
 
 
-def test_part_that_cannot_be_copied_is_said_and_nothing_is_changed(path):
+def test_part_that_cannot_be_copied_is_named_and_nothing_changes(path):
     run, other = Run(scheduler="none"), Run(3, scheduler="none")
     run.scheduler, other.scheduler = Plateau(), Plateau()
     run.save(path)
     other.scheduler.lock = threading.Lock()
     before = other.model.state_dict()
-    with pytest.raises(TypeError, match=r"model, optimizer, scheduler must be such as .* can copy, .*lock"):
+    with pytest.raises(TypeError, match=r"scheduler must be .*lock"):
         other.restore(path)
     for name, array in other.model.state_dict().items():
         np.testing.assert_array_equal(array, before[name])
 
 
-def test_a_diverged_network_can_be_restored_and_is_left_alone_by_what_fails(path):
+def test_diverged_network_can_be_restored(path):
     run, other = Run(), Run(3)
     run.save(path)
     other.model[1].encoder[0].weight.data[:] = np.nan
     saved = load_checkpoint(path)
     saved.states["scheduler"]["epoch"] = None
-    with pytest.raises(ValueError, match="scheduler must be made like"):
-        saved.restore(other.model, other.optimizer, other.scheduler)
-    assert np.isnan(other.model[1].encoder[0].weight.data).all()
+    check_refused_unchanged(other, saved, "scheduler must ")
     other.restore(path)
     check_same(run, other)
 
@@ -680,84 +600,55 @@ def test_a_diverged_network_can_be_restored_and_is_left_alone_by_what_fails(path
 # Parts that do not fit
 
 
-def check_restore_fails(saved, error, match, model, *parts, **options):
+@pytest.mark.parametrize(
+    ("model", "match"),
+    [
+        (Sequential(Linear(4, 5, rng=0), ReLU(), Linear(5, 2, rng=0)), r"0\.weight"),
+        (Linear(4, 3, rng=0), "missing .*weight"),
+        (Sequential(Linear(4, 3, rng=0), BatchNorm1d(3)), "missing .*running_mean"),
+    ],
+)
+def test_other_architecture_is_told_what_the_file_holds(model, match, path):
+    kept = Sequential(Linear(4, 3, rng=0), ReLU(), Linear(3, 2, rng=0))
+    save_checkpoint(path, kept)
     before = model.state_dict()
-    with pytest.raises(error, match=match):
-        saved.restore(model, *parts, **options)
+    with pytest.raises(ValueError, match=rf"(?s)model must .*net\.npz.*{match}") as caught:
+        load_checkpoint(path).restore(model)
+    assert repr(kept) in str(caught.value)
     for name, array in model.state_dict().items():
         np.testing.assert_array_equal(array, before[name])
 
 
-def test_other_architecture_is_told_what_the_file_holds(path):
-    save_checkpoint(path, Sequential(Linear(4, 3, rng=0), ReLU(), Linear(3, 2, rng=0)))
-    saved = load_checkpoint(path)
-    held = (
-        r"model must be made like the one that .*net.npz holds, Sequential\(Linear\(4, 3\), ReLU\(\), Linear\(3, 2\)\)"
-    )
-    wider = Sequential(Linear(4, 5, rng=0), ReLU(), Linear(5, 2, rng=0))
-    match = (
-        held
-        + r"; got Sequential\(Linear\(4, 5\), .*: state\['0.weight'\] must have the shape of the parameter, \(4, 5\)"
-    )
-    check_restore_fails(saved, ValueError, match, wider)
-    match = (
-        held + r"; got Linear\(4, 3\): state does not match Linear: missing \['bias', 'weight'\], unexpected \['0.bias'"
-    )
-    check_restore_fails(saved, ValueError, match, Linear(4, 3, rng=0))
-    check_restore_fails(saved, ValueError, "missing .*running_mean", Sequential(Linear(4, 3, rng=0), BatchNorm1d(3)))
-
-
-def test_state_of_a_wrong_type_is_told_where_it_was_read(path):
-    run = Run()
+@pytest.mark.parametrize(
+    ("saved", "make", "match"),
+    [
+        ("Adam", lambda params: AdamW(params), "Adam; got AdamW"),  # Its state has the same names.
+        ("Adam", lambda params: Adam(Linear(2, 2, rng=0).parameters()), r"Adam; got Adam.*state\["),
+        ("momentum", lambda params: SGD(params, 0.1), "SGD; .*velocity"),
+    ],
+)
+def test_optimizer_must_be_of_the_same_class_and_size(saved, make, match, path):
+    run = Run(optimizer=saved)
     run.save(path)
-    saved = load_checkpoint(path)
-    saved.states["optimizer"]["steps"] = "many"
-    with pytest.raises(
-        ValueError, match=r"optimizer must be made like the one that .* holds, Adam; .*: state\['steps'\]"
-    ):
-        saved.restore(run.model, run.optimizer)
+    run.optimizer = make(run.model.parameters())
+    check_refused_unchanged(run, path, f"optimizer must .*{match}")
 
 
-def test_optimizer_must_be_of_the_same_kind_and_size(path):
-    run = Run()
-    run.save(path)
-    saved = load_checkpoint(path)
-    other = AdamW(run.model.parameters())  # Its state has the names of Adam's.
-    with pytest.raises(ValueError, match=r"optimizer must be the Adam that .* holds; got AdamW"):
-        saved.restore(run.model, other)
-    small = Adam(Linear(2, 2, rng=0).parameters())
-    with pytest.raises(
-        ValueError, match=r"optimizer must be made like the one .*, Adam; got Adam\(lr=0.001\): state\["
-    ):
-        saved.restore(run.model, small)
-    momentum = Run(optimizer="momentum")
-    momentum.save(path)
-    with pytest.raises(
-        ValueError, match=r"optimizer must be made like the one .*, SGD; .*: state must hold \['lr', 'steps"
-    ):
-        load_checkpoint(path).restore(momentum.model, SGD(momentum.model.parameters(), 0.1))
+def test_scheduler_must_be_of_the_same_class(path):
+    Run(scheduler="StepLR").save(path)
+    check_refused_unchanged(Run(scheduler="CosineLR"), path, "scheduler must .*StepLR; got CosineLR")
 
 
-def test_scheduler_must_be_of_the_same_kind(path):
-    run = Run(scheduler="StepLR")
-    run.save(path)
-    with pytest.raises(ValueError, match=r"scheduler must be the StepLR that .* holds; got CosineLR"):
-        load_checkpoint(path).restore(run.model, run.optimizer, CosineLR(run.optimizer, 3))
-
-
-def test_what_was_not_saved_cannot_be_restored(path):
+def test_part_that_was_not_saved_cannot_be_restored(path):
     run = Run()
     save_checkpoint(path, run.model)
     saved = load_checkpoint(path)
-    with pytest.raises(ValueError, match=r"optimizer must have been saved to be restored; .*net.npz holds none"):
-        saved.restore(run.model, run.optimizer)
-    with pytest.raises(ValueError, match="scheduler must have been saved to be restored"):
-        saved.restore(run.model, scheduler=run.scheduler)
-    with pytest.raises(ValueError, match=r"rng and the generators in the layers of model must be those .*'rng'\]$"):
-        saved.restore(run.model, rng=run.rng)
+    for name in ("optimizer", "scheduler", "rng"):
+        with pytest.raises(ValueError, match=rf"{name} .*net\.npz"):
+            saved.restore(run.model, **{name: getattr(run, name)})
 
 
-def test_generators_must_be_shared_alike(path):
+def test_generators_must_be_shared_in_the_same_way(path):
     shared = np.random.default_rng(0)
     save_checkpoint(path, Sequential(Dropout(rng=shared), Dropout(rng=shared)), rng=shared)
     saved = load_checkpoint(path)
@@ -775,29 +666,7 @@ def test_generators_must_be_shared_alike(path):
 # Writing
 
 
-def test_values_that_are_not_finite_do_not_replace_the_file(path):
-    run = Run()
-    run.save(path)
-    content = path.read_bytes()
-    run.model[1].encoder[0].weight.data[1, 2] = np.nan
-    with pytest.raises(ValueError, match=r"model/1.encoder.0.weight must be finite as float32; .* at index \(1, 2\)"):
-        run.save(path)
-    run = Run()
-    run.optimizer.square_average[3] = np.inf
-    with pytest.raises(ValueError, match=r"optimizer/square_average must be finite"):
-        run.save(path)
-    assert path.read_bytes() == content
-
-
-def test_extra_that_json_cannot_hold_does_not_replace_the_file(path):
-    save_checkpoint(path, network())
-    content = path.read_bytes()
-    with pytest.raises(TypeError, match=r"extra\['epochs'\] must be made of numbers, .*; got a set"):
-        save_checkpoint(path, network(), extra={"epochs": {3}})
-    assert path.read_bytes() == content
-
-
-def held_by_itself():
+def contains_itself():
     extra = {}
     extra["again"] = [extra]
     return extra
@@ -806,74 +675,64 @@ def held_by_itself():
 @pytest.mark.parametrize(
     ("extra", "error", "match"),
     [
-        (5, TypeError, "extra must be a dict; got 5"),
-        ("notes", TypeError, "extra must be a dict; got 'notes'"),
-        ([("a", 1)], TypeError, "extra must be a dict; got "),
-        (np.ones(2), TypeError, "extra must be a dict; got array"),
-        ({1: "one"}, TypeError, "extra must have strings as keys, and not '$float'; got 1"),
-        ({"a": [{None: 1}]}, TypeError, "extra['a'][0] must have strings as keys"),
-        ({"$float": "nan"}, TypeError, "extra must have strings as keys, and not '$float'"),
-        ({"a": {"b": 1j}}, TypeError, "extra['a']['b'] must be made of numbers, strings, None, lists and dicts; got a"),
-        ({"a": b"bytes"}, TypeError, "extra['a'] must be made of numbers"),
-        ({"a": np.array([object()])}, TypeError, "extra['a'][0] must be made of numbers"),
-        (held_by_itself(), ValueError, "extra must not be nested deeper than Python can follow; it may hold itself"),
-        ({"a": "x" * 2**24}, ValueError, "extra and all else that is no array must have at most 16777216 bytes; got 1"),
+        (5, TypeError, "extra must"),
+        ([("a", 1)], TypeError, "extra must"),
+        ({1: "one"}, TypeError, "extra must have strings as keys.*got 1"),
+        ({"a": [{None: 1}]}, TypeError, r"extra\['a'\]\[0\] must have strings as keys"),
+        ({"$float": "nan"}, TypeError, r"extra must .*\$float"),
+        ({"a": {"b": 1j}}, TypeError, r"extra\['a'\]\['b'\] must .*complex"),
+        ({"a": {3}}, TypeError, r"extra\['a'\] must .*set"),
+        ({"a": np.array([object()])}, TypeError, r"extra\['a'\]\[0\] must"),
+        (contains_itself(), ValueError, "extra must"),
+        ({"a": "x" * 2**24}, ValueError, "extra .* must .*16777216"),
     ],
     ids=lambda value: reprlib.repr(value)[:30],
 )
-def test_extra_of_another_kind_is_named_and_does_not_replace_the_file(extra, error, match, path):
+def test_extra_that_json_cannot_hold_is_named_and_does_not_replace_the_file(extra, error, match, path):
     save_checkpoint(path, network())
     content = path.read_bytes()
-    with pytest.raises(error, match=re.escape(match)):
+    with pytest.raises(error, match=match):
         save_checkpoint(path, network(), extra=extra)
     assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize("part", ["model", "optimizer"])
+def test_values_that_are_not_finite_do_not_replace_the_file(part, path):
+    run = Run()
+    run.save(path)
+    content = path.read_bytes()
+    state = run.optimizer.state_dict()
+    name = {"model": "1.encoder.0.weight", "optimizer": list(state)[-1]}[part]
+    array = run.model[1].encoder[0].weight.data if part == "model" else getattr(run.optimizer, name)
+    array.flat[2] = np.nan
+    with pytest.raises(ValueError, match=f"{part}/{name} must be finite"):
+        run.save(path)
+    assert path.read_bytes() == content
+
+
 @pytest.mark.parametrize(
-    ("given", "match"),
-    [
-        ({"model": 5}, "model must be a Module such as Sequential; got 5"),
-        ({"model": Linear}, "model must be a Module such as Sequential; got <class"),
-        ({"optimizer": 0.1}, "optimizer must have state_dict and load_state_dict to be saved; got 0.1"),
-        ({"optimizer": Adam}, "optimizer must have state_dict and load_state_dict to be saved; got <class"),
-        ({"scheduler": "cosine"}, "scheduler must have state_dict and load_state_dict to be saved; got 'cosine'"),
-        ({"rng": 3}, "rng must be the numpy.random.Generator given to fit; got 3"),
-    ],
+    "given",
+    [{"model": 5}, {"model": Linear}, {"optimizer": 0.1}, {"optimizer": Adam}, {"scheduler": "cosine"}, {"rng": 3}],
 )
-def test_parts_of_another_kind_are_named(given, match, path):
-    with pytest.raises(TypeError, match=re.escape(match)):
+def test_parts_of_another_kind_are_named(given, path):
+    (name,) = given
+    with pytest.raises(TypeError, match=f"{name} must"):
         save_checkpoint(path, **({"model": network()} | given))
     assert not path.exists()
     save_checkpoint(path, network())
-    with pytest.raises(TypeError, match=re.escape(match)):
+    with pytest.raises(TypeError, match=f"{name} must"):
         load_checkpoint(path).restore(**({"model": network()} | given))
 
 
-def test_state_of_another_that_json_cannot_hold_is_named(path):
+def test_foreign_state_that_json_cannot_hold_is_named(path):
     scheduler = Plateau()
     scheduler.rates = {0: 0.1}
-    with pytest.raises(TypeError, match=r"the state of scheduler\['rates'\] must have strings as keys, .*; got 0"):
+    with pytest.raises(TypeError, match=r"scheduler\['rates'\] must"):
         save_checkpoint(path, network(), scheduler=scheduler)
     assert not path.exists()
 
 
-@pytest.mark.parametrize("error", [OSError("no space left"), KeyboardInterrupt()])
-def test_error_while_writing_leaves_the_old_file_and_no_other(error, path, monkeypatch):
-    save_checkpoint(path, network(1))
-    content = path.read_bytes()
-
-    def torn(file, **arrays):
-        file.write(b"half of it")
-        raise error
-
-    monkeypatch.setattr(np, "savez", torn)
-    with pytest.raises(type(error)):
-        save_checkpoint(path, network(2))
-    assert path.read_bytes() == content
-    assert [file.name for file in path.parent.iterdir()] == [path.name]
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows kills by no signal")
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no signal that kills")
 def test_kill_in_the_middle_of_writing_leaves_the_old_file(path):
     save_checkpoint(path, Linear(3, 2, rng=1), extra={"number": 1})
     code = (
@@ -895,7 +754,6 @@ def test_kill_in_the_middle_of_writing_leaves_the_old_file(path):
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (-signal.SIGKILL, "writing\n"), done.stderr
     (partial,) = (file for file in path.parent.iterdir() if file != path)
-    assert partial.name.startswith(".net.npz.")
     assert partial.stat().st_size > 0
     check_refused(partial)
     saved = load_checkpoint(path)
@@ -907,25 +765,16 @@ def test_kill_in_the_middle_of_writing_leaves_the_old_file(path):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_folder_that_is_not_there_is_said_to_be_missing(tmp_path):
+def test_missing_folder(tmp_path):
     with pytest.raises(FileNotFoundError):
         save_checkpoint(tmp_path / "nowhere" / "net.npz", network())
-
-
-def test_saving_changes_nothing(path):
-    run, other = Run(), Run()
-    run.save(path, extra={"a": 1})
-    check_same(run, other)
-    run.fit(2)
-    other.fit(2)
-    check_same(run, other)
 
 
 # Checkpoint, the callback
 
 
 class Stop(Callback):
-    """The power cut after an epoch."""
+    """A power cut after an epoch."""
 
     def __init__(self, epoch):
         self.epoch = epoch
@@ -936,56 +785,53 @@ class Stop(Callback):
 
 
 @pytest.mark.parametrize(("every", "cuts"), [(1, [3]), (2, [5]), (3, [1, 4]), (1, [1, 2, 6]), (1, [7])])
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
-def test_interrupted_training_ends_with_the_bits_of_one_that_was_not(scheduler, every, cuts, path):
+@pytest.mark.parametrize("scheduler", ["none", "CosineLR"])
+def test_interrupted_training_ends_with_the_bits_of_an_uninterrupted_one(scheduler, every, cuts, path):
     whole = Run(scheduler=scheduler)
     expected = whole.fit(7, validation_data=(whole.X, whole.X))
-
-    def begin(seed):
-        # Where nothing has been saved yet, the call begins anew, and so needs the same seed; later it does not.
-        run = Run(seed if path.exists() else 0, scheduler=scheduler)
-        return run, lambda *callbacks: run.fit(
-            7, Checkpoint(path, every, resume=True), *callbacks, validation_data=(run.X, run.X)
-        )
-
-    for cut in cuts:
-        _, train = begin(50 + cut)
-        with pytest.raises(KeyboardInterrupt):
-            train(Stop(cut))
-    run, train = begin(99)
-    history = train()
+    for cut in (*cuts, None):
+        # Before anything has been saved, the call starts over and needs the same seed; afterwards it does not.
+        run = Run(50 + (cut or 0) if path.exists() else 0, scheduler=scheduler)
+        callbacks = [Checkpoint(path, every, resume=True)]
+        if cut:
+            with pytest.raises(KeyboardInterrupt):
+                run.fit(7, *callbacks, Stop(cut), validation_data=(run.X, run.X))
+    history = run.fit(7, *callbacks, validation_data=(run.X, run.X))
     check_same(run, whole)
     for name in ("loss", "val_loss"):
         np.testing.assert_array_equal(history[name], expected[name])
-    assert len(history) == len(history["seconds"]) == 7
+    assert len(history["seconds"]) == 7
     assert history.stop_reason == "all 7 epochs done"
 
 
-def test_finished_training_is_not_done_again(path):
+def test_finished_training_is_not_repeated(path):
     first = Run()
     history = first.fit(3, Checkpoint(path))
     other = Run(4)
     again = other.fit(3, Checkpoint(path, resume=True))
     check_same(first, other)
-    assert again.values == history.values
+    for name in ("loss", "seconds"):
+        np.testing.assert_array_equal(again[name], history[name])
     longer = other.fit(5, Checkpoint(path, resume=True))
-    assert len(longer) == 5
+    assert len(longer["loss"]) == 5
     np.testing.assert_array_equal(longer["loss"][:3], history["loss"])
 
 
-def test_without_resume_training_begins_anew_and_the_file_is_replaced(path):
+def test_without_resume_training_starts_over_and_the_file_is_replaced(path):
     Run(3).fit(5, Checkpoint(path))
     first, plain = Run(), Run()
     history = first.fit(2, Checkpoint(path))
     plain.fit(2)
     check_same(first, plain)
-    assert load_checkpoint(path).extra == {"history": history.values}
+    assert load_checkpoint(path).extra == {
+        "history": {name: history[name].tolist() for name in ("loss", "seconds")},
+    }
     restored = Run(8)
     restored.restore(path)
     check_same(restored, first)
 
 
-def test_file_of_each_save_is_the_training_after_that_epoch(tmp_path):
+def test_every_save_is_the_training_after_that_epoch(tmp_path):
     class Keep(Callback):
         def on_epoch_end(self, state):
             if (tmp_path / "net.npz").exists():
@@ -1000,100 +846,65 @@ def test_file_of_each_save_is_the_training_after_that_epoch(tmp_path):
         check_same(part, restored)
 
 
-def test_seed_given_to_fit_is_saved_as_the_generator_it_has_become(path):
-    X = Run().X
-    models = [Linear(4, 4, rng=0) for _ in range(2)]
-    optimizers = [SGD(model.parameters(), 0.1) for model in models]
-    fit(models[0], MSELoss(), optimizers[0], X, X, epochs=4, batch_size=8, rng=3)
-    fit(models[1], MSELoss(), optimizers[1], X, X, epochs=2, batch_size=8, callbacks=[Checkpoint(path)], rng=3)
-    again = Linear(4, 4, rng=5)
-    callbacks = [Checkpoint(path, resume=True)]
-    fit(again, MSELoss(), SGD(again.parameters(), 9), X, X, epochs=4, batch_size=8, callbacks=callbacks, rng=8)
-    np.testing.assert_array_equal(again.weight.data, models[0].weight.data)
+def test_seed_given_to_fit_is_saved_as_the_generator_it_became(path):
+    def train(epochs, seed, *callbacks):
+        model = Linear(4, 4, rng=0)
+        X, optimizer = Run().X, SGD(model.parameters(), 0.1)
+        fit(model, MSELoss(), optimizer, X, X, epochs=epochs, batch_size=8, callbacks=callbacks, rng=seed)
+        return model.weight.data
 
-
-def check_resume_fails(other, path, match, epochs=5, **options):
-    before = copy.deepcopy(other)
-    with pytest.raises(ValueError, match=match):
-        other.fit(epochs, Checkpoint(path, resume=True), **options)
-    check_same(other, before)
-
-
-def count_of(y_true, y_pred):
-    return float(len(y_pred))
-
-
-def test_file_of_save_checkpoint_cannot_be_resumed_from_and_changes_nothing(path):
-    Run().save(path)
-    match = (
-        r"path must be a file of Checkpoint to resume from; .*net.npz holds no history, as those of save_checkpoint: "
-    )
-    check_resume_fails(Run(3), path, match + "give another path, or call load_checkpoint")
+    whole = train(4, 3)
+    train(2, 3, Checkpoint(path))
+    np.testing.assert_array_equal(train(4, 8, Checkpoint(path, resume=True)), whole)
 
 
 @pytest.mark.parametrize(
-    "history",
+    "extra",
     [
-        None, 5, [], {}, {"loss": []}, {"loss": 0.5}, {"loss": [0.5, None]}, {"loss": [0.5, "x"]}, {"loss": [True]},
-        {"loss": [0.5], "seconds": []}, {"loss": [0.5, 0.4], "seconds": [0.1]}, {"seconds": [0.1]}, {"loss": [[0.5]]},
+        {}, {"history": None}, {"history": []}, {"history": {}}, {"history": {"loss": [0.5]}},
+        {"history": {"loss": [], "seconds": []}}, {"history": {"loss": 0.5, "seconds": 0.1}},
+        {"history": {"loss": [0.5, None], "seconds": [0.1, 0.1]}}, {"history": {"loss": ["x"], "seconds": [0.1]}},
+        {"history": {"loss": [0.5, 0.4], "seconds": [0.1]}}, {"history": {"loss": [[0.5]], "seconds": [[0.1]]}},
     ],
 )  # fmt: skip
-def test_history_that_is_none_changes_nothing(history, path):
-    Run().save(path, extra={"history": history})
-    match = (
-        r"path must be .*; the history in .*net.npz must hold lists of numbers, one an epoch, 'loss' among them; got"
-    )
-    check_resume_fails(Run(3), path, match)
+def test_file_without_a_usable_history_cannot_be_resumed_and_changes_nothing(extra, path):
+    Run().save(path, extra=extra)
+    check_resume_fails(Run(3), path, r"net\.npz")
 
 
 def test_history_of_other_metrics_changes_nothing(path):
-    run, other = Run(), Run(3)
-    options = {"metrics": {"count": count_of}, "validation_data": (run.X, run.X)}
-    run.fit(2, Checkpoint(path), **options)
-    recorded = (
-        r"metrics and validation_data must be those of the training in .*net.npz, which recorded \['count', 'loss'"
-    )
-    more = options | {"metrics": {"count": count_of, "other": count_of}}
-    for given in (more, options | {"metrics": None}, options | {"validation_data": None}, {}):
-        check_resume_fails(other, path, recorded + r".*; got those that record \[", **given)
-    history = other.fit(3, Checkpoint(path, resume=True), **options)
-    assert {name: len(values) for name, values in history.values.items()} == dict.fromkeys(
-        ["loss", "count", "seconds", "val_loss", "val_count"], 3
-    )
-
-
-def test_schedule_that_was_there_or_was_not_must_be_so_again(path):
-    Run(scheduler="StepLR").fit(2, Checkpoint(path))
-    check_resume_fails(Run(3, scheduler="none"), path, r"scheduler must be the StepLR that .*net.npz holds; got None")
-    Run(scheduler="none").fit(2, Checkpoint(path))
-    check_resume_fails(Run(3), path, r"scheduler must have been saved to be restored; .*net.npz holds none")
-
-
-def test_more_epochs_done_than_are_asked_for_change_nothing(path):
-    Run().fit(4, Checkpoint(path))
-    check_resume_fails(Run(3), path, r"epochs must be at least the 4 that .*net.npz has done; got 3", epochs=3)
-
-
-def test_history_may_hold_what_is_no_number(path):
-    def undefined(y_true, y_pred):
+    def undefined(pred, target):
         return float("nan")
 
-    Run().fit(2, Checkpoint(path), metrics={"undefined": undefined})
-    history = Run().fit(3, Checkpoint(path, resume=True), metrics={"undefined": undefined})
-    np.testing.assert_array_equal(history["undefined"], [np.nan] * 3)
+    run, other = Run(), Run(3)
+    options = {"metrics": {"undefined": undefined}, "validation_data": (run.X, run.X)}
+    run.fit(2, Checkpoint(path), **options)
+    more = options | {"metrics": {"undefined": undefined, "other": undefined}}
+    for given in (more, options | {"metrics": None}, options | {"validation_data": None}, {}):
+        check_resume_fails(other, path, r"metrics and validation_data .*net\.npz", **given)
+    history = other.fit(3, Checkpoint(path, resume=True), **options)
+    np.testing.assert_array_equal(history["undefined"], [np.nan] * 3)  # A history may hold NaN.
+    for name in ("loss", "seconds", "val_loss", "val_undefined"):
+        assert len(history[name]) == 3
 
 
-def test_file_of_an_earlier_version_with_nan_in_its_history_is_read(path):
-    write_npz(path, [json_member(record()[1][128:].replace(b'"extra": {}', b'"extra": {"loss": [NaN]}'))])
-    assert np.isnan(load_checkpoint(path).extra["loss"][0])
+def test_schedule_must_be_there_again_and_only_then(path):
+    Run(scheduler="StepLR").fit(2, Checkpoint(path))
+    check_resume_fails(Run(3, scheduler="none"), path, r"scheduler must be the StepLR that .*net\.npz")
+    Run(scheduler="none").fit(2, Checkpoint(path))
+    check_resume_fails(Run(3), path, r"scheduler must .*net\.npz")
+
+
+def test_file_with_more_epochs_than_asked_for_changes_nothing(path):
+    Run().fit(4, Checkpoint(path))
+    check_resume_fails(Run(3), path, r"epochs must be at least the 4 .*; got 3", epochs=3)
 
 
 def test_resuming_another_network_is_an_error(path):
     Run(scheduler="none").fit(1, Checkpoint(path))
     model = Linear(4, 4, rng=0)
-    optimizer = Adam(model.parameters())
-    X = Run().X
-    with pytest.raises(ValueError, match="model must be made like the one that"):
+    X, optimizer = Run().X, Adam(model.parameters())
+    with pytest.raises(ValueError, match="model must"):
         fit(model, MSELoss(), optimizer, X, X, epochs=1, callbacks=[Checkpoint(path, resume=True)], rng=0)
     assert model.needs_input_grad
 
@@ -1109,31 +920,26 @@ def test_divergence_does_not_replace_the_last_good_file(path):
     assert path.read_bytes() == content
 
 
-def test_early_stopping_and_checkpoint_do_their_work_side_by_side(path):
-    run = Run()
-    stopping = EarlyStopping("loss", patience=1, min_delta=10.0)
-    history = run.fit(9, stopping, Checkpoint(path))
-    assert len(history) == 2
+def test_early_stopping_and_checkpoint_work_side_by_side(path):
+    history = Run().fit(9, EarlyStopping("loss", patience=1, min_delta=10.0), Checkpoint(path))
+    assert len(history["loss"]) == 2
     assert len(load_checkpoint(path).extra["history"]["loss"]) == 2
 
 
-def test_schedule_that_cannot_be_saved_is_said_before_the_training(path):
+def test_schedule_that_cannot_be_saved_is_refused_before_the_training(path):
     class Halving:
-        def __init__(self, optimizer):
-            self.optimizer = optimizer
-
         def step(self):
-            self.optimizer.lr /= 2
+            pass
 
     run = Run()
-    run.scheduler = Halving(run.optimizer)
+    run.scheduler = Halving()
     before = run.model.state_dict()
-    with pytest.raises(TypeError, match="scheduler must have state_dict and load_state_dict to be saved; got <"):
+    with pytest.raises(TypeError, match="scheduler must"):
         run.fit(1, Checkpoint(path))
     assert all(np.array_equal(before[name], array) for name, array in run.model.state_dict().items())
 
 
-def test_bar_shows_the_epochs_done_before(path, capsys):
+def test_progress_bar_shows_the_epochs_done_before(path, capsys):
     pytest.importorskip("tqdm")
     Run().fit(2, Checkpoint(path))
     Run().fit(3, Checkpoint(path, resume=True), progress=True)
@@ -1143,16 +949,7 @@ def test_bar_shows_the_epochs_done_before(path, capsys):
     assert "1/3" not in shown
 
 
-def test_callback_checks_its_arguments(path):
-    with pytest.raises(ValueError, match="every must be at least 1; got 0"):
-        Checkpoint(path, every=0)
-    with pytest.raises(TypeError, match="every must be a whole number; got None"):
-        Checkpoint(path, every=None)
-
-
-def test_nothing_of_it_needs_a_real_file_name(tmp_path):
-    # A path with everything that a shell or a zip would trip over.
-    path = tmp_path / "net (2) ü.x"
-    save_checkpoint(path, network())
-    load_checkpoint(path).restore(network(2))
-    assert zipfile.is_zipfile(io.BytesIO(path.read_bytes()))
+@pytest.mark.parametrize(("every", "error"), [(0, ValueError), (None, TypeError)])
+def test_callback_checks_its_arguments(every, error, path):
+    with pytest.raises(error, match="every must"):
+        Checkpoint(path, every=every)
