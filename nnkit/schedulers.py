@@ -1,4 +1,4 @@
-"""Learning-rate schedules: StepLR and CosineLR. Each changes the rate of an optimizer once an epoch."""
+"""Learning-rate schedules, which change an optimizer's rate once an epoch: StepLR and CosineLR."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nnkit.optimizers import Optimizer
 
 
 class _Schedule(ABC):
-    """What the schedules share: the optimizer, the number of epochs done, and saving and resuming."""
+    """What the schedules share: they count the epochs done in `epoch`, and are saved and resumed."""
 
     _state_names: tuple[str, ...] = ("epoch",)
 
@@ -22,7 +22,7 @@ class _Schedule(ABC):
         self.epoch = 0
 
     def step(self) -> None:
-        """Count one more epoch as done, and set the optimizer's learning rate for the next one."""
+        """Count one more epoch as done, and set the learning rate for the next one."""
         self.epoch += 1
         self.optimizer.lr = self._next_lr()
 
@@ -31,54 +31,32 @@ class _Schedule(ABC):
         """Return the learning rate after `epoch` epochs."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a resumed run needs beside the optimizer's own state, in which the present rate is kept."""
+        """Return what a resumed run needs besides the optimizer's own state, which has the current rate."""
         return {name: getattr(self, name) for name in self._state_names}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` returned; the optimizer's rate comes from its own state.
-
-        Raises
-        ------
-        KeyError
-            If a name is missing or unexpected.
-        ValueError
-            If a number is negative or not finite. Nothing is changed unless all of it fits.
-        TypeError
-            If `state` is no mapping, or holds something else than numbers.
-        """
+        """Take over what `state_dict` returned; after a KeyError, TypeError or ValueError nothing has changed."""
         instance("state", state, Mapping, "what state_dict returned")
-        expected = sorted(self._state_names)
-        if sorted(state) != expected:
-            raise KeyError(f"state must hold {expected} for {type(self).__name__}; got {sorted(state)}")
-        epoch = whole_number("state['epoch']", state["epoch"], least=0)
-        rates = {name: number(f"state[{name!r}]", state[name], least=0) for name in expected if name != "epoch"}
-        self.epoch = epoch
-        for name, rate in rates.items():
-            setattr(self, name, rate)
+        if set(state) != set(self._state_names):
+            raise KeyError(f"state must hold {self._state_names} for {type(self).__name__}; got {sorted(state)}")
+        rates = {name: number(f"state[{name!r}]", state[name], least=0) for name in self._state_names[1:]}
+        vars(self).update(rates, epoch=whole_number("state['epoch']", state["epoch"], least=0))
 
 
 class StepLR(_Schedule):
     r"""Multiply the learning rate by `gamma` after every `step_size` epochs.
 
+    After :math:`t` epochs a rate :math:`\eta_0` has become :math:`\eta_0 \gamma^{\lfloor t / s \rfloor}`, :math:`s`
+    being the `step_size`. A rate set by hand in between stays, and is what the next multiplication starts from.
+
     Parameters
     ----------
     optimizer : Optimizer
-        Whose rate.
+        The optimizer whose rate changes.
     step_size : int
-        After how many epochs, at least 1.
+        The number of epochs between changes, at least 1.
     gamma : float, default 0.1
-        By what, above 0.
-
-    Attributes
-    ----------
-    epoch : int
-        How many epochs are done.
-
-    Notes
-    -----
-    From a rate :math:`\eta_0`, after :math:`t` epochs :math:`\eta_t = \eta_0 \gamma^{\lfloor t / s \rfloor}`, with
-    :math:`s` for `step_size`. The rate is multiplied where it stands: one that was set by hand in between stays, and is
-    what the next multiplication starts from.
+        The factor, above 0.
     """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
@@ -94,41 +72,31 @@ class StepLR(_Schedule):
 
 
 class CosineLR(_Schedule):
-    r"""Let the learning rate fall along half a cosine, from where it is now to `eta_min` after `T_max` epochs.
+    r"""Let the learning rate fall along half a cosine, from its current value to `eta_min` after `T_max` epochs.
+
+    From :math:`\eta_0`, after :math:`t` epochs
+
+    .. math:: \eta_t = \eta_{\min} + \tfrac{1}{2} (\eta_0 - \eta_{\min}) \left(1 + \cos \frac{\pi t}{T}\right).
+
+    After :math:`T` epochs the rate rises again the same way. PyTorch's ``CosineAnnealingLR`` computes this curve from
+    each rate to the next; here it depends on :math:`t` alone (`epoch`), so that a rate set by hand lasts until the next
+    step instead of stretching the rest of the curve.
 
     Parameters
     ----------
     optimizer : Optimizer
-        Whose rate.
+        The optimizer whose rate changes.
     T_max : int
-        The number of epochs of the fall, usually all of the training; at least 1.
+        The number of epochs of the fall, usually the whole training; at least 1.
     eta_min : float, default 0
         The lowest rate, at least 0.
-
-    Attributes
-    ----------
-    epoch : int
-        How many epochs are done.
-    base_lr : float
-        The rate at which the curve starts: the optimizer's, when the schedule was made.
-
-    Notes
-    -----
-    From a rate :math:`\eta_0`, after :math:`t` epochs
-
-    .. math:: \eta_t = \eta_{\min} + \tfrac{1}{2} (\eta_0 - \eta_{\min}) \left(1 + \cos \frac{\pi t}{T}\right).
-
-    After :math:`T` epochs the rate rises again as it fell, and is back at :math:`\eta_0` after :math:`2 T`. This is
-    PyTorch's ``CosineAnnealingLR``, but computed from :math:`t` alone where PyTorch goes from each rate to the next. So
-    a rate that was set by hand lasts until the next step, while PyTorch would stretch the rest of the curve with it;
-    where the curve rises, that can multiply such a rate a hundredfold.
 
     References
     ----------
     I. Loshchilov and F. Hutter, SGDR: stochastic gradient descent with warm restarts, 2017.
     """
 
-    _state_names = ("base_lr", "epoch")
+    _state_names = ("epoch", "base_lr")
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
         super().__init__(optimizer)

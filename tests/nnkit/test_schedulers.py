@@ -1,4 +1,4 @@
-"""Schedules: the rates after each epoch, by hand and by formula, and resuming. PyTorch's rates are tested beside it."""
+"""Schedules: the rates after each epoch, by hand and by formula, and resuming. test_torch_oracle compares PyTorch's."""
 
 import math
 
@@ -28,13 +28,13 @@ SCHEDULES = {
 every_schedule = pytest.mark.parametrize("make", SCHEDULES.values(), ids=SCHEDULES)
 
 
-def test_step_lr_multiplies_after_every_so_many_epochs():
+def test_step_lr_multiplies_every_step_size_epochs():
     np.testing.assert_allclose(rates(StepLR(make_optimizer(), 2), 6), [0.8, 0.8, 0.08, 0.08, 0.008, 0.008])
     np.testing.assert_allclose(rates(StepLR(make_optimizer(), 1, gamma=0.5), 4), [0.8, 0.4, 0.2, 0.1])
     np.testing.assert_allclose(rates(StepLR(make_optimizer(), 2, gamma=1.5), 3), [0.8, 0.8, 1.2])
 
 
-def test_step_lr_is_its_formula():
+def test_step_lr_matches_its_formula():
     found = rates(StepLR(make_optimizer(), 3, gamma=0.7), 50)
     np.testing.assert_allclose(found, [0.8 * 0.7 ** (t // 3) for t in range(50)], rtol=1e-12)
 
@@ -86,7 +86,7 @@ def test_schedule_leaves_the_rate_alone_until_its_first_step(make):
 
 
 @every_schedule
-def test_optimizer_goes_by_the_scheduled_rate(make):
+def test_optimizer_uses_the_scheduled_rate(make):
     optimizer = make_optimizer()
     schedule, parameter = make(optimizer), optimizer.params[0]
     expected = 1.0
@@ -100,7 +100,7 @@ def test_optimizer_goes_by_the_scheduled_rate(make):
 
 @every_schedule
 @pytest.mark.parametrize("done", [0, 1, 4, 7])
-def test_resumed_schedule_goes_on_as_if_nothing_had_happened(make, done):
+def test_resumed_schedule_goes_on_as_if_uninterrupted(make, done):
     straight = make(make_optimizer())
     expected = rates(straight, 12)
 
@@ -115,7 +115,7 @@ def test_resumed_schedule_goes_on_as_if_nothing_had_happened(make, done):
     np.testing.assert_allclose(rates(resumed, 12 - done), expected[done:], rtol=1e-14)
 
 
-def test_states_hold_what_changes_or_cannot_be_given_again():
+def test_state_holds_what_changes_or_cannot_be_passed_again():
     assert StepLR(make_optimizer(), 3).state_dict() == {"epoch": 0}
     schedule = CosineLR(make_optimizer(), 3)
     schedule.step()
@@ -125,14 +125,14 @@ def test_states_hold_what_changes_or_cannot_be_given_again():
 @pytest.mark.parametrize(
     ("state", "error", "match"),
     [
-        ({"epoch": 2}, KeyError, r"state must hold \['base_lr', 'epoch'\] for CosineLR; got \['epoch'\]"),
-        ({"base_lr": -1.0, "epoch": 2}, ValueError, r"state\['base_lr'\] must be a finite number at least 0; got -1"),
-        ({"base_lr": 0.5, "epoch": -2}, ValueError, r"state\['epoch'\] must be at least 0; got -2"),
-        ({"base_lr": 0.5, "epoch": None}, TypeError, r"state\['epoch'\] must be a whole number; got None"),
-        ({"base_lr": None, "epoch": 2}, TypeError, r"state\['base_lr'\] must be a number; got None"),
-        (None, TypeError, "state must be what state_dict returned; got None"),
-        (["epoch", "base_lr"], TypeError, r"state must be what state_dict returned; got \['epoch', 'base_lr'\]"),
-        ({"base_lr": 0.5, "epoch": 2.5}, TypeError, r"state\['epoch'\] must be a whole number; got 2\.5"),
+        ({"epoch": 2}, KeyError, "base_lr"),
+        ({"base_lr": 0.5, "epoch": 2, "lr": 1}, KeyError, "lr"),
+        ({"base_lr": -1.0, "epoch": 2}, ValueError, "base_lr"),
+        ({"base_lr": None, "epoch": 2}, TypeError, "base_lr"),
+        ({"base_lr": 0.5, "epoch": -2}, ValueError, "epoch"),
+        ({"base_lr": 0.5, "epoch": None}, TypeError, "epoch"),
+        ({"base_lr": 0.5, "epoch": 2.5}, TypeError, "epoch"),
+        (["epoch", "base_lr"], TypeError, "state must"),
     ],
 )
 def test_states_that_do_not_fit_are_refused_and_change_nothing(state, error, match):
@@ -142,22 +142,22 @@ def test_states_that_do_not_fit_are_refused_and_change_nothing(state, error, mat
     assert (schedule.epoch, schedule.base_lr) == (0, 0.8)
 
 
-def test_schedules_check_their_arguments():
-    optimizer = make_optimizer()
-    with pytest.raises(TypeError, match=r"optimizer must be an Optimizer such as SGD; got 0\.1"):
-        StepLR(0.1, 2)
-    with pytest.raises(TypeError, match="optimizer must be an Optimizer such as SGD; got <class"):
-        CosineLR(Adam, 2)
-    with pytest.raises(ValueError, match="step_size must be at least 1; got 0"):
-        StepLR(optimizer, 0)
-    with pytest.raises(ValueError, match="gamma must be a finite number above 0; got 0"):
-        StepLR(optimizer, 1, gamma=0)
-    with pytest.raises(TypeError, match=r"T_max must be a whole number; got 2\.0"):
-        CosineLR(optimizer, 2.0)
-    with pytest.raises(ValueError, match="eta_min must be a finite number at least 0; got -1"):
-        CosineLR(optimizer, 2, eta_min=-1)
+@pytest.mark.parametrize(
+    ("make", "error", "name"),
+    [
+        (lambda optimizer: StepLR(0.1, 2), TypeError, "optimizer"),
+        (lambda optimizer: CosineLR(Adam, 2), TypeError, "optimizer"),
+        (lambda optimizer: StepLR(optimizer, 0), ValueError, "step_size"),
+        (lambda optimizer: StepLR(optimizer, 1, gamma=0), ValueError, "gamma"),
+        (lambda optimizer: CosineLR(optimizer, 2.0), TypeError, "T_max"),
+        (lambda optimizer: CosineLR(optimizer, 2, eta_min=-1), ValueError, "eta_min"),
+    ],
+)
+def test_schedules_check_their_arguments(make, error, name):
+    with pytest.raises(error, match=f"{name} must"):
+        make(make_optimizer())
 
 
-def test_schedules_show_what_they_are():
+def test_repr():
     assert repr(StepLR(make_optimizer(), 3)) == "StepLR(step_size=3, gamma=0.1)"
     assert repr(CosineLR(make_optimizer(), 30, eta_min=0.001)) == "CosineLR(T_max=30, eta_min=0.001)"
