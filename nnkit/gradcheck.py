@@ -1,9 +1,4 @@
-"""Gradient checking: compare what `backward` returns with central differences of what `forward` returns.
-
-References
-----------
-Chapter 4 derives the method and its best step.
-"""
+"""Gradient checking: what `backward` returns, compared with central differences of `forward`, as in chapter 4."""
 
 from __future__ import annotations
 
@@ -19,6 +14,8 @@ from nnkit.losses import Loss
 from nnkit.module import Module
 from nnkit.typing import Array
 
+Index = tuple[int, ...]
+
 
 @dataclass(frozen=True)
 class GradientCheck:
@@ -31,24 +28,22 @@ class GradientCheck:
     shape : tuple of int
         The array's shape.
     n_checked : int
-        How many of its entries were compared.
+        The number of entries compared.
     max_absolute_error, max_relative_error : float
-        The largest of :math:`|a - n|` and of :math:`|a - n| / \max(|a|, |n|)` over those entries, where a is the
-        analytic and n the numeric gradient (0 where both are 0, infinite where one is NaN or infinite).
-    worst_index : tuple of int
-        The entry that comes closest to failing, or fails by most.
-    analytic, numeric : float
-        The two gradients at `worst_index`.
+        The largest :math:`|a - n|` and :math:`|a - n| / \max(|a|, |n|)`, a being the analytic gradient and n the
+        numeric one; infinite where one of them is not finite.
+    worst_index, analytic, numeric : tuple of int, float, float
+        The entry whose error is the largest multiple of its tolerance, and its two gradients.
     passed : bool
-        Whether every entry satisfies :math:`|a - n| \le` atol + rtol :math:`\max(|a|, |n|)`.
+        Whether every entry is within its tolerance.
     """
 
     name: str
-    shape: tuple[int, ...]
+    shape: Index
     n_checked: int
     max_absolute_error: float
     max_relative_error: float
-    worst_index: tuple[int, ...]
+    worst_index: Index
     analytic: float
     numeric: float
     passed: bool
@@ -56,7 +51,7 @@ class GradientCheck:
 
 @dataclass(frozen=True)
 class GradientReport:
-    """What `check_gradients` found; ``print`` shows it as a table, and it is true if all of it passed."""
+    """The result of `check_gradients`: ``print`` shows it as a table, and it is true if everything passed."""
 
     checks: tuple[GradientCheck, ...]
 
@@ -67,7 +62,7 @@ class GradientReport:
 
     @property
     def max_relative_error(self) -> float:
-        """The largest relative error of all."""
+        """The largest relative error of all arrays."""
         return max((check.max_relative_error for check in self.checks), default=0.0)
 
     def __bool__(self) -> bool:
@@ -104,40 +99,31 @@ def check_gradients(
 ) -> GradientReport:
     r"""Compare a module's gradients, for its input and each parameter, with central differences in float64.
 
-    The number that is differentiated is ``loss(module(x), target)``, or without a loss :math:`\sum_i u_i y_i` with a
-    random :math:`u` that is not ones, since ones hide errors that cancel. Module and loss are copied first: their
-    values, gradients, running statistics and saved state stay as they are. Random numbers drawn are the same in
-    every evaluation, so that a layer such as Dropout is one fixed function while it is checked.
+    Without a loss, the scalar that is differentiated is the sum of output times a random :math:`u`, since ones would
+    hide errors that cancel. Module and loss are copied first and stay as they are. Random draws are the same in every
+    evaluation, so that a layer such as Dropout is one fixed function.
 
     Parameters
     ----------
     module : Module
         What to check, in its present mode. To check a loss alone, give an empty `Sequential` with that loss.
     x : array_like
-        The input. Keep it away from kinks such as 0 for ReLU, where there is no derivative to find.
-    loss : Loss, optional
+        The input, away from kinks such as 0 for ReLU, where there is no derivative.
+    loss, target : Loss and array_like, optional
         Applied to the module's output.
-    target : array_like, optional
-        The target for `loss`.
     eps : float, default 1e-6
         The step of the differences :math:`(f(x + \epsilon) - f(x - \epsilon)) / 2 \epsilon`.
     rtol, atol : float, default 1e-5 and 1e-8
         An entry passes if :math:`|a - n| \le` atol + rtol :math:`\max(|a|, |n|)`; both finite and at least 0.
     max_entries : int, optional
-        At most so many entries of each array, drawn at random; without it, all.
+        Check at most this many entries of each array, drawn at random; by default all.
     rng : numpy.random.Generator or int, default 0
-        Where the upstream gradient and the entries are drawn from.
-
-    Returns
-    -------
-    GradientReport
-        One check for the input and one for each parameter; true if all passed.
+        Draws the :math:`u` and the entries.
 
     Raises
     ------
-    ValueError
-        If `backward` returns an array of another shape than the input, `x` is not finite, or a tolerance is negative
-        or not finite.
+    TypeError, ValueError
+        If `backward` does not return an array of the input's shape, or an argument is not as described.
     """
     number("eps", eps, above=0)
     number("rtol", rtol, least=0)
@@ -147,41 +133,39 @@ def check_gradients(
     if (loss is None) != (target is None):
         raise ValueError("loss and target must be given together")
     rng = generator("rng", rng)
-    module = copy.deepcopy(module).astype(np.float64)
-    loss = copy.deepcopy(loss)
+    module, loss = copy.deepcopy(module).astype(np.float64), copy.deepcopy(loss)
+    module.needs_input_grad = True
     x = np.array(finite_array("x", x, np.float64))
-    generators = [(source, source.bit_generator.state) for _, source in module.named_generators()]
+    draws = [(source, source.bit_generator.state) for _, source in module.named_generators()]
 
     def forward() -> Array:
-        for source, state in generators:
+        for source, state in draws:
             source.bit_generator.state = state
         return module.forward(x)
 
-    output = forward()
-    upstream = rng.standard_normal(output.shape)
+    upstream = rng.standard_normal(forward().shape)
 
     def value() -> float:
         output = forward()
         return float((output * upstream).sum()) if loss is None else loss(output, target)
 
     module.zero_grad()
-    if loss is None:
-        input_grad = module.backward(upstream)
-    else:
-        loss(output, target)
-        input_grad = module.backward(loss.backward())
-    if not isinstance(input_grad, np.ndarray):
-        raise ValueError(f"backward must return dL/dx as an array of shape {x.shape}; got {input_grad!r}")
-    same_shape("the array that backward returns", input_grad, x.shape, "x")
+    value()
+    input_grad = module.backward(upstream if loss is None else loss.backward())
+    same_shape("what backward returns", input_grad, x.shape, "x")
 
-    arrays = [("input", x, input_grad)]
-    arrays += [(name, p.data, p.grad.copy()) for name, p in module.named_parameters()]
-    return GradientReport(
-        tuple(_compare(name, data, grad, value, eps, rtol, atol, max_entries, rng) for name, data, grad in arrays)
-    )
+    checks = []
+    for name, data, grad in [("input", x, input_grad), *((n, p.data, p.grad) for n, p in module.named_parameters())]:
+        indices = list(np.ndindex(data.shape))
+        if max_entries is not None and data.size > max_entries:
+            indices = [indices[i] for i in np.sort(rng.choice(data.size, max_entries, replace=False))]
+        differences = [numeric_gradient(value, data, index, eps) for index in indices]
+        analytic, numeric = np.array([grad[index] for index in indices]), np.array(differences)
+        checks.append(_compare(name, data.shape, indices, analytic, numeric, rtol, atol))
+    return GradientReport(tuple(checks))
 
 
-def numeric_gradient(value: Callable[[], float], data: Array, index: tuple[int, ...], eps: float) -> float:
+def numeric_gradient(value: Callable[[], float], data: Array, index: Index, eps: float) -> float:
     """Return the central difference of ``value()`` with respect to one entry of `data`, which is put back after."""
     if data.dtype.kind != "f":
         raise TypeError(f"data must be a floating-point array, since eps is added to it; got dtype {data.dtype}")
@@ -197,43 +181,16 @@ def numeric_gradient(value: Callable[[], float], data: Array, index: tuple[int, 
 
 
 def _compare(
-    name: str,
-    data: Array,
-    grad: Array,
-    value: Callable[[], float],
-    eps: float,
-    rtol: float,
-    atol: float,
-    max_entries: int | None,
-    rng: np.random.Generator,
+    name: str, shape: Index, indices: list[Index], analytic: Array, numeric: Array, rtol: float, atol: float
 ) -> GradientCheck:
-    positions = np.arange(data.size)
-    if max_entries is not None and data.size > max_entries:
-        positions = np.sort(rng.choice(data.size, max_entries, replace=False))
-    indices = [tuple(int(i) for i in np.unravel_index(position, data.shape)) for position in positions]
     if not indices:
-        return GradientCheck(name, data.shape, 0, 0.0, 0.0, (), 0.0, 0.0, True)
-    analytic = np.array([grad[index] for index in indices])
-    numeric = np.array([numeric_gradient(value, data, index, eps) for index in indices])
-    with np.errstate(invalid="ignore"):
-        error = np.abs(analytic - numeric)
-    size = np.maximum(np.abs(analytic), np.abs(numeric))
-    # A NaN or an infinity on either side is the worst failure there is, and must not vanish in a maximum.
-    broken = ~np.isfinite(error)
-    error[broken], size[broken] = np.inf, 1.0
-    tolerance = atol + rtol * size
-    # An error of 0 is within every tolerance, also one of 0, which both gradients give where they are 0 and atol is.
-    excess = np.divide(error, tolerance, out=np.where(error > 0, np.inf, 0.0), where=tolerance > 0)
-    worst = int(excess.argmax())
-    relative = np.divide(error, size, out=np.zeros_like(error), where=size > 0)
-    return GradientCheck(
-        name=name,
-        shape=data.shape,
-        n_checked=len(indices),
-        max_absolute_error=float(error.max()),
-        max_relative_error=float(relative.max()),
-        worst_index=indices[worst],
-        analytic=float(analytic[worst]),
-        numeric=float(numeric[worst]),
-        passed=bool((excess <= 1).all()),
-    )
+        return GradientCheck(name, shape, 0, 0.0, 0.0, (), 0.0, 0.0, True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        error, size = np.abs(analytic - numeric), np.maximum(np.abs(analytic), np.abs(numeric))
+        broken = ~np.isfinite(error)  # NaN is the worst failure there is, and must not vanish in a maximum.
+        error[broken], size[broken] = np.inf, 1.0
+        relative = np.where(error > 0, error / size, 0.0)
+        multiple = np.where(error > 0, error / (atol + rtol * size), 0.0)  # An error of 0 passes a tolerance of 0.
+    worst, passed = int(multiple.argmax()), bool((multiple <= 1).all())
+    largest, gradients = (float(error.max()), float(relative.max())), (float(analytic[worst]), float(numeric[worst]))
+    return GradientCheck(name, shape, len(indices), *largest, indices[worst], *gradients, passed)

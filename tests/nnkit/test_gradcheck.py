@@ -29,7 +29,7 @@ class FlippedSign(Tanh):
 
 
 class TransposedWeight(Linear):
-    """Right for square weights only in shape."""
+    """Only the shape gives it away, and for square weights not even that."""
 
     def backward(self, grad):
         super().backward(grad)
@@ -38,33 +38,51 @@ class TransposedWeight(Linear):
 
 class ForgottenBias(Linear):
     def backward(self, grad):
-        (x,) = self._take()
-        self.weight.grad += x.T @ grad
-        return grad @ self.weight.data.T
+        result = super().backward(grad)
+        self.bias.zero_grad()
+        return result
 
 
 class BiasOfTheFirstSample(Linear):
-    """Takes one row of the upstream gradient where the sum over the batch belongs."""
+    """Takes one row of the upstream gradient instead of the sum over the batch."""
 
     def backward(self, grad):
-        before = self.bias.grad.copy()
         result = super().backward(grad)
-        self.bias.grad = before + grad[0]
+        self.bias.grad = grad[0].copy()
         return result
+
+
+class InfiniteWeightGradient(Linear):
+    def backward(self, grad):
+        result = super().backward(grad)
+        self.weight.grad[1, 0] = np.inf
+        return result
+
+
+class OverwrittenGradient(Linear):
+    """Sets the gradient instead of adding to it; only a shared layer shows the difference."""
+
+    def backward(self, grad):
+        self.zero_grad()
+        return super().backward(grad)
 
 
 class DerivativeAtTheOutput(Sigmoid):
     """Computes the derivative s(x) (1 - s(x)) at y instead of at x."""
 
+    def forward(self, x):
+        self.y = super().forward(x)
+        return self.y
+
     def backward(self, grad):
-        (y,) = self._take()
-        at_output = 1 / (1 + np.exp(-y))
+        at_output = 1 / (1 + np.exp(-self.y))
         return grad * at_output * (1 - at_output)
 
 
 class MissingMean(MSELoss):
-    def gradient(self, difference):
-        return 2 * difference
+    def backward(self):
+        grad = super().backward()
+        return grad * grad.size
 
 
 class WrongShape(Tanh):
@@ -84,21 +102,19 @@ class NanGradient(Tanh):
         return grad
 
 
-class InfiniteWeightGradient(Linear):
+class OneWrongEntry(Tanh):
     def backward(self, grad):
-        result = super().backward(grad)
-        self.weight.grad[1, 0] = np.inf
-        return result
+        grad = super().backward(grad)
+        grad[2, 1] += 0.01
+        return grad
 
 
-class OverwrittenGradient(Linear):
-    """Sets the gradient instead of adding to it; only a shared layer shows the difference."""
+class GradientThatCancels(Tanh):
+    """Its error sums to zero, so that an upstream gradient of ones would hide it in the sum of the next layer."""
 
     def backward(self, grad):
-        (x,) = self._take()
-        self.weight.grad = x.T @ grad
-        self.bias.grad = grad.sum(axis=0)
-        return grad @ self.weight.data.T
+        error = np.where(np.arange(grad.shape[1]) % 2 == 0, 1e-3, -1e-3)
+        return super().backward(grad) + error * grad
 
 
 class Twice(Module):
@@ -116,62 +132,37 @@ class Twice(Module):
         return self.first.backward(self.second.backward(grad))
 
 
-class GradientThatCancels(Tanh):
-    """Its error sums to zero, so an upstream gradient of ones in the next layer's sum would hide it."""
+class WrongNorm(BatchNorm1d):
+    """Has one of the mistakes that people make in the gradient of batch normalization."""
+
+    def __init__(self, n, mistake):
+        super().__init__(n)
+        self.mistake = mistake
+
+    def forward(self, x):
+        output = super().forward(x)
+        std = np.sqrt((x.var(axis=0) if self.training else self.running_var) + self.eps)
+        self.kept = (x - (x.mean(axis=0) if self.training else self.running_mean)) / std, std
+        return output
 
     def backward(self, grad):
-        result = super().backward(grad)
-        error = np.where(np.arange(result.shape[1]) % 2 == 0, 1e-3, -1e-3)
-        return result + error * grad
-
-
-class NormWithoutTheTermOfTheMean(BatchNorm1d):
-    def backward(self, grad):
-        normalized, std, _ = self._take()
-        g = grad * self.weight.data
-        return (g - normalized * (g * normalized).mean(axis=0)) / std
-
-
-class NormWithoutTheTermOfTheVariance(BatchNorm1d):
-    def backward(self, grad):
-        _, std, _ = self._take()
-        g = grad * self.weight.data
-        return (g - g.mean(axis=0)) / std
-
-
-class NormWithConstantStatistics(BatchNorm1d):
-    """Right in evaluation mode only."""
-
-    def backward(self, grad):
-        _, std, _ = self._take()
-        return grad * self.weight.data / std
-
-
-class NormWithBatchStatistics(BatchNorm1d):
-    """Takes the gradient of training mode in evaluation mode too."""
-
-    def backward(self, grad):
-        normalized, std, _ = self._take()
-        self._save(normalized, std, True)
-        return super().backward(grad)
-
-
-class NormWithoutItsScale(BatchNorm1d):
-    """Forgets the factor of the weight on the way back."""
-
-    def backward(self, grad):
-        weight = self.weight.data
-        self.weight.data = np.ones_like(weight)
-        result = super().backward(grad)
-        self.weight.data = weight
-        return result
+        normalized, std = self.kept
+        g = grad if self.mistake == "no scale" else grad * self.weight.data
+        term_of_mean = g.mean(axis=0)
+        term_of_variance = normalized * (g * normalized).mean(axis=0)
+        if self.mistake == "constant statistics" or (self.mistake == "no scale" and not self.training):
+            return g / std
+        if self.mistake == "no term of the mean":
+            return (g - term_of_variance) / std
+        if self.mistake == "no term of the variance":
+            return (g - term_of_mean) / std
+        return (g - term_of_mean - term_of_variance) / std
 
 
 class RedrawnMask(Dropout):
     """Draws a second time in backward."""
 
     def backward(self, grad):
-        self._take()
         return grad * (self.rng.random(grad.shape, dtype=np.float32) >= self.p) / (1 - self.p)
 
 
@@ -183,19 +174,17 @@ class UnscaledBackward(Dropout):
 
 
 class Noisy(Module):
-    """Random in every forward, as dropout is."""
+    """Random in every forward pass, like dropout."""
 
     def __init__(self, rng):
         self.rng = rng
 
     def forward(self, x):
-        factors = self.rng.uniform(1, 2, x.shape)
-        self._save(factors)
-        return x * factors
+        self.factors = self.rng.uniform(1, 2, x.shape)
+        return x * self.factors
 
     def backward(self, grad):
-        (factors,) = self._take()
-        return grad * factors
+        return grad * self.factors
 
 
 @pytest.fixture
@@ -203,42 +192,60 @@ def x(rng):
     return rng.normal(size=(4, 3))
 
 
-def test_flipped_sign_is_caught(x):
-    report = check_gradients(FlippedSign(), x)
-    assert not report
-    assert report["input"].analytic == pytest.approx(-report["input"].numeric)
+def failed(report):
+    assert bool(report) is report.passed is all(check.passed for check in report.checks)
+    return {check.name for check in report.checks if not check.passed}
 
 
-def test_flipped_sign_inside_a_network_is_caught_in_what_lies_before_it(x):
-    model = Sequential(Linear(3, 3, rng=0), FlippedSign(), Linear(3, 2, rng=1))
-    report = check_gradients(model, x)
-    assert {check.name for check in report.checks if not check.passed} == {"input", "0.weight", "0.bias"}
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (FlippedSign, {"input"}),
+        (
+            lambda: Sequential(Linear(3, 3, rng=0), FlippedSign(), Linear(3, 2, rng=1)),
+            {"input", "0.weight", "0.bias"},  # What lies before it.
+        ),
+        (lambda: TransposedWeight(3, 3, rng=0), {"input"}),
+        (lambda: ForgottenBias(3, 2, rng=0), {"bias"}),
+        (lambda: BiasOfTheFirstSample(3, 2, rng=0), {"bias"}),
+        (lambda: InfiniteWeightGradient(3, 2, rng=0), {"weight"}),
+        (lambda: Twice(OverwrittenGradient), {"first.weight"}),
+        (DerivativeAtTheOutput, {"input"}),
+        (GradientThatCancels, {"input"}),
+        (OneWrongEntry, {"input"}),
+        (NanGradient, {"input"}),
+        (lambda: RedrawnMask(0.4, rng=0), {"input"}),
+        (lambda: UnscaledBackward(0.4, rng=0), {"input"}),
+        (Sequential, set()),
+        (Tanh, set()),
+        (Sigmoid, set()),
+        (lambda: Linear(3, 2, rng=0), set()),
+        (lambda: Twice(Linear), set()),
+        (lambda: Dropout(0.4, rng=0), set()),
+        (lambda: Noisy(np.random.default_rng(0)), set()),
+        (lambda: Sequential(Noisy(np.random.default_rng(0)), Linear(3, 2, rng=0)), set()),
+    ],
+)
+def test_planted_bugs_are_caught_where_they_are_and_right_gradients_pass(make, expected, x):
+    assert failed(check_gradients(make(), x)) == expected
 
 
-def test_transposed_weight_is_caught(x):
-    report = check_gradients(TransposedWeight(3, 3, rng=0), x)
-    assert {check.name for check in report.checks if not check.passed} == {"input"}
-
-
-def test_transposed_weight_that_does_not_fit_is_caught(x):
-    with pytest.raises(ValueError, match="matmul"):
-        check_gradients(TransposedWeight(3, 2, rng=0), x)
-
-
-def test_forgotten_bias_is_caught(x):
-    report = check_gradients(ForgottenBias(3, 2, rng=0), x)
-    assert not report
-    assert {check.name for check in report.checks if not check.passed} == {"bias"}
-    assert report["bias"].analytic == 0
-
-
-def test_forgotten_bias_sum_is_caught(x):
-    report = check_gradients(BiasOfTheFirstSample(3, 2, rng=0), x)
-    assert {check.name for check in report.checks if not check.passed} == {"bias"}
-
-
-def test_derivative_at_the_wrong_argument_is_caught(x):
-    assert not check_gradients(DerivativeAtTheOutput(), x)
+@pytest.mark.parametrize(
+    ("mistake", "seen_in"),
+    [
+        ("no term of the mean", {True, False}),
+        ("no term of the variance", {True, False}),
+        ("constant statistics", {True}),  # Right in evaluation mode.
+        ("no mistake", {False}),  # The gradient of training mode in evaluation mode too.
+        ("no scale", {True, False}),
+    ],
+)
+def test_mistakes_in_batch_norm_are_caught(mistake, seen_in, x):
+    for training in (True, False):
+        right, wrong = BatchNorm1d(3).train(training), WrongNorm(3, mistake).train(training)
+        right.weight.data[:] = wrong.weight.data[:] = [1.5, -0.5, 2]
+        assert check_gradients(right, x)
+        assert check_gradients(wrong, x)["input"].passed == (training not in seen_in)
 
 
 def test_missing_mean_in_a_loss_is_caught(x):
@@ -249,112 +256,21 @@ def test_missing_mean_in_a_loss_is_caught(x):
     assert report["input"].analytic == pytest.approx(12 * report["input"].numeric)
 
 
-def test_overwriting_instead_of_adding_is_caught_in_a_shared_layer(x):
-    assert check_gradients(Twice(Linear), x)
-    report = check_gradients(Twice(OverwrittenGradient), x)
-    assert {check.name for check in report.checks if not check.passed} == {"first.weight"}
+@pytest.mark.parametrize("make", [WrongShape, NoReturn, lambda: TransposedWeight(3, 2, rng=0)])
+def test_backward_that_returns_another_shape_or_nothing_is_an_error(make, x):
+    with pytest.raises((ValueError, TypeError), match=r"backward|matmul"):
+        check_gradients(make(), x)
 
 
-def test_errors_that_would_cancel_under_ones_are_caught(rng):
-    x = rng.normal(size=(4, 2))
-    assert not check_gradients(GradientThatCancels(), x)
-
-
-def test_one_wrong_entry_is_found_and_named(x):
-    class OneWrongEntry(Tanh):
-        def backward(self, grad):
-            grad = super().backward(grad)
-            grad[2, 1] += 0.01
-            return grad
-
-    report = check_gradients(OneWrongEntry(), x)
-    assert report["input"].worst_index == (2, 1)
-    assert report["input"].max_absolute_error == pytest.approx(0.01, rel=1e-3)
-
-
-def test_nan_gradient_is_caught(x):
-    report = check_gradients(NanGradient(), x)
-    assert not report
-    assert report["input"].worst_index == (0, 1)
-    assert np.isnan(report["input"].analytic)
-    assert report["input"].max_relative_error == report.max_relative_error == np.inf
-
-
-def test_infinite_gradient_is_caught(x):
-    report = check_gradients(InfiniteWeightGradient(3, 2, rng=0), x)
-    assert {check.name for check in report.checks if not check.passed} == {"weight"}
-    assert report["weight"].worst_index == (1, 0)
-    assert report.max_relative_error == np.inf
-
-
-def test_wrong_shape_is_an_error(x):
-    with pytest.raises(
-        ValueError, match=r"the array that backward returns must have the shape of x, \(4, 3\); got \(3,\)"
-    ):
-        check_gradients(WrongShape(), x)
-
-
-def test_missing_return_is_an_error(x):
-    with pytest.raises(ValueError, match=r"backward must return dL/dx as an array of shape \(4, 3\); got None"):
-        check_gradients(NoReturn(), x)
-
-
-def test_relu_across_its_kink_is_caught():
+def test_relu_at_its_kink_is_caught():
     # There is no derivative at 0: the central difference is 1/2 there.
     assert not check_gradients(ReLU(), np.array([[0.0, 1.0]]))
-
-
-@pytest.mark.parametrize(
-    ("kind", "seen_in"),
-    [
-        (NormWithoutTheTermOfTheMean, {True}),
-        (NormWithoutTheTermOfTheVariance, {True}),
-        (NormWithConstantStatistics, {True}),
-        (NormWithBatchStatistics, {False}),
-        (NormWithoutItsScale, {True, False}),
-    ],
-)
-def test_wrong_input_gradients_of_batch_norm_are_caught(kind, seen_in, x):
-    for training in (True, False):
-        right, wrong = BatchNorm1d(3).train(training), kind(3).train(training)
-        right.weight.data[:] = wrong.weight.data[:] = [1.5, -0.5, 2]
-        assert check_gradients(right, x)
-        if training in seen_in:
-            assert not check_gradients(wrong, x)["input"].passed
-
-
-@pytest.mark.parametrize("kind", [RedrawnMask, UnscaledBackward])
-def test_wrong_gradients_of_dropout_are_caught(kind, x):
-    assert check_gradients(Dropout(0.4, rng=0), x)
-    assert not check_gradients(kind(0.4, rng=0), x)
 
 
 # What it promises
 
 
-def test_running_statistics_and_the_next_draw_are_left_as_they_were(x):
-    shared = np.random.default_rng(3)
-    model = Sequential(
-        Linear(3, 4, rng=0), BatchNorm1d(4), Dropout(0.5, rng=shared), Linear(4, 4, rng=1), Dropout(0.2, rng=shared)
-    )
-    model(x)
-    before, generator_state = model.state_dict(), shared.bit_generator.state
-    report = check_gradients(model, x)
-    assert report, report
-    assert shared.bit_generator.state == generator_state
-    for name, value in model.state_dict().items():
-        np.testing.assert_array_equal(value, before[name])
-    # In evaluation mode the statistics are what is checked with, so no forward pass may move them.
-    assert check_gradients(model.eval(), x)
-    assert not model[1].training
-
-
-def test_random_numbers_are_the_same_in_every_evaluation(x):
-    assert check_gradients(Noisy(np.random.default_rng(0)), x)
-    assert check_gradients(Sequential(Noisy(np.random.default_rng(0)), Linear(3, 2, rng=0)), x)
-
-
-def test_upstream_gradient_is_random_and_not_ones(x):
+def test_upstream_gradient_is_random(x):
     seen = []
 
     class Spy(Tanh):
@@ -365,38 +281,40 @@ def test_upstream_gradient_is_random_and_not_ones(x):
             seen.append(grad.copy())
             return super().backward(grad)
 
-    check_gradients(Spy(), x, rng=0)
-    check_gradients(Spy(), x, rng=1)
+    for seed in (0, 1):
+        check_gradients(Spy(), x, rng=seed)
     assert len(np.unique(seen[0])) == x.size
     assert not np.array_equal(seen[0], seen[1])
 
 
-def test_module_is_left_as_it_was(x, rng):
-    model = Sequential(Linear(3, 4, rng=0), Noisy(np.random.default_rng(3)), Linear(4, 2, rng=1)).eval()
-    model.needs_input_grad = False
+def test_module_is_left_as_it_was(x):
+    shared = np.random.default_rng(3)
+    model = Sequential(
+        Linear(3, 4, rng=0), BatchNorm1d(4), Dropout(0.5, rng=shared), Linear(4, 2, rng=1), Dropout(0.2, rng=shared)
+    )
     for parameter in model.parameters():
         parameter.grad += 1
-    model(x)
-    grad = rng.normal(size=(4, 2)).astype(np.float32)
-    kept = copy.deepcopy(model)
-    generator_state = model[1].rng.bit_generator.state
-    given = x.copy()
+    for mode in (True, False):
+        model.train(mode)
+        model.needs_input_grad = False
+        model(x)
+        kept, given, state = copy.deepcopy(model), x.copy(), shared.bit_generator.state
 
-    check_gradients(model, x)
+        assert check_gradients(model, x)
 
-    np.testing.assert_array_equal(x, given)
-    assert not model.training
-    assert not model.needs_input_grad
-    assert model[1].rng.bit_generator.state == generator_state
-    for parameter, before in zip(model.parameters(), kept.parameters(), strict=True):
-        assert parameter.data.dtype == np.float32
-        np.testing.assert_array_equal(parameter.data, before.data)
-        np.testing.assert_array_equal(parameter.grad, before.grad)
-    # The forward pass from before is still there to be used, once.
-    model.backward(grad)
-    kept.backward(grad)
-    for parameter, before in zip(model.parameters(), kept.parameters(), strict=True):
-        np.testing.assert_array_equal(parameter.grad, before.grad)
+        np.testing.assert_array_equal(x, given)
+        assert model.training is model[1].training is mode
+        assert not model.needs_input_grad
+        assert shared.bit_generator.state == state
+        for name, value in model.state_dict().items():
+            assert value.dtype == np.float32
+            np.testing.assert_array_equal(value, kept.state_dict()[name])
+        # The forward pass from before can still be used, once.
+        grad = np.ones((4, 2), dtype=np.float32)
+        model.backward(grad)
+        kept.backward(grad)
+        for parameter, before in zip(model.parameters(), kept.parameters(), strict=True):
+            np.testing.assert_array_equal(parameter.grad, before.grad)
 
 
 def test_loss_is_left_as_it_was(x, rng):
@@ -410,12 +328,9 @@ def test_loss_is_left_as_it_was(x, rng):
     np.testing.assert_array_equal(loss.backward(), [[1, 1]])
 
 
-def test_float32_modules_are_checked_in_float64(x):
+def test_float32_and_integers_are_checked_in_float64(x):
     assert check_gradients(Linear(3, 2, rng=0, dtype=np.float32), x.astype(np.float32)).max_relative_error < 1e-6
-
-
-def test_integers_are_taken_as_input():
-    assert check_gradients(Linear(2, 2, rng=0), [[1, 2], [3, 4]])
+    assert check_gradients(Linear(2, 2, rng=0), [[1, 2], [3, 4]]).max_relative_error < 1e-6
 
 
 def test_empty_batch_passes():
@@ -424,28 +339,19 @@ def test_empty_batch_passes():
     assert report["input"].n_checked == 0
 
 
-def test_max_entries_bounds_what_is_compared(x):
-    report = check_gradients(Linear(3, 2, rng=0), x, max_entries=2)
-    assert [check.n_checked for check in report.checks] == [2, 2, 2]
-    assert [check.n_checked for check in check_gradients(Linear(3, 2, rng=0), x, max_entries=7).checks] == [7, 6, 2]
+@pytest.mark.parametrize(("max_entries", "checked"), [(2, [2, 2, 2]), (7, [7, 6, 2]), (None, [12, 6, 2])])
+def test_max_entries_limits_what_is_compared(max_entries, checked, x):
+    report = check_gradients(Linear(3, 2, rng=0), x, max_entries=max_entries)
+    assert [check.n_checked for check in report.checks] == checked
 
 
-def test_max_entries_draws_from_the_generator():
-    class WrongInOneColumn(Tanh):
-        def backward(self, grad):
-            grad = super().backward(grad)
-            grad[:, 0] += 1
-            return grad
-
-    x = np.random.default_rng(0).normal(size=(1, 10))
-    found = [not check_gradients(WrongInOneColumn(), x, max_entries=5, rng=seed) for seed in range(20)]
+def test_entries_are_drawn_from_the_generator(x):
+    found = [not check_gradients(OneWrongEntry(), x, max_entries=6, rng=seed) for seed in range(20)]
     assert any(found)
     assert not all(found)
-
-
-def test_same_seed_gives_the_same_report(x):
     model = Linear(3, 2, rng=0)
-    assert check_gradients(model, x, rng=5) == check_gradients(model, x, rng=np.random.default_rng(5))
+    reports = [check_gradients(model, x, max_entries=2, rng=rng) for rng in (5, np.random.default_rng(5))]
+    assert reports[0] == reports[1]
 
 
 def test_tolerances_decide(x):
@@ -458,19 +364,30 @@ def test_tolerances_decide(x):
     assert check_gradients(SlightlyWrong(), x, atol=1.0)
 
 
-@pytest.mark.parametrize("name", ["rtol", "atol"])
-@pytest.mark.parametrize("value", [-1, np.inf, np.nan])
-def test_tolerance_that_would_let_anything_pass_is_refused(name, value, x):
-    with pytest.raises(ValueError, match=rf"{name} must be a finite number at least 0; got {value}"):
-        check_gradients(FlippedSign(), x, **{name: value})
-
-
 def test_gradients_that_are_both_zero_pass_under_every_tolerance():
     x = np.array([[-1.0, -2.0, 3.0]])
     assert check_gradients(ReLU(), x, atol=0)
     assert check_gradients(ReLU(), -np.abs(x), atol=0, rtol=0)
     assert not check_gradients(ReLU(), x, atol=0, rtol=0)
     assert not check_gradients(FlippedSign(), x, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        *(({name: value}, name) for name in ("rtol", "atol") for value in (-1, np.inf, np.nan)),
+        ({"eps": 0}, "eps"),
+        ({"max_entries": 0}, "max_entries"),
+        ({"rng": -1}, "rng"),
+        ({"x": [[1.0, np.nan]]}, "x"),
+        ({"loss": MSELoss()}, "target"),
+        ({"target": np.zeros((4, 3))}, "loss"),
+        ({"loss": CrossEntropyLoss(), "target": np.zeros(3, dtype=int)}, "target"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, name, x):
+    with pytest.raises(ValueError, match=name):
+        check_gradients(FlippedSign(), **({"x": x} | arguments))
 
 
 # The report
@@ -480,56 +397,34 @@ def test_report_can_be_asked_by_name(x):
     report = check_gradients(Sequential(Linear(3, 2, rng=0)), x)
     assert report["0.weight"].shape == (3, 2)
     assert report["input"].shape == (4, 3)
-    with pytest.raises(KeyError, match=r"no check is named 'weight'; there are \['input', '0.weight', '0.bias'\]"):
+    with pytest.raises(KeyError, match=r"'input', '0\.weight', '0\.bias'"):
         report["weight"]
 
 
-def test_report_prints_a_table(x, capsys):
-    print(check_gradients(Linear(3, 2, rng=0), x))
-    lines = capsys.readouterr().out.splitlines()
+@pytest.mark.parametrize(
+    ("make", "worst", "absolute", "relative"),
+    [
+        (OneWrongEntry, (2, 1), pytest.approx(0.01, rel=1e-3), pytest.approx(0.016, rel=1)),
+        (NanGradient, (0, 1), np.inf, np.inf),
+        (lambda: Sequential(FlippedSign()), None, pytest.approx(2.0, rel=1), pytest.approx(2)),
+    ],
+)
+def test_report_tells_the_worst_entry(make, worst, absolute, relative, x):
+    report = check_gradients(make(), x)
+    check = report["input"]
+    assert worst in (check.worst_index, None)
+    assert check.max_absolute_error == absolute
+    assert check.max_relative_error == report.max_relative_error == relative
+    if worst is None:
+        assert check.analytic == pytest.approx(-check.numeric)
+
+
+def test_report_prints_a_table_that_says_where_it_failed(x):
+    lines = str(check_gradients(ForgottenBias(3, 2, rng=0), x)).splitlines()
     assert lines[0].split() == ["array", "checked", "max", "rel.", "error", "analytic", "numeric", "result"]
     assert [line.split()[0] for line in lines[1:]] == ["input", "weight", "bias"]
-    assert all(line.endswith("pass") for line in lines[1:])
-
-
-def test_printed_report_says_where_it_failed(x):
-    lines = str(check_gradients(ForgottenBias(3, 2, rng=0), x)).splitlines()
-    assert lines[2].endswith("pass")
+    assert all(line.endswith("pass") for line in lines[1:3])
     assert lines[3].endswith(("FAIL at (0,)", "FAIL at (1,)"))
-
-
-def test_report_is_true_where_everything_passed(x):
-    good, bad = check_gradients(Tanh(), x), check_gradients(FlippedSign(), x)
-    assert bool(good) is good.passed is True
-    assert bool(bad) is bad.passed is False
-    assert good.max_relative_error == good["input"].max_relative_error < 1e-6
-    assert bad.max_relative_error == pytest.approx(2)
-
-
-# Errors
-
-
-def test_bad_arguments_are_named(x):
-    with pytest.raises(ValueError, match=r"x must be finite as float64; got 1 NaN or infinite of 2 values"):
-        check_gradients(Tanh(), [[1.0, np.nan]])
-    with pytest.raises(ValueError, match=r"eps must be a finite number above 0; got 0"):
-        check_gradients(Tanh(), x, eps=0)
-    with pytest.raises(ValueError, match="max_entries must be at least 1; got 0"):
-        check_gradients(Tanh(), x, max_entries=0)
-    with pytest.raises(ValueError, match=r"rng must be a .* whole number that is at least 0; got -1"):
-        check_gradients(Tanh(), x, rng=-1)
-
-
-def test_loss_and_target_go_together(x):
-    with pytest.raises(ValueError, match="loss and target must be given together"):
-        check_gradients(Tanh(), x, MSELoss())
-    with pytest.raises(ValueError, match="loss and target must be given together"):
-        check_gradients(Tanh(), x, target=x)
-
-
-def test_errors_of_the_loss_come_through(x):
-    with pytest.raises(ValueError, match="target must hold 4 integer classes"):
-        check_gradients(Sequential(), x, CrossEntropyLoss(), np.zeros(3, dtype=int))
 
 
 # numeric_gradient
@@ -549,6 +444,6 @@ def test_numeric_gradient_puts_the_entry_back_after_an_error():
     np.testing.assert_array_equal(data, [1, 2])
 
 
-def test_numeric_gradient_refuses_integers_which_cannot_take_a_small_step():
-    with pytest.raises(TypeError, match=r"data must be a floating-point array.*got dtype int64"):
+def test_numeric_gradient_refuses_integers():
+    with pytest.raises(TypeError, match="data must"):
         numeric_gradient(lambda: 0.0, np.array([1, 2]), (0,), 1e-5)
