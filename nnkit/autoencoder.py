@@ -1,4 +1,4 @@
-"""Autoencoder: an encoder and a decoder, trained together to give back what they are given."""
+"""Autoencoder: an encoder and a decoder, trained together to reproduce their input."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from nnkit.activations import ACTIVATIONS, sigmoid
-from nnkit.checks import chosen, generator, whole_number
+from nnkit.checks import chosen, generator, instance, whole_number
 from nnkit.initializers import Initializer
 from nnkit.layers import Linear, TiedLinear
 from nnkit.module import Module, interleaved
@@ -20,30 +20,21 @@ from nnkit.typing import Array
 class Autoencoder(Module):
     """An encoder, which turns each sample into a short code, and a decoder, which turns the code back.
 
-    Train it as any network, with the inputs as targets: ``fit(model, MSELoss(), optimizer, X, X, epochs=...)``. The
-    autoencoder holds the two networks themselves and no copies, so `encode` and `decode` use what was trained.
+    Train it like any network, with the inputs as targets: ``fit(model, MSELoss(), optimizer, X, X, epochs=...)``. It
+    holds the two networks themselves and no copies, so `encode` and `decode` use what was trained.
 
     Parameters
     ----------
     encoder, decoder : Module
         The two networks; the decoder takes what the encoder returns.
     logits : bool, default False
-        Whether the decoder returns logits, as a network does that is trained with `BCEWithLogitsLoss`. Then `decode`
-        and `reconstruct` apply the sigmoid, and return values in [0, 1]; the forward pass does not, since the loss
-        does.
-
-    Attributes
-    ----------
-    encoder, decoder : Module
-        The networks given.
-    logits : bool
-        As given.
+        Whether the decoder returns logits, for training with `BCEWithLogitsLoss`. Then `decode` and `reconstruct`,
+        but not the forward pass, apply the sigmoid.
     """
 
     def __init__(self, encoder: Module, decoder: Module, *, logits: bool = False) -> None:
         for name, module in (("encoder", encoder), ("decoder", decoder)):
-            if not isinstance(module, Module):
-                raise TypeError(f"{name} must be a Module; got {module!r}")
+            instance(name, module, Module, "a Module such as Sequential")
         self.encoder = encoder
         self.decoder = decoder
         self.logits = logits
@@ -59,36 +50,29 @@ class Autoencoder(Module):
         logits: bool = False,
         tied: bool = False,
     ) -> Self:
-        """Return an autoencoder of `Linear` layers whose decoder has the widths of its encoder in opposite order.
+        """Return an autoencoder of `Linear` layers whose decoder has the widths of its encoder in reverse order.
 
-        The activation stands between each two layers, but neither behind the code, whose values may have any sign and
-        size, nor behind the output. So ``symmetric([784, 32])`` is linear: it learns what a principal component
-        analysis finds.
+        The activation stands between layers, but not after the code or the output. So ``symmetric([784, 32])`` is
+        linear, and learns what a principal component analysis finds.
 
         Parameters
         ----------
         sizes : sequence of int
-            The widths from the input to the code, at least these two: ``[784, 256, 128, 64, 32]`` makes the network
-            784-256-128-64-32-64-128-256-784.
+            The widths from the input to the code, at least these two: ``[784, 128, 32]`` makes 784-128-32-128-784.
         activation : {"relu", "leaky_relu", "sigmoid", "tanh"} or callable, default "relu"
             What stands between the layers, or a function without arguments that makes such a `Module`.
         init : str or callable, default "kaiming_uniform"
             How the weights start, as for `Linear`.
         rng : numpy.random.Generator or int, optional
-            Where the weights are drawn from, in the order of the layers. Without it they differ from run to run.
+            Draws the weights, layer by layer. Without it they differ from run to run.
         logits : bool, default False
-            Whether the output is to be trained as logits, with `BCEWithLogitsLoss`.
+            Whether the output is trained as logits, with `BCEWithLogitsLoss`.
         tied : bool, default False
-            Whether each layer of the decoder shares the weight of its counterpart in the encoder, as `TiedLinear`.
-
-        Raises
-        ------
-        ValueError
-            If there are fewer than two sizes, one is below 1, or there is no activation or initializer of that name.
+            Whether each layer of the decoder shares its weight with its counterpart in the encoder, as `TiedLinear`.
         """
         widths = [whole_number(f"sizes[{i}]", size, least=1) for i, size in enumerate(sizes)]
         if len(widths) < 2:
-            raise ValueError(f"sizes must hold at least two widths, of the input and of the code; got {widths}")
+            raise ValueError(f"sizes must hold at least two widths, of the input and the code; got {widths}")
         make_activation = chosen("activation", activation, ACTIVATIONS, ())
         rng = generator("rng", rng)
         encoder = [Linear(a, b, init=init, rng=rng) for a, b in pairwise(widths)]
@@ -109,36 +93,16 @@ class Autoencoder(Module):
         self.encoder.accumulate(self.decoder.backward(grad))
 
     def encode(self, X: Any) -> Array:
-        """Return the code of each sample, in evaluation mode and in batches, as `predict` does.
-
-        Parameters
-        ----------
-        X : array_like, shape (n, n_features)
-            The samples, finite, at least one.
-
-        Returns
-        -------
-        ndarray, shape (n, width of the code)
-        """
+        """Return the codes of samples, shape (n, width of the code), in evaluation mode and in batches as `predict`."""
         return predict(self.encoder, X)
 
     def decode(self, codes: Any) -> Array:
-        """Return what the decoder makes of each code, in evaluation mode; with `logits` after the sigmoid.
-
-        Parameters
-        ----------
-        codes : array_like, shape (n, width of the code)
-            From `encode`, or made up, such as points between two codes.
-
-        Returns
-        -------
-        ndarray, shape (n, n_features)
-        """
+        """Return what the decoder makes of codes, shape (n, n_features), in evaluation mode; of logits the sigmoid."""
         output = predict(self.decoder, codes)
         return sigmoid(output) if self.logits else output
 
     def reconstruct(self, X: Any) -> Array:
-        """Return ``decode(encode(X))``: each sample as it comes back through its code."""
+        """Return ``decode(encode(X))``: each sample after its way through the code."""
         return self.decode(self.encode(X))
 
     def __repr__(self) -> str:
