@@ -12,17 +12,22 @@ import traceback
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import cache, partial
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs
-from joblib.externals.loky.process_executor import TerminatedWorkerError
-from threadpoolctl import threadpool_limits
-from tqdm.auto import tqdm
 
-from nnkit.checks import whole_number
+from nnkit.checks import instance, whole_number
 from nnkit.files import MOST_BYTES, loads, plain
+
+try:
+    from joblib import Parallel, delayed, effective_n_jobs
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+    from threadpoolctl import threadpool_limits
+    from tqdm.auto import tqdm
+except ImportError as error:
+    raise ImportError("sweeps need three packages: pip install joblib threadpoolctl tqdm") from error
 
 try:
     import fcntl
@@ -32,13 +37,12 @@ except ImportError:  # Windows
 Row = dict[str, Any]
 Grid = Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]]
 Runs = dict[str, tuple[dict[str, Any], int]]  # Key -> (configuration, seed).
-Outcomes = Generator[tuple[str, dict[str, Any]], None, None]
+Outcomes = Generator[tuple[str, Any], None, None]
 
-_STORE_STARTS = b'{"nnkit_sweep": '
+_HEADER = b'{"nnkit_sweep": '
 _VERSION = 1
-_ONE_THREAD = dict.fromkeys(
-    ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
-)
+_MOST_IN_RESULT = MOST_BYTES // 2
+_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 def sweep(
@@ -55,75 +59,59 @@ def sweep(
 ) -> list[Row]:
     """Call ``train(**config, seed=seed)`` for every cell of a grid and every seed; keep each run as it finishes.
 
-    A run that the store already holds is not done again. So a sweep that was interrupted, whether by Ctrl-C,
-    ``kill -9`` or a power cut, goes on where it was when the same call is made again, and sweeps over overlapping
-    grids share their runs when they share a store.
+    Runs that the store already holds are not repeated. So after Ctrl-C, ``kill -9`` or a power cut the same call goes
+    on where the sweep was, and overlapping grids share their runs in one store.
 
     Parameters
     ----------
     train : function
-        Trains once and returns a dict of what JSON can hold; NumPy's numbers and arrays become plain ones, and NaN and
-        the infinities survive. It must draw all its randomness from `seed`. It is sent to the worker with every run,
-        so let it load large data itself rather than carry it along.
+        Trains once, drawing all randomness from `seed`, and returns a dict of what JSON can hold, NumPy numbers and
+        arrays, NaN and the infinities. It is sent with every run, so it should load large data itself.
     grid : dict of str to sequence, or sequence of dict
-        For each name its values, of which every combination is a cell; or the cells themselves, where they do not
-        form a grid. A cell that occurs twice is trained once.
+        The values of each name, every combination of which is a cell, or the cells themselves.
     seeds : iterable of int
         The seeds of each cell.
     store : path
-        A file of JSON lines, made if there is none.
+        A file of JSON lines, created if it does not exist.
     setup : dict, optional
-        Whatever else determines a run: the epochs, the hash of the data, a version of `train`. The store remembers
-        it, and a sweep with another one is refused. Change it when you change what `train` does, because a run is
-        known by its configuration, its seed and this, and by nothing else.
+        Whatever else determines a run: the epochs, the hash of the data, a version of `train`. The store refuses a
+        sweep with another setup, so change it when you change what `train` does.
     n_jobs : int, default -1
-        How many processes; -1 means one a core, and 1 means this very process. A Dask cluster has its own number.
+        The number of processes; -1 means one for each core, 1 this process. A Dask cluster has its own number.
     backend : {"loky", "dask"}, default "loky"
-        Where to run: joblib's processes on this machine, or the workers of the ``dask.distributed.Client`` made last.
-        These need nnkit as well, and are best started with one thread each.
+        Where to run: joblib's processes, or the workers of the latest ``dask.distributed.Client``, which need this
+        package too, and one thread each.
     retry_failed : bool, default True
-        Whether to do the runs again that failed in an earlier sweep.
+        Whether to repeat runs that failed in an earlier sweep.
     progress : bool, default True
         Whether to show a tqdm bar with the time left.
 
     Returns
     -------
     list of dict
-        One row for each cell and seed, the seeds of the first cell first. Each has ``key``, ``config``, ``seed``,
-        ``seconds``, and either ``result``, what `train` returned, or ``error`` with its ``type``, ``message`` and
-        ``traceback``. They are what the store holds, so a tuple comes back as a list. ``seconds`` is None for a run
-        that lost its process.
+        One row for each cell and seed, in order, as the store holds them: ``key``, ``config``, ``seed``, ``seconds``,
+        and either ``result`` or ``error`` with its ``type``, ``message`` and ``traceback``. ``seconds`` is None for a
+        run that lost its process.
 
     Raises
     ------
     ValueError
-        If the store was written with another setup, is damaged before its last line, or is no store at all. It is
-        then left as it is.
+        If the store has another setup, is damaged before its last line, or is not a store; it is left as it is.
     TypeError
         If a configuration or the setup holds what JSON cannot.
     RuntimeError
-        If another sweep is writing to the store at this moment.
+        If another sweep is writing to the store now; on Windows nothing locks it.
 
     Warns
     -----
     RuntimeWarning
-        If runs failed. One that raises, or whose process is killed, stops no other run; its row says why.
+        If runs failed. One that raises, or loses its process twice, the second time alone, stops no other.
 
     Notes
     -----
     Only the calling process writes. It appends each row in one piece and calls ``fsync`` before it counts the run as
-    done, so at most the last line can be torn; the next sweep drops that line and does its run again. Of several rows
-    with one key the last counts. The lock is the operating system's and ends with the process; Windows has none here,
-    and there the workers of a killed sweep stay until joblib ends what has nothing to do, after some minutes.
-
-    A killed worker breaks joblib's whole pool. The runs that may have been to blame are then done again alone at the
-    end, and one that loses its process a second time has failed. Dask does a lost worker's runs again by itself and
-    gives a run up when it has lost four workers (its ``allowed-failures``). Such a run too is done again alone, since
-    the one beside it may have been to blame. joblib has a backend for Dask, but this waits forever for a run that kills
-    its workers, so the runs are given to the client directly.
-
-    Each run's matrix products keep to one thread, in this process, in a worker or on a cluster. Another number of
-    threads adds up in another order, so a run has the same bits wherever it is done: on processors of one kind.
+    done, so at most the last line can be torn, which the next sweep drops. Matrix products in a run use one thread,
+    since another number adds in another order: so a run has the same bits here, in a worker or on a cluster.
     """
     if not callable(train):
         raise TypeError(f"train must be a function; got {train!r}")
@@ -131,38 +119,28 @@ def sweep(
         raise ValueError(f"n_jobs must be a whole number other than 0; got {n_jobs!r}")
     if backend not in ("loky", "dask"):
         raise ValueError(f"backend must be 'loky' or 'dask'; got {backend!r}")
-    if setup is not None and not isinstance(setup, Mapping):
-        raise TypeError(f"setup must be a dict; got {setup!r}")
-    plain_setup = plain("setup", setup or {})
-    cells = _cells(grid)
-    if not isinstance(seeds, Iterable):
-        raise TypeError(f"seeds must be a list of whole numbers; got {seeds!r}")
-    seeds = [whole_number(f"seeds[{i}]", seed, least=0) for i, seed in enumerate(seeds)]
-    if not seeds:
-        raise ValueError("seeds must hold at least one seed; got none")
-    wanted = [(_key(cell, seed, plain_setup), cell, seed) for cell in cells for seed in seeds]
+    instance("setup", {} if setup is None else setup, Mapping, "a dict")
+    fixed: dict[str, Any] = plain("setup", setup or {})
+    wanted = [(_key(cell, seed, fixed), cell, seed) for cell, seed in itertools.product(_cells(grid), _seeds(seeds))]
+    runs: Runs = {key: (cell, seed) for key, cell, seed in wanted}
 
-    with _opened(Path(store), plain_setup) as (file, rows):
-        todo: Runs = {}
-        for key, cell, seed in wanted:
-            if key not in rows or (retry_failed and "error" in rows[key]):
-                todo[key] = cell, seed
-        total = len({key for key, _, _ in wanted})
-        # Smoothing 0 is the mean over all runs: what finishes side by side arrives in bursts.
-        bar = tqdm(total=total, initial=total - len(todo), unit="run", desc="sweep", smoothing=0, disable=not progress)
+    with _opened(Path(store), fixed) as (file, rows):
+        todo = {key: run for key, run in runs.items() if key not in rows or (retry_failed and "error" in rows[key])}
+        done = len(runs) - len(todo)
+        # Smoothing 0 is the mean over all runs: those that run side by side finish in bursts.
+        bar = tqdm(total=len(runs), initial=done, unit="run", desc="sweep", smoothing=0, disable=not progress)
         with bar, closing(_outcomes(train, todo, n_jobs, backend)) as outcomes:
             for key, outcome in outcomes:
-                cell, seed = todo[key]
-                row = {"key": key, "config": plain("grid", cell), "seed": seed, **outcome}
-                rows[key] = loads(_append(file, row))
+                config, seed = todo[key]
+                rows[key] = _append(file, {"key": key, "config": plain("grid", config), "seed": seed, **outcome})
                 bar.update()
 
-    failed = [rows[key] for key in dict.fromkeys(key for key, _, _ in wanted) if "error" in rows[key]]
+    failed = [rows[key] for key in runs if "error" in rows[key]]
     if failed:
-        first = failed[0]
+        config, seed, error = (failed[0][name] for name in ("config", "seed", "error"))
         warnings.warn(
-            f"{len(failed)} of {total} runs failed; the first, {first['config']} with seed {first['seed']}, "
-            f"with {first['error']['type']}: {first['error']['message'][:200]}",
+            f"{len(failed)} of {len(runs)} runs failed; the first, {config} with seed {seed}, with {error['type']}: "
+            f"{error['message'][:200]}",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -170,9 +148,9 @@ def sweep(
 
 
 def load_rows(store: str | os.PathLike[str]) -> list[Row]:
-    """Return the rows of a store, as `sweep` does, but all of them and in the order in which they first appeared.
+    """Return all rows of a store, as `sweep` does but in the order in which they first appeared.
 
-    It only reads, so it can also look at a sweep that is running; a torn last line is left out.
+    It only reads, so it can also look at a running sweep; a torn last line is left out.
     """
     path = Path(store)
     with path.open("rb") as file:
@@ -184,16 +162,20 @@ def _cells(grid: Any) -> list[dict[str, Any]]:
         for name, values in grid.items():
             if isinstance(values, (str, bytes)) or not isinstance(values, (Sequence, np.ndarray)):
                 raise TypeError(f"grid[{name!r}] must be a list of values; got {values!r}")
-        cells = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-    elif isinstance(grid, Sequence) and all(isinstance(cell, Mapping) for cell in grid):
-        cells = [dict(cell) for cell in grid]
-    else:
+        grid = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+    if not isinstance(grid, Sequence) or not all(isinstance(cell, Mapping) for cell in grid):
         raise TypeError(f"grid must be a dict of lists, or a list of dicts; got {grid!r}")
-    if not cells:
-        raise ValueError(f"grid must have at least one cell; got {grid!r}")
-    if any("seed" in cell for cell in cells):
-        raise ValueError("grid must not use the name 'seed'; give the seeds as seeds")
-    return cells
+    if not grid or any("seed" in cell for cell in grid):
+        raise ValueError(f"grid must have at least one cell, and not the name 'seed', which seeds has; got {grid!r}")
+    return [dict(cell) for cell in grid]
+
+
+def _seeds(seeds: Any) -> list[int]:
+    instance("seeds", seeds, Iterable, "a list of whole numbers")
+    found = [whole_number(f"seeds[{i}]", seed, least=0) for i, seed in enumerate(seeds)]
+    if not found:
+        raise ValueError("seeds must hold at least one seed; got none")
+    return found
 
 
 def _key(config: dict[str, Any], seed: int, setup: dict[str, Any]) -> str:
@@ -204,103 +186,90 @@ def _key(config: dict[str, Any], seed: int, setup: dict[str, Any]) -> str:
 
 
 def _outcomes(train: Callable[..., Any], runs: Runs, n_jobs: int, backend: str) -> Outcomes:
-    """Yield each run's key and outcome as it finishes."""
-    # A sweep that is complete needs no workers, and no cluster.
-    if not runs or (backend == "loky" and effective_n_jobs(n_jobs) == 1):
-        return _here(train, runs)
-    if backend == "dask":
-        return _on_dask(train, runs)
-    return _in_processes(train, runs, effective_n_jobs(n_jobs))
+    """Yield each run's key and the rest of its row as it finishes; a run that loses its process is repeated alone."""
+    if not runs:
+        return  # A sweep that is complete needs no workers, and no cluster.
+    n_jobs = effective_n_jobs(n_jobs)
+    if backend == "loky" and n_jobs == 1:
+        with single_threaded():
+            yield from (_run(key, train, *run) for key, run in runs.items())
+        return
+    start = partial(_on_dask, train) if backend == "dask" else partial(_in_processes, train, n_jobs=n_jobs)
+    lost = {}
+    with closing(start(runs)) as finished:
+        for key, outcome in finished:
+            if isinstance(outcome, Exception):
+                lost[key] = runs[key]
+            else:
+                yield key, outcome
+    for key, run in lost.items():
+        for _, outcome in start({key: run}):
+            yield key, {"seconds": None, **_failure(outcome)} if isinstance(outcome, Exception) else outcome
 
 
 @contextmanager
 def single_threaded() -> Iterator[None]:
-    """Keep matrix products to one thread, as in each run of a `sweep`; at the end this process has its threads back."""
-    before = {name: os.environ.get(name) for name in _ONE_THREAD}
+    """Let matrix products use one thread, as in each run of a `sweep`; restore this process's threads at the end."""
+    before = {name: os.environ[name] for name in _THREADS if name in os.environ}
     try:
         with threadpool_limits(1):
-            os.environ.update(_ONE_THREAD)  # Libraries that are loaded from now on read these.
+            os.environ.update(dict.fromkeys(_THREADS, "1"))  # For libraries that are loaded from now on.
             yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-def _here(train: Callable[..., Any], runs: Runs) -> Outcomes:
-    with single_threaded():
-        for key, (config, seed) in runs.items():
-            yield key, _run(train, config, seed)
+        for name in _THREADS:
+            os.environ.pop(name, None)
+        os.environ.update(before)
 
 
 def _in_processes(train: Callable[..., Any], runs: Runs, n_jobs: int) -> Outcomes:
-    waiting, alone = dict(runs), {}
-
-    def together(keys: Iterable[str]) -> Outcomes:
-        jobs = (delayed(_run_in_worker)(key, train, *runs[key], os.getpid()) for key in keys)
-        # Batches of one and in any order, so that no finished run waits for another one to be written.
-        return Parallel(n_jobs=n_jobs, backend="loky", batch_size=1, return_as="generator_unordered")(jobs)
-
+    waiting = dict(runs)
     while waiting:
+        jobs = (delayed(_run)(key, train, *run, parent=os.getpid()) for key, run in list(waiting.items()))
+        # Batches of one and in any order, so that no finished run waits for another one to be written.
+        parallel = Parallel(n_jobs=n_jobs, backend="loky", batch_size=1, return_as="generator_unordered")
         try:
-            with closing(together(list(waiting))) as finished:
+            with closing(parallel(jobs)) as finished:
                 for key, outcome in finished:
                     del waiting[key]
                     yield key, outcome
-        except TerminatedWorkerError:
-            # They start in order, so the run that lost its process is among the first ones.
-            for key in list(waiting)[:n_jobs]:
-                alone[key] = waiting.pop(key)
-    for key in alone:
-        try:
-            yield from together([key])
         except TerminatedWorkerError as error:
-            yield key, {"seconds": None, **_failure(error)}
+            # The whole pool is gone. Runs start in order, so the one to blame is among the first.
+            for key in list(waiting)[:n_jobs]:
+                del waiting[key]
+                yield key, error
 
 
 def _on_dask(train: Callable[..., Any], runs: Runs) -> Outcomes:
+    # Not through joblib's own backend for Dask, which waits forever for a run that kills its workers.
     try:
         from distributed import KilledWorker, as_completed, get_client
     except ImportError as error:
-        raise ImportError("backend 'dask' needs dask.distributed: pip install 'nnkit[dask]'") from error
+        raise ImportError("backend 'dask' needs dask.distributed: pip install distributed") from error
     try:
         client = get_client()
     except ValueError as error:
-        raise ValueError(
-            "backend 'dask' needs a client: make one with dask.distributed.Client(address of the scheduler)"
-        ) from error
-    # Not pure: else Dask could hand out what an earlier version of train has returned.
-    keys = {client.submit(_run, train, *run, pure=False): key for key, run in runs.items()}
-    alone = []
+        raise ValueError("backend 'dask' needs a client: make one with dask.distributed.Client(address)") from error
+    # Pure functions Dask may not run at all, but return what an older version of train has returned.
+    keys = {client.submit(_run, key, train, *run, pure=False): key for key, run in runs.items()}
     # With results: each is fetched as soon as it is there, while one whose worker is lost in between is done again.
     for future, outcome in as_completed(list(keys), with_results=True, raise_errors=False):
         if isinstance(outcome, BaseException):  # The cluster is gone.
             raise outcome
-        key = keys.pop(future)
-        failed = future.status == "error"
-        future.release()  # Else Dask does it again when the worker that holds its result is lost.
-        if not failed:
-            yield key, outcome
-        elif isinstance(outcome[1], KilledWorker):
-            alone.append(key)  # It, or a run that shared its workers, has killed several of them.
-        else:
+        key, failed = keys.pop(future), future.status == "error"
+        future.release()  # Otherwise Dask repeats it when the worker that holds its result is lost.
+        if failed and not isinstance(outcome[1], KilledWorker):
             raise outcome[1]
-    for key in alone:
-        future = client.submit(_run, train, *runs[key], pure=False)
-        try:
-            yield key, future.result()
-        except KilledWorker as error:
-            yield key, {"seconds": None, **_failure(error)}
-        finally:
-            future.release()
+        yield (key, outcome[1]) if failed else outcome  # Its workers were killed, by it or by a run beside it.
 
 
-def _run(train: Callable[..., Any], config: dict[str, Any], seed: int) -> dict[str, Any]:
-    """Return the part of a row that a run determines."""
+def _run(
+    key: str, train: Callable[..., Any], config: dict[str, Any], seed: int, parent: int | None = None
+) -> tuple[str, dict[str, Any]]:
+    """Return the key and the part of a row that a run determines."""
+    if parent is not None:
+        _end_with(parent)
     # For good rather than inside `single_threaded`: threads that share a worker would undo each other's limits.
-    os.environ.update(_ONE_THREAD)
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
     threadpool_limits(1)
     started = time.perf_counter()
     try:
@@ -308,31 +277,28 @@ def _run(train: Callable[..., Any], config: dict[str, Any], seed: int) -> dict[s
         if not isinstance(result, Mapping):
             raise TypeError(f"train must return a dict; got {type(result).__name__}")
         outcome = {"result": plain("result", result)}
+        if (size := len(_canonical(outcome))) > _MOST_IN_RESULT:
+            raise ValueError(f"result must have at most {_MOST_IN_RESULT} bytes as JSON; got {size}")
     except (Exception, SystemExit) as error:
         outcome = _failure(error)
-    return {"seconds": round(time.perf_counter() - started, 3), **outcome}
+    return key, {"seconds": round(time.perf_counter() - started, 3), **outcome}
 
 
 def _failure(error: BaseException) -> dict[str, Any]:
     text = "".join(traceback.format_exception(error, limit=-10))
-    if len(text) > 5000:
-        text = f"{text[:2500]}\n...\n{text[-2500:]}"
-    return {"error": {"type": type(error).__name__, "message": str(error)[:2000], "traceback": text}}
+    return {"error": {"type": type(error).__name__, "message": str(error)[:2000], "traceback": text[:5000]}}
 
 
-def _run_in_worker(
-    key: str, train: Callable[..., Any], config: dict[str, Any], seed: int, parent: int
-) -> tuple[str, dict[str, Any]]:
-    if not any(thread.name == "end with parent" for thread in threading.enumerate()):
-        threading.Thread(target=_end_with, args=(parent,), name="end with parent", daemon=True).start()
-    return key, _run(train, config, seed)
-
-
+@cache
 def _end_with(parent: int) -> None:
-    """End this process soon after its parent, which would have written its rows: joblib's workers stay otherwise."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
+    """Let this worker end soon after its parent, which alone writes rows; joblib's workers would go on."""
+
+    def wait() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 # --- The store ------------------------------------------------------------------------------------------------------
@@ -347,9 +313,7 @@ def _opened(path: Path, setup: dict[str, Any]) -> Iterator[tuple[IO[bytes], dict
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise RuntimeError(
-                    f"store must not be in use; another sweep is writing to {path}. Wait for it, or give another path"
-                ) from None
+                raise RuntimeError(f"store must not be in use; another sweep is writing to {path}") from None
         stored_setup, rows, end = _parse(path, file)
         if stored_setup is not None:
             _check_setup(path, stored_setup, setup)
@@ -360,31 +324,24 @@ def _opened(path: Path, setup: dict[str, Any]) -> Iterator[tuple[IO[bytes], dict
         yield file, rows
 
 
-def _append(file: IO[bytes], record: dict[str, Any]) -> bytes:
+def _append(file: IO[bytes], record: dict[str, Any]) -> Row:
+    """Write a line that survives a power cut, and return what reading it will give."""
     line = json.dumps(record, allow_nan=False).encode() + b"\n"
-    if len(line) > MOST_BYTES and "result" in record:
-        error = ValueError(f"result must have at most {MOST_BYTES} bytes as JSON; its row has {len(line)}")
-        return _append(file, {name: value for name, value in record.items() if name != "result"} | _failure(error))
     if len(line) > MOST_BYTES:
         raise ValueError(f"setup and the cells of grid must have at most {MOST_BYTES} bytes as JSON; got {len(line)}")
     file.write(line)
     file.flush()
     os.fsync(file.fileno())
-    return line
+    return loads(line)
 
 
 def _parse(path: Path, file: IO[bytes]) -> tuple[dict[str, Any] | None, dict[str, Row], int]:
-    """Return a store's setup, the latest row under each key, and how many bytes of it are whole.
-
-    The setup is None where not even the first line is whole.
-    """
-    file.seek(0)
-    begins = file.read(40)
-    if not begins.startswith(_STORE_STARTS) and not _STORE_STARTS.startswith(begins):
-        raise ValueError(f"store must be the file of a sweep, or none yet; {path} begins with {begins!r}")
+    """Return a store's setup (None if its first line is not whole), its rows, and how many bytes are whole."""
     file.seek(0)
     setup, rows, end = None, {}, 0
     for number, line in enumerate(iter(lambda: file.readline(MOST_BYTES + 1), b""), 1):
+        if number == 1 and not line.startswith(_HEADER) and not _HEADER.startswith(line):
+            raise ValueError(f"store must be the file of a sweep, or none yet; {path} begins with {line[:40]!r}")
         if len(line) > MOST_BYTES:
             raise ValueError(f"store must hold lines of at most {MOST_BYTES} bytes; line {number} of {path} has more")
         if not line.endswith(b"\n"):
@@ -396,12 +353,10 @@ def _parse(path: Path, file: IO[bytes]) -> tuple[dict[str, Any] | None, dict[str
             else:
                 rows[record["key"]] = _checked(record)
         except (ValueError, TypeError, KeyError):
-            # The disk may have kept the end of the last line without its middle.
-            if not file.read(1):
+            if not file.read(1):  # The disk may have kept the end of the last line without its middle.
                 break
-            raise ValueError(
-                f"store must be whole up to its last line; line {number} of {path} is not a row: {line[:40]!r}"
-            ) from None
+            what = f"line {number} of {path} is not a row: {line[:40]!r}"
+            raise ValueError(f"store must be whole up to its last line; {what}") from None
         if number == 1 and version != _VERSION:
             raise ValueError(f"store must be of version {_VERSION}; {path} is of version {version}")
         end += len(line)
@@ -409,24 +364,20 @@ def _parse(path: Path, file: IO[bytes]) -> tuple[dict[str, Any] | None, dict[str
 
 
 def _checked(row: Row) -> Row:
-    """Return a row that is one as `sweep` writes it, or raise an error."""
+    """Return a row if it is as `sweep` writes it, or raise an error."""
     kinds: dict[str, Any] = {"key": str, "config": dict, "seed": int, "seconds": (int, float, type(None))}
     outcome = row["error"] if "error" in row else row["result"]
     if not all(isinstance(row[name], kind) for name, kind in kinds.items()) or not isinstance(outcome, dict):
-        raise TypeError("it is no row")
+        raise TypeError("not a row")
     return row
 
 
-def _check_setup(path: Path, there: dict[str, Any], here: dict[str, Any]) -> None:
-    def text(setup: dict[str, Any], name: str) -> str:
-        return _canonical(setup[name]).decode() if name in setup else "missing"
-
-    names = [name for name in here | there if text(here, name) != text(there, name)]
+def _check_setup(path: Path, stored: dict[str, Any], given: dict[str, Any]) -> None:
+    there, here = ({name: _canonical(value).decode() for name, value in setup.items()} for setup in (stored, given))
+    names = [name for name in here | there if here.get(name) != there.get(name)]
     if names:
-        differences = "; ".join(f"{name!r} is {text(there, name)} there, {text(here, name)} here" for name in names)
-        raise ValueError(
-            f"setup must be the one that {path} was written with: {differences}. Give another store, or that setup"
-        )
+        both = (f"{name!r} is {there.get(name, 'missing')} there, {here.get(name, 'missing')} here" for name in names)
+        raise ValueError(f"setup must be the one of {path}, or store another file: {'; '.join(both)}")
 
 
 def _canonical(value: Any) -> bytes:
