@@ -5,10 +5,7 @@ import io
 import json
 import pickle
 import reprlib
-import signal
 import struct
-import subprocess
-import sys
 import threading
 import tracemalloc
 import zipfile
@@ -28,7 +25,6 @@ from nnkit import (
     Checkpoint,
     CosineLR,
     Dropout,
-    EarlyStopping,
     GaussianNoise,
     Linear,
     MSELoss,
@@ -252,15 +248,6 @@ def test_restoring_only_the_weights_touches_no_generator(path):
     assert other.state()[2] == generators
 
 
-@pytest.mark.parametrize("kind", GENERATORS)
-def test_every_kind_of_generator_comes_back(kind, path):
-    rng, other = np.random.Generator(GENERATORS[kind](0)), np.random.Generator(GENERATORS[kind](1))
-    rng.random(3)
-    save_checkpoint(path, Linear(2, 2, rng=0), rng=rng)
-    load_checkpoint(path).restore(Linear(2, 2, rng=0), rng=other)
-    np.testing.assert_array_equal(rng.random(1000), other.random(1000))
-
-
 # Files that are not, or no longer, checkpoints
 
 
@@ -303,16 +290,12 @@ WEIGHT = "model/weight.npy"
 ONES = npy(np.ones(3))
 
 
-def test_missing_file(path):
-    with pytest.raises(FileNotFoundError, match=r"net\.npz"):
-        load_checkpoint(path)
-
-
-def test_file_cut_off_anywhere_is_refused(path):
+def test_file_that_is_no_archive_or_is_cut_off_anywhere_is_refused(path):
     Run().save(path)
     content = path.read_bytes()
-    for length in {0, 1, 4, 100, *range(0, len(content), 197), len(content) - 1}:
-        path.write_bytes(content[:length])
+    cut_off = [content[:length] for length in {0, 1, 4, 100, *range(0, len(content), 197), len(content) - 1}]
+    for wrong in (*cut_off, ONES, b"epoch,loss\n1,0.5\n"):
+        path.write_bytes(wrong)
         check_refused(path)
 
 
@@ -372,19 +355,16 @@ def test_pickles_are_never_opened(path, tmp_path):
         ([record(), (WEIGHT, npy(np.ones(3), version=(2, 0)))], WEIGHT),
         ([record(), ("weight.npy", ONES)], "weight"),
         ([record(), ("optimizer/velocity.npy", ONES)], "optimizer"),
-        *(([record(), (WEIGHT, header((1,), dtype) + bytes(16))], WEIGHT) for dtype in ("|O", "<U3", "|V0", "<c8")),
+        *(
+            ([record(), (WEIGHT, header((1,), dtype) + bytes(np.dtype(dtype).itemsize))], f"{WEIGHT}.*real numbers")
+            for dtype in ("|O", "<U3", "|V0", "<c8")
+        ),
     ],
     ids=lambda value: reprlib.repr(value)[:40],
 )
 def test_file_of_another_program_or_version_is_refused(members, reason, path):
     write_npz(path, members)
     check_refused(path, reason)
-
-
-@pytest.mark.parametrize("content", [npy(np.ones(3)), b"epoch,loss\n1,0.5\n", b""])
-def test_file_that_is_no_archive_is_refused(content, path):
-    path.write_bytes(content)
-    check_refused(path)
 
 
 def test_weights_of_version_1_are_read_and_its_optimizers_refused_by_name(path):
@@ -411,16 +391,7 @@ def test_compressed_members_are_refused_before_they_are_unpacked(path):
     zeros = (WEIGHT, npy(np.zeros(2**22, np.uint8)))
     write_npz(path, [record(), zeros], compression=zipfile.ZIP_DEFLATED)
     assert path.stat().st_size < 2**14
-    check_refused_in_little_memory(path, "compressed")
-
-
-def test_member_larger_than_the_file_is_refused_before_it_is_read(path):
-    write_npz(path, [record(), (WEIGHT, ONES)])
-    content = bytearray(path.read_bytes())
-    entry = content.rindex(b"PK\x01\x02")
-    struct.pack_into("<LL", content, entry + 20, 2**31, 2**31)
-    path.write_bytes(content)
-    check_refused_in_little_memory(path, rf"2147\d+ bytes, and the file has {len(content)}")
+    check_refused_in_little_memory(path, rf"claim 419\d+ bytes, and the file has {path.stat().st_size}")
 
 
 def test_members_that_share_their_bytes_are_refused(path):
@@ -431,7 +402,7 @@ def test_members_that_share_their_bytes_are_refused(path):
     copies = b"".join(content[entry:end].replace(b"model/weight", b"model/%06d" % i) for i in range(1000))
     tail = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1001, 1001, entry - start + len(copies), start, 0)
     path.write_bytes(content[:entry] + copies + tail)
-    check_refused(path, r"131\d+ bytes")
+    check_refused(path, rf"claim 131\d+ bytes, and the file has {path.stat().st_size}")
 
 
 @pytest.mark.parametrize("shape", [(2**40,), (10**6, 10**6), (4,), (2,), (-3,)])
@@ -531,11 +502,9 @@ def test_any_wrong_state_of_a_generator_changes_nothing(kind, path):
         with pytest.raises(ValueError, match=r"generator 'rng' .*net\.npz"):
             other.restore(saved)
     check_same(other, before)
-
-
-def test_generator_of_another_kind_changes_nothing(path):
-    Run().save(path)
-    check_refused_unchanged(Run(3, generator="Philox"), path, "generator 'rng'")
+    check_refused_unchanged(Run(3, generator="Philox" if kind == "PCG64" else "PCG64"), path, "generator 'rng'")
+    other.restore(path)  # They were wrong, and not the file.
+    check_same(other, run)
 
 
 @pytest.mark.parametrize("optimizer", ["RMSprop", "Adam", "AdamW"])
@@ -627,16 +596,13 @@ def test_other_architecture_is_told_what_the_file_holds(model, match, path):
         ("momentum", lambda params: SGD(params, 0.1), "SGD; .*velocity"),
     ],
 )
-def test_optimizer_must_be_of_the_same_class_and_size(saved, make, match, path):
+def test_optimizer_and_scheduler_must_be_of_the_same_class_and_size(saved, make, match, path):
     run = Run(optimizer=saved)
     run.save(path)
     run.optimizer = make(run.model.parameters())
     check_refused_unchanged(run, path, f"optimizer must .*{match}")
-
-
-def test_scheduler_must_be_of_the_same_class(path):
-    Run(scheduler="StepLR").save(path)
-    check_refused_unchanged(Run(scheduler="CosineLR"), path, "scheduler must .*StepLR; got CosineLR")
+    run = Run(optimizer=saved, scheduler="CosineLR")
+    check_refused_unchanged(run, path, "scheduler must .*StepLR; got CosineLR")
 
 
 def test_part_that_was_not_saved_cannot_be_restored(path):
@@ -732,42 +698,26 @@ def test_foreign_state_that_json_cannot_hold_is_named(path):
     assert not path.exists()
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no signal that kills")
-def test_kill_in_the_middle_of_writing_leaves_the_old_file(path):
-    save_checkpoint(path, Linear(3, 2, rng=1), extra={"number": 1})
-    code = (
-        "import os, signal, sys\n"
-        "import numpy as np\n"
-        "import nnkit\n"
-        "write = np.lib.format.write_array\n"
-        "def killed(file, array, **options):\n"
-        "    if array.dtype == np.uint8:\n"
-        "        file.write(b'a few bytes')\n"
-        "        print('writing', flush=True)\n"
-        "        os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    write(file, array, **options)\n"
-        "np.lib.format.write_array = np.lib._npyio_impl.format.write_array = killed\n"
-        "nnkit.save_checkpoint(sys.argv[1], nnkit.Linear(3, 2, rng=2), extra={'number': 2})\n"
-    )
-    command = [sys.executable, "-c", code, str(path)]
-    folder = Path(nnkit.__file__).parents[1]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (-signal.SIGKILL, "writing\n"), done.stderr
-    (partial,) = (file for file in path.parent.iterdir() if file != path)
-    assert partial.stat().st_size > 0
-    check_refused(partial)
-    saved = load_checkpoint(path)
-    assert saved.extra == {"number": 1}
-    model = Linear(3, 2, rng=9)
-    saved.restore(model)
-    np.testing.assert_array_equal(model.weight.data, Linear(3, 2, rng=1).weight.data)
-    save_checkpoint(path, model)
+def test_error_in_the_middle_of_writing_leaves_the_old_file_and_no_other(path, monkeypatch):
+    save_checkpoint(path, Linear(3, 2, rng=1))
+    content = path.read_bytes()
+
+    def torn(file, **arrays):
+        file.write(b"half of it")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(np, "savez", torn)
+    with pytest.raises(OSError, match="no space"):
+        save_checkpoint(path, Linear(3, 2, rng=2))
+    assert path.read_bytes() == content
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_missing_folder(tmp_path):
+def test_missing_folder_and_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError):
         save_checkpoint(tmp_path / "nowhere" / "net.npz", network())
+    with pytest.raises(FileNotFoundError, match=r"net\.npz"):
+        load_checkpoint(tmp_path / "net.npz")
 
 
 # Checkpoint, the callback
@@ -823,11 +773,10 @@ def test_without_resume_training_starts_over_and_the_file_is_replaced(path):
     history = first.fit(2, Checkpoint(path))
     plain.fit(2)
     check_same(first, plain)
-    assert load_checkpoint(path).extra == {
-        "history": {name: history[name].tolist() for name in ("loss", "seconds")},
-    }
+    saved = load_checkpoint(path)
+    assert saved.extra == {"history": {name: history[name].tolist() for name in ("loss", "seconds")}}
     restored = Run(8)
-    restored.restore(path)
+    restored.restore(saved)
     check_same(restored, first)
 
 
@@ -900,15 +849,6 @@ def test_file_with_more_epochs_than_asked_for_changes_nothing(path):
     check_resume_fails(Run(3), path, r"epochs must be at least the 4 .*; got 3", epochs=3)
 
 
-def test_resuming_another_network_is_an_error(path):
-    Run(scheduler="none").fit(1, Checkpoint(path))
-    model = Linear(4, 4, rng=0)
-    X, optimizer = Run().X, Adam(model.parameters())
-    with pytest.raises(ValueError, match="model must"):
-        fit(model, MSELoss(), optimizer, X, X, epochs=1, callbacks=[Checkpoint(path, resume=True)], rng=0)
-    assert model.needs_input_grad
-
-
 @pytest.mark.filterwarnings("ignore::nnkit.DivergenceWarning")
 def test_divergence_does_not_replace_the_last_good_file(path):
     run = Run(optimizer="SGD", scheduler="none")
@@ -918,12 +858,6 @@ def test_divergence_does_not_replace_the_last_good_file(path):
     history = run.fit(5, Checkpoint(path))
     assert history.stop_reason.startswith("diverged")
     assert path.read_bytes() == content
-
-
-def test_early_stopping_and_checkpoint_work_side_by_side(path):
-    history = Run().fit(9, EarlyStopping("loss", patience=1, min_delta=10.0), Checkpoint(path))
-    assert len(history["loss"]) == 2
-    assert len(load_checkpoint(path).extra["history"]["loss"]) == 2
 
 
 def test_schedule_that_cannot_be_saved_is_refused_before_the_training(path):

@@ -294,6 +294,7 @@ def test_module_is_left_as_it_was(x):
     )
     for parameter in model.parameters():
         parameter.grad += 1
+    x.setflags(write=False)
     for mode in (True, False):
         model.train(mode)
         model.needs_input_grad = False
