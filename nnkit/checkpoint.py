@@ -104,8 +104,8 @@ def save_checkpoint(
     ----------
     path : path
         Where to write, usually ``*.npz``; the folder must exist.
-    model, optimizer, scheduler
-        The parts, saved with their weights, buffers and states; the architecture, which is code, is not.
+    model, optimizer, scheduler : Module, Optimizer, object
+        The parts, the last two optional, saved with their weights, buffers and states; the architecture, which is code, is not.
     rng : numpy.random.Generator, optional
         The generator given to `fit`; those in the model's layers are saved anyway.
     extra : dict, optional

@@ -156,7 +156,7 @@ def arrays_of(file: IO[bytes]) -> Iterator[tuple[str, Array]]:
     Raises
     ------
     ValueError
-        If members share a name, hold anything but real numbers, or claim more bytes than the file has, as if compressed.
+        If members share a name, hold anything but real numbers, or claim more bytes than the file has.
     zipfile.BadZipFile
         If it is not a zip archive, or a member is damaged.
     """

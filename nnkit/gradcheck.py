@@ -109,8 +109,8 @@ def check_gradients(
         What to check, in its present mode. To check a loss alone, give an empty `Sequential` with that loss.
     x : array_like
         The input, away from kinks such as 0 for ReLU, where there is no derivative.
-    loss, target : Loss and array_like, optional
-        Applied to the module's output.
+    loss, target : Loss, array_like, optional
+        Applied to the module's output; both or neither.
     eps : float, default 1e-6
         The step of the differences :math:`(f(x + \epsilon) - f(x - \epsilon)) / 2 \epsilon`.
     rtol, atol : float, default 1e-5 and 1e-8
@@ -122,8 +122,10 @@ def check_gradients(
 
     Raises
     ------
-    TypeError, ValueError
-        If `backward` does not return an array of the input's shape, or an argument is not as described.
+    ValueError
+        If `backward` returns an array of another shape than the input, `x` is not finite, or a number is out of range.
+    TypeError
+        If `backward` returns no array.
     """
     number("eps", eps, above=0)
     number("rtol", rtol, least=0)
