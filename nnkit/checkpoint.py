@@ -105,7 +105,7 @@ def save_checkpoint(
     path : path
         Where to write, usually ``*.npz``; the folder must exist.
     model, optimizer, scheduler : Module, Optimizer, object
-        The parts, the last two optional, saved with their weights, buffers and states; the architecture, which is code, is not.
+        The last two optional. Weights, buffers and states are saved; the architecture, which is code, is not.
     rng : numpy.random.Generator, optional
         The generator given to `fit`; those in the model's layers are saved anyway.
     extra : dict, optional
