@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.checkpoint import load_checkpoint, save_checkpoint, saved_history
+from nnkit.checkpoint import parts_to_save, resume_training, save_checkpoint
 from nnkit.checks import instance, number, whole_number
 from nnkit.history import History
 from nnkit.module import Module
@@ -145,20 +145,17 @@ class EarlyStopping(Callback):
 
 
 class Checkpoint(Callback):
-    """Save a training while it runs, so that an interrupted one can go on.
-
-    Everything is saved: the network, optimizer and scheduler, the generators of `fit` and of the layers, and the
-    history. A resumed training ends with the same bits as one that was never interrupted.
+    """Save a training while it runs, so that it can go on after an interruption and end with the same bits.
 
     Parameters
     ----------
     path : path
         The file, which each save replaces; its folder must exist.
     every : int, default 1
-        After how many epochs to save, at least 1.
+        How many epochs to train between saves, at least 1.
     resume : bool, default False
-        Whether to go on from the file, if there is one when training begins. Make the same call of `fit` again: its
-        ``epochs`` include those already done. Other callbacks start from the beginning.
+        Whether to go on from the file if it exists when training begins. Call `fit` again as before: its ``epochs``
+        include those already done. Other callbacks start from the beginning.
     """
 
     def __init__(self, path: str | os.PathLike[str], every: int = 1, *, resume: bool = False) -> None:
@@ -167,16 +164,15 @@ class Checkpoint(Callback):
         self.resume = resume
 
     def on_train_begin(self, state: TrainingState) -> None:
+        parts = parts_to_save(state.model, state.optimizer, state.scheduler, state.rng)
         if self.resume and self.path.exists():
-            saved = load_checkpoint(self.path)
-            values = saved_history(saved, state.names, state.epochs, state.scheduler)
-            saved.restore(state.model, state.optimizer, state.scheduler, rng=state.rng)
-            state.history.values_by_name.update(values)
-            state.epoch = state.history.n_epochs
+            for record in resume_training(self.path, parts, state.rng, state.names, state.epochs):
+                state.history.append(record)
+                state.epoch += 1
 
     def on_epoch_end(self, state: TrainingState) -> None:
         if state.epoch % self.every == 0:
-            extra = {"history": state.history.values_by_name}
+            extra = {"history": {name: state.history[name] for name in state.names}}
             save_checkpoint(self.path, state.model, state.optimizer, state.scheduler, rng=state.rng, extra=extra)
 
 

@@ -18,11 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from nnkit.checks import finite_array, float_array, instance, shown, whole_number, with_methods
+from nnkit.checks import finite_array, float_array, instance, shown, with_methods
 from nnkit.files import MOST_BYTES, arrays_of, loads, plain, written_whole
 from nnkit.module import Module
 from nnkit.optimizers import Optimizer
-from nnkit.training import Callback, TrainingState
 
 _JSON = "checkpoint.json"
 _VERSION = 2
@@ -177,38 +176,6 @@ def load_checkpoint(path: str | os.PathLike[str]) -> SavedState:
             part, _, key = name.partition("/")
             states[part][key] = array
     return SavedState(path, *fields)
-
-
-class Checkpoint(Callback):
-    """Save a training while it runs, so that it can go on after an interruption and end with the same bits.
-
-    Parameters
-    ----------
-    path : path
-        The file, which each save replaces; its folder must exist.
-    every : int, default 1
-        How many epochs to train between saves, at least 1.
-    resume : bool, default False
-        Whether to go on from the file if it exists when training begins. Call `fit` again as before: its ``epochs``
-        include those already done. Other callbacks start from the beginning.
-    """
-
-    def __init__(self, path: str | os.PathLike[str], every: int = 1, *, resume: bool = False) -> None:
-        self.path = Path(path)
-        self.every = whole_number("every", every, least=1)
-        self.resume = resume
-
-    def on_train_begin(self, state: TrainingState) -> None:
-        parts = parts_to_save(state.model, state.optimizer, state.scheduler, state.rng)
-        if self.resume and self.path.exists():
-            for record in resume_training(self.path, parts, state.rng, state.names, state.epochs):
-                state.history.append(record)
-                state.epoch += 1
-
-    def on_epoch_end(self, state: TrainingState) -> None:
-        if state.epoch % self.every == 0:
-            extra = {"history": {name: state.history[name] for name in state.names}}
-            save_checkpoint(self.path, state.model, state.optimizer, state.scheduler, rng=state.rng, extra=extra)
 
 
 def resume_training(

@@ -136,7 +136,6 @@ def check_gradients(
         raise ValueError("loss and target must be given together")
     rng = generator("rng", rng)
     module, loss = copy.deepcopy(module).astype(np.float64), copy.deepcopy(loss)
-    module.needs_input_grad = True
     x = np.array(finite_array("x", x, np.float64))
     draws = [(source, source.bit_generator.state) for _, source in module.named_generators()]
 

@@ -11,7 +11,7 @@ from nnkit.checks import instance, number, whole_number
 from nnkit.optimizers import Optimizer
 
 
-class _Schedule(ABC):
+class Schedule(ABC):
     """What the schedules share: they count the epochs done in `epoch`, and are saved and resumed."""
 
     _state_names: tuple[str, ...] = ("epoch",)
@@ -43,7 +43,7 @@ class _Schedule(ABC):
         vars(self).update(rates, epoch=whole_number("state['epoch']", state["epoch"], least=0))
 
 
-class StepLR(_Schedule):
+class StepLR(Schedule):
     r"""Multiply the learning rate by `gamma` after every `step_size` epochs.
 
     After :math:`t` epochs a rate :math:`\eta_0` has become :math:`\eta_0 \gamma^{\lfloor t / s \rfloor}`, :math:`s`
@@ -71,7 +71,7 @@ class StepLR(_Schedule):
         return f"StepLR(step_size={self.step_size}, gamma={self.gamma:g})"
 
 
-class CosineLR(_Schedule):
+class CosineLR(Schedule):
     r"""Let the learning rate fall along half a cosine, from its current value to `eta_min` after `T_max` epochs.
 
     From :math:`\eta_0`, after :math:`t` epochs

@@ -25,7 +25,7 @@ from nnkit.history import History, Means
 from nnkit.losses import Loss
 from nnkit.module import Module
 from nnkit.optimizers import Optimizer, clip_grad_norm
-from nnkit.schedulers import _Schedule
+from nnkit.schedulers import Schedule
 from nnkit.typing import Array
 
 Metric = Callable[[Array, Array], float]
@@ -44,7 +44,7 @@ def fit(
     validation_data: tuple[Any, Any] | None = None,
     metrics: Metrics = None,
     callbacks: Iterable[Callback] = (),
-    scheduler: _Schedule | None = None,
+    scheduler: Schedule | None = None,
     max_grad_norm: float | None = None,
     rng: np.random.Generator | int | None = None,
     progress: bool = False,
