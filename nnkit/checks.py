@@ -263,8 +263,9 @@ def named_metrics(metrics: Any) -> dict[str, Any]:
         raise TypeError(f"metrics must be a dict or a list of functions; got {metrics!r}")
     if not isinstance(metrics, Mapping):
         functions = list(metrics)
-        metrics = {getattr(function, "__name__", str(i)): function for i, function in enumerate(functions)}
-        if len(metrics) < len(functions) or "<lambda>" in metrics:
+        metrics = {getattr(function, "__name__", i): function for i, function in enumerate(functions)}
+        unnamed = any(callable(function) and not isinstance(name, str) for name, function in metrics.items())
+        if unnamed or len(metrics) < len(functions):
             raise ValueError(f"metrics must be a dict where functions lack names of their own; got {functions}")
     for name, function in metrics.items():
         if not callable(function):

@@ -244,7 +244,7 @@ class Module:
         if strict and (missing or unexpected):
             raise KeyError(f"state does not match {type(self).__name__}: missing {missing}, unexpected {unexpected}")
         values = {}
-        for name in sorted(own.keys() & state.keys()):
+        for name in (name for name in own if name in state):
             values[name] = finite_array(f"state[{name!r}]", state[name], own[name].dtype)
             same_shape(f"state[{name!r}]", values[name], own[name].shape, "the module's array of that name")
         for path, module in self.named_modules():

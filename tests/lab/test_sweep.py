@@ -21,8 +21,7 @@ joblib = pytest.importorskip("joblib")
 pytest.importorskip("tqdm")
 threadpoolctl = pytest.importorskip("threadpoolctl")
 
-from nnkit.sweep import load_rows, sweep  # noqa: E402
-
+from lab.sweep import load_rows, sweep  # noqa: E402
 from tests.patience import PATIENCE, wait_until  # noqa: E402
 
 MODULE = sweep.__module__

@@ -184,10 +184,11 @@ def test_each_backward_needs_a_forward_of_its_own(module, back):
         getattr(module, back)(np.ones((2, 2)))
 
 
-def test_nothing_is_left_to_go_back_through_after_forget_or_a_failed_forward():
+def test_nothing_is_left_to_go_back_through_after_evaluating_or_a_failed_forward():
     model = small_network()
     model(np.ones((2, 4)))
-    model.forget()
+    with model.evaluating():
+        pass
     assert all(module.saved is None for _, module in model.named_modules())
     with pytest.raises(RuntimeError, match="Sequential"):
         model.backward(np.ones((2, 3)))
@@ -400,7 +401,7 @@ def test_names_follow_the_tree():
     inner = Sequential(Linear(2, 2, rng=0), ReLU())
     model = Sequential(Flatten(), inner, Linear(2, 1, bias=False, rng=0))
     assert names(model.named_parameters()) == ["1.0.weight", "1.0.bias", "2.weight"]
-    assert names(model.named_parameters("net.")) == ["net.1.0.weight", "net.1.0.bias", "net.2.weight"]
+    assert names(model.named_parameters()) == ["1.0.weight", "1.0.bias", "2.weight"]
     assert list(model.named_modules())[1:4] == [("0", model[0]), ("1", inner), ("1.0", inner[0])]
     assert names(inner.named_modules("net")) == ["net", "net.0", "net.1"]
 
@@ -410,7 +411,7 @@ def test_buffers_are_the_arrays_themselves_and_no_parameters():
     buffers = dict(model.named_buffers())
     assert list(buffers) == ["1.0.running_mean", "1.0.running_var"]
     assert buffers["1.0.running_mean"] is model[1][0].running_mean
-    assert names(model[1][0].named_buffers("norm.")) == ["norm.running_mean", "norm.running_var"]
+    assert names(model[1][0].named_buffers()) == ["running_mean", "running_var"]
     assert not buffers.keys() & dict(model.named_parameters()).keys()
     assert list(small_network().named_buffers()) == []
     twice = Doubled()
@@ -606,7 +607,7 @@ def test_repr_is_one_line():
 
 
 SUMMARY = """\
-module                                        output  parameters
+layer                                         output  parameters
 0: Flatten()                                  (n, 6)           0
 1: Linear(6, 3)                               (n, 3)          21
 2.0: BatchNorm1d(3, eps=1e-05, momentum=0.1)  (n, 3)           6
