@@ -48,11 +48,11 @@ def profile(cell: Cell, X: Array, y: Array, epochs: int) -> dict[str, float]:
 
     first, *others = model
     timed(first, "forward", "first layer, forward")
-    timed(first, "backward", "first layer, backward")
+    timed(first, "accumulate", "first layer, backward")
     for module in others:
         for name in ("forward", "backward"):
             timed(module, name, "other layers" if isinstance(module, nn.Linear) else "activations")
-    for name in ("value", "gradient"):
+    for name in ("checked_target", "forward", "backward"):
         timed(loss, name, "loss")
     for name in ("zero_grad", "step"):
         timed(optimizer, name, "optimizer")
