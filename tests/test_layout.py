@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "lab": {"nnkit"},
     "book": {"lab", "nnkit"},
     "website": {"lab", "nnkit"},
-    "tools": {"book", "lab", "nnkit"},
+    "tools": {"book", "lab", "nnkit", "website"},
     "benchmarks": {"book", "lab", "nnkit"},
 }
 # The benchmark times the three programs that a chapter shows, and knows nothing else of the book.

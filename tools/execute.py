@@ -19,10 +19,10 @@ import nbformat
 from nbclient import NotebookClient
 
 import nnkit
-from lab.chapters import BOOK, read_notebook
 from lab.provenance import commit, data_hash, processor, warn_unless_committed
 from lab.results import refuse_unwritable, write_whole
 from tools.launch import is_launch, with_launch
+from website.chapters import BOOK, read_notebook
 
 CELL_TIMEOUT = 120
 """Seconds; a chapter as a whole should stay under 60."""

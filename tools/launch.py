@@ -12,9 +12,9 @@ from typing import Any
 import nbformat
 import yaml
 
-from lab.chapters import read_notebook
 from lab.provenance import ROOT
 from lab.results import write_whole
+from website.chapters import read_notebook
 
 TAG = "launch"
 _SOURCE = """\

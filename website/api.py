@@ -23,8 +23,8 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
-from lab.chapters import Chapter, chapters, read_notebook
 from nnkit.initializers import INITIALIZERS
+from website.chapters import Chapter, chapters, read_notebook
 
 _logger = logging.getLogger(__name__)
 PAGES: dict[str, tuple[str, tuple[str, ...]]] = {

@@ -12,7 +12,7 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 
-from lab.chapters import chapters
+from website.chapters import chapters
 
 _NAMED = re.compile(r"([Cc]hapter \d+)\b")
 _WITHOUT_LINKS = (nodes.reference, addnodes.pending_xref, nodes.literal, nodes.FixedTextElement)

@@ -10,7 +10,7 @@ import nbformat
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
-from lab.chapters import chapters, read_notebook
+from website.chapters import chapters, read_notebook
 
 _logger = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import yaml
 
-from lab.chapters import chapters
 from lab.provenance import ROOT
 from lab.results import write_whole
+from website.chapters import chapters
 
 PICTURE = ROOT / "website" / "pictures" / "road.svg"
 

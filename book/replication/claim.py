@@ -6,11 +6,12 @@ import functools
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from lab.chapters import BOOK
 from lab.verdicts import Comparison, Conditions, Number
 
+BOOK = Path(__file__).resolve().parents[1]
 REPORTED: dict[str, Any] = tomllib.loads((BOOK / "reported.toml").read_text(encoding="utf-8"))
 CONTRADICTIONS: list[dict[str, Any]] = REPORTED["contradiction"]
 

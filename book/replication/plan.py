@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.chapters import BOOK, chapters, read_notebook
+from book.replication.claim import BOOK
 from lab.sweep import load_rows
 from nnkit.files import read_json
 
@@ -61,8 +61,8 @@ def _step(name: str, results: Path) -> Step:
 
 def seconds_of_chapters() -> float:
     """Return how long the chapters took when they were last executed, as their metadata say."""
-    stamps = [read_notebook(chapter.path).metadata.get("nnkit", {}) for chapter in chapters()]
-    return sum(stamp.get("seconds", 0.0) for stamp in stamps)
+    metadata = (read_json(path)["metadata"] for path in BOOK.glob("part*/*.ipynb"))
+    return sum(each.get("nnkit", {}).get("seconds", 0.0) for each in metadata)
 
 
 def table(steps: Sequence[Step], n_cores: int, *, chapters: bool = True) -> str:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import numpy as np
 from IPython.display import Markdown
 
-from book.replication.claim import CONTRADICTIONS, claims
+from book.replication.claim import BOOK, CONTRADICTIONS, claims
 from book.replication.evidence import EVIDENCE
-from lab.chapters import chapters
 from lab.claims import spaced
 from lab.verdicts import Number, Verdict
 
 
 def links() -> dict[str, str]:
     """Return the address of each chapter's page, as seen from a chapter."""
-    return {chapter.path.stem: f"../{chapter.file}.ipynb" for chapter in chapters()}
+    return {path.stem: f"../{path.parent.name}/{path.name}" for path in sorted(BOOK.glob("part*/*.ipynb"))}
 
 
 def _link(chapter: str) -> str:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from lab.chapters import BOOK, Chapter, chapters, read_notebook
 from lab.provenance import ROOT
+from website.chapters import BOOK, Chapter, chapters, read_notebook
 from website.provenance import reading_minutes
 
 every_chapter = pytest.mark.parametrize("chapter", chapters(), ids=lambda chapter: str(chapter.number))

@@ -12,8 +12,8 @@ pytest.importorskip("numpydoc")
 
 import lab
 import nnkit
-from lab.chapters import chapters
 from website import api
+from website.chapters import chapters
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "_build" / "html"
@@ -34,7 +34,7 @@ NO_CHAPTER = {
 NO_PAGE = {
     *("nnkit.checks", "nnkit.files", "nnkit.typing"),
     *(f"nnkit.estimators.{name}" for name in ("base", "kernels", "smo", "validation")),
-    *("lab.chapters", "lab.provenance", "lab.verdicts"),
+    *("lab.provenance", "lab.verdicts"),
 }
 
 

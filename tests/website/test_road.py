@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from lab.chapters import BOOK, chapters
 from website import road
+from website.chapters import BOOK, chapters
 
 INDEX = (BOOK / "index.md").read_text(encoding="utf-8")
 

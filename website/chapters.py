@@ -1,4 +1,4 @@
-"""The chapters: what `book/chapters.toml` says of each, and their notebooks, read with bounds."""
+"""What `book/chapters.toml` says of each chapter, and a reader of notebooks, for the site, the tools and the tests."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Chapter:
 
     @property
     def document(self) -> str:
-        """The name that Sphinx gives it."""
+        """Its name in Sphinx."""
         return f"book/{self.file}"
 
     @property
@@ -54,11 +54,10 @@ def read_notebook(path: Path) -> nbformat.NotebookNode:
     Raises
     ------
     ValueError
-        If it is no notebook, is nested deeper than Python can follow, or is larger than 16 MiB, many times what a
-        chapter may have.
+        If it is no notebook, is nested too deeply, or is larger than 16 MiB, many times what a chapter may have.
     """
     text = read_text(path)
     try:
         return nbformat.reads(text, as_version=4)  # type: ignore[no-untyped-call]
-    except Exception as error:  # A damaged file can fail in each of the steps.
+    except Exception as error:  # A damaged file can fail at any step.
         raise ValueError(f"{path} must be a notebook; got {type(error).__name__}: {str(error)[:200]}") from error

@@ -1,4 +1,4 @@
-"""How the book's tools read notebooks and results: only what these can be."""
+"""Notebooks and results are read with bounds, and a damaged file is named."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.chapters import read_notebook
 from nnkit.files import MOST_BYTES, read_json
+from website.chapters import read_notebook
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = [*(ROOT / "book").glob("part*/*.ipynb"), *(ROOT / "book" / "results").glob("*.json")]
@@ -22,7 +22,7 @@ def path(tmp_path):
     return tmp_path / "a.ipynb"
 
 
-def test_what_is_committed_is_far_below_the_bound():
+def test_committed_files_are_far_below_the_bound():
     assert len(COMMITTED) > 20
     assert max(path.stat().st_size for path in COMMITTED) < MOST_BYTES / 8
 
@@ -33,12 +33,12 @@ def test_a_notebook_is_read(path):
 
 
 @pytest.mark.parametrize("read", [read_notebook, read_json])
-def test_a_file_larger_than_any_is_refused_and_not_read(read, path):
+def test_a_huge_file_is_refused_without_reading_it(read, path):
     with path.open("wb") as file:
         file.truncate(2**32)  # Zeros, which take no room on the disk.
     tracemalloc.start()
     try:
-        with pytest.raises(ValueError, match=r"a\.ipynb must have at most 16777216 bytes of JSON; it has more"):
+        with pytest.raises(ValueError, match=r"a\.ipynb.* at most 16777216 bytes"):
             read(path)
         assert tracemalloc.get_traced_memory()[1] < 2**26
     finally:
@@ -46,21 +46,21 @@ def test_a_file_larger_than_any_is_refused_and_not_read(read, path):
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "5", "{}", '{"nbformat": 4}', '{"nbformat": 3}', "[" * 200_000])
-def test_what_is_no_notebook_is_named(text, path):
+def test_a_file_that_is_no_notebook_is_named(text, path):
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(ValueError, match=r"a\.ipynb must be a notebook; got"):
+    with pytest.raises(ValueError, match=r"a\.ipynb must be a notebook"):
         read_notebook(path)
 
 
 @pytest.mark.parametrize("wrong", [{"cells": None}, {"cells": [None]}, {"metadata": None}, {"nbformat": None}])
 def test_a_notebook_with_null_entries_is_named(wrong, path):
     path.write_text(json.dumps(NOTEBOOK | wrong), encoding="utf-8")
-    with pytest.raises(ValueError, match=r"a\.ipynb must be a notebook; got"):
+    with pytest.raises(ValueError, match=r"a\.ipynb must be a notebook"):
         read_notebook(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"no JSON", b"[" * 200_000, b"\xff\xfe", b'{"$float": "many"}'])
-def test_what_is_no_json_is_named(content, path):
+def test_a_file_that_is_no_json_is_named(content, path):
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"a\.ipynb must (hold|be) JSON"):
+    with pytest.raises(ValueError, match=r"a\.ipynb.* JSON"):
         read_json(path)
