@@ -1,47 +1,44 @@
 """lab: how *Neural Networks from Scratch, Measured* measures and shows; installed with `nnkit`.
 
-A chapter says ``from lab import claim, plots, sliders``. Each module is loaded when it is first used, so that a worker
-that only trains does not load them all.
+A chapter says ``from lab import claim, plots, sliders``. Modules are loaded when they are first used, so that a worker
+that only trains does not load SciPy and Matplotlib.
 """
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lab.claims import ClaimError as ClaimError
-    from lab.claims import claim as claim
-    from lab.claims import interval as interval
-    from lab.claims import reported_and_measured as reported_and_measured
-    from lab.claims import source_line as source_line
-    from lab.claims import spaced as spaced
-    from lab.results import benchmark_origin as benchmark_origin
-    from lab.results import load_benchmark as load_benchmark
-    from lab.results import load_result as load_result
-    from lab.results import load_store as load_store
+    from lab.claims import ClaimError, claim, interquartile_mean, interval, reported_and_measured, source_line, spaced
+    from lab.results import benchmark_origin, load_benchmark, load_result, load_store
 
-_HOMES = {
-    "ClaimError": "claims",
-    "benchmark_origin": "results",
-    "claim": "claims",
-    "interval": "claims",
-    "load_benchmark": "results",
-    "load_result": "results",
-    "load_store": "results",
-    "reported_and_measured": "claims",
-    "source_line": "claims",
-    "spaced": "claims",
-}
-
-__all__ = list(_HOMES)
+_MODULES = ("claims", "plots", "provenance", "results", "sliders", "sweep", "verdicts")
+__all__ = ["ClaimError", "claim", "interquartile_mean", "interval", "reported_and_measured", "source_line", "spaced"]
+_CLAIMS = tuple(__all__)
+__all__ += ["benchmark_origin", "load_benchmark", "load_result", "load_store"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"lab.{_HOMES[name]}"), name)
+    if name in _MODULES:
+        return importlib.import_module(f"lab.{name}")
+    if name in __all__:
+        return getattr(importlib.import_module("lab.claims" if name in _CLAIMS else "lab.results"), name)
     raise AttributeError(f"module 'lab' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, *_MODULES])
+
+
+@contextmanager
+def needed_by(user: str) -> Iterator[None]:
+    """Say how to install an optional package whose import in this block fails."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        module = str(error.name).partition(".")[0]
+        package = {"IPython": "ipython", "PIL": "pillow"}.get(module, module)
+        raise ImportError(f"{user} needs {package}: pip install {package}") from error

@@ -1,6 +1,7 @@
 """Figures that several chapters share: bands over runs, decision regions, grids of images.
 
-Colours and fonts come from Matplotlib's current style; each function draws into the axes given, or into new ones.
+Colours and fonts come from Matplotlib's current style. A function that takes `ax` draws into it, or into the current
+axes, and returns it.
 """
 
 from __future__ import annotations
@@ -10,31 +11,36 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
-from IPython import get_ipython
-from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
-from PIL import Image
 
+from lab import needed_by
+from lab.claims import interquartile_mean
 from nnkit.activations import sigmoid
 from nnkit.checks import as_array, entries, finite_array, whole_number
-from nnkit.metrics import interquartile_mean
 from nnkit.typing import Array
 
+with needed_by(__name__):
+    import matplotlib.pyplot as plt
+    from IPython import get_ipython
+    from matplotlib.axes import Axes
+    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.figure import Figure
+    from PIL import Image
+
 CLASS_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
-"""One colour a class (Okabe and Ito's, told apart by the colour-blind)."""
+"""One colour a class, from the palette of Okabe and Ito, which the colour-blind can tell apart."""
 
 CLASS_MARKERS = ("o", "s", "^", "D")
 """One marker a class, so that a grey print still tells them apart."""
 
-# Eleven steps rather than a smooth ramp: the eye reads them as contour lines, and the picture packs much smaller.
+# Eleven steps rather than a smooth ramp: they read as contour lines, and the picture packs much smaller.
 _PROBABILITY_COLORS = LinearSegmentedColormap.from_list("class 0 to 1", ["#8FBDD9", "#F7F7F7", "#F0B48A"], N=11)
+
+Function = Callable[[Array], Array]
 
 
 def use_style() -> None:
-    """Draw every figure from here on in the book's style, and in a notebook keep it in few bytes."""
+    """Draw all figures from here on in the book's style, and in a notebook store them in few bytes."""
     plt.style.use(Path(__file__).with_name("figures.mplstyle"))
     shell = get_ipython()
     if shell is not None:
@@ -48,13 +54,7 @@ def _draw_small(*_: object) -> None:
 
 
 def loss_bands(
-    runs: Any,
-    *,
-    x: Any = None,
-    ax: Axes | None = None,
-    label: str | None = None,
-    color: str | None = None,
-    linestyle: str = "-",
+    runs: Any, *, x: Any = None, ax: Axes | None = None, color: str | None = None, linestyle: str = "-"
 ) -> Axes:
     """Draw many runs as one curve: the interquartile mean as a line, the interquartile range as a band.
 
@@ -63,17 +63,7 @@ def loss_bands(
     runs : array_like, shape (n_runs, n_epochs)
         One row a run.
     x : array_like, shape (n_epochs,), optional
-        The positions; 1, 2, ... without it.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw.
-    label : str, optional
-        Written at the right end of the line, in its colour.
-    color, linestyle : str, optional
-        As Matplotlib takes them.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
+        The positions; by default 1, 2, ...
     """
     runs = finite_array("runs", runs, np.float64)
     if runs.ndim != 2 or runs.size == 0:
@@ -82,12 +72,9 @@ def loss_bands(
     if positions.shape != runs.shape[1:]:
         raise ValueError(f"x must have shape {runs.shape[1:]}, one position an epoch; got {positions.shape}")
     ax = plt.gca() if ax is None else ax
-    middle = interquartile_mean(runs)
+    (line,) = ax.plot(positions, interquartile_mean(runs), color=color, linestyle=linestyle)
     low, high = np.percentile(runs, [25, 75], axis=0)
-    (line,) = ax.plot(positions, middle, color=color, linestyle=linestyle)
     ax.fill_between(positions, low, high, color=line.get_color(), alpha=0.25, linewidth=0)
-    if label:
-        label_end(ax, positions[-1], float(middle[-1]), label, line.get_color())
     return ax
 
 
@@ -99,76 +86,48 @@ def label_end(ax: Axes, x: float, y: float, text: str, color: Any) -> None:
 
 
 def decision_regions(
-    probability: Callable[[Array], Array],
-    X: Any,
-    y: Any,
-    *,
-    ax: Axes | None = None,
-    limits: tuple[float, float, float, float] | None = None,
-    resolution: int = 160,
+    probability: Function, X: Any, y: Any, *, ax: Axes | None = None, limits: Any = None, resolution: int = 160
 ) -> Axes:
-    """Draw what a classifier of two classes says at each place of the plane, with the data on top.
+    """Draw a classifier of two classes as colours of the plane, black where the probability is 0.5, and the data.
 
     Parameters
     ----------
     probability : callable
         Takes points of shape (m, 2); returns m probabilities of class 1, shape (m,) or (m, 1).
-    X : array_like, shape (n, 2)
-        The points.
-    y : array_like, shape (n,)
-        Their classes, 0 or 1: round and square markers.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw.
+    X, y : array_like, shapes (n, 2) and (n,)
+        The data; classes 0 and 1 have round and square markers.
     limits : tuple of float, optional
-        Left, right, bottom and top; without it, the data with a margin.
+        Left, right, bottom and top; by default those of the data, with a margin.
     resolution : int, default 160
-        Places along each axis.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        The black line is where the probability is 0.5.
+        Points along each axis.
     """
     X, y = _labelled_points(X, y, (0, 1))
     whole_number("resolution", resolution, least=2)
-    ax = plt.gca() if ax is None else ax
-    if limits is None:
-        if not len(X):
-            raise ValueError(f"X must hold at least one point where no limits are given; got shape {X.shape}")
+    if limits is not None:
+        left, right, bottom, top = entries("limits", limits, 4, "four numbers: left, right, bottom and top")
+    elif len(X):
         margin = 0.15 * np.ptp(X, axis=0) + 1e-9
         (left, bottom), (right, top) = X.min(axis=0) - margin, X.max(axis=0) + margin
     else:
-        left, right, bottom, top = entries("limits", limits, 4, "four numbers: left, right, bottom and top")
+        raise ValueError("limits must be given if X holds no points; got None")
+    ax = plt.gca() if ax is None else ax
     across, up = np.meshgrid(np.linspace(left, right, resolution), np.linspace(bottom, top, resolution))
-    places = np.column_stack([across.ravel(), up.ravel()])
-    values = _one_number_each("what probability returns", probability(places), places).reshape(across.shape)
-    ax.imshow(
-        values,
-        extent=(left, right, bottom, top),
-        origin="lower",
-        aspect="auto",
-        cmap=_PROBABILITY_COLORS,
-        vmin=0,
-        vmax=1,
-        interpolation="bilinear",
-    )
+    points = np.column_stack([across.ravel(), up.ravel()])
+    values = _one_number_each("probability", probability(points), points).reshape(across.shape)
+    image = ax.imshow(values, extent=(left, right, bottom, top), origin="lower", aspect="auto", vmin=0, vmax=1)
+    image.set(cmap=_PROBABILITY_COLORS, interpolation="bilinear")
     if values.min() < 0.5 < values.max():
         ax.contour(across, up, values, levels=[0.5], colors="black", linewidths=1.2)
+    size = 70 if len(X) <= 10 else 14  # A handful of points should be seen; hundreds should not cover the plane.
     for cls in (0, 1):
-        points = X[y == cls]
-        ax.scatter(
-            points[:, 0],
-            points[:, 1],
-            s=70 if len(X) <= 10 else 14,  # A handful of points should be seen; hundreds should not cover the plane.
-            color=CLASS_COLORS[cls],
-            marker=CLASS_MARKERS[cls],
-            edgecolor="white",
-            linewidth=0.4,
-            zorder=3,
-        )
+        _scatter(ax, X[y == cls], cls, s=size, edgecolor="white", linewidth=0.4, zorder=3)
     ax.set(xlim=(left, right), ylim=(bottom, top), xlabel="$x_1$", ylabel="$x_2$")
     ax.grid(False)
     return ax
+
+
+def _scatter(ax: Axes, points: Array, cls: int, **look: Any) -> None:
+    ax.scatter(points[:, 0], points[:, 1], color=CLASS_COLORS[cls], marker=CLASS_MARKERS[cls], **look)
 
 
 def _labelled_points(X: Any, y: Any, labels: tuple[int, int]) -> tuple[Array, Array]:
@@ -178,58 +137,42 @@ def _labelled_points(X: Any, y: Any, labels: tuple[int, int]) -> tuple[Array, Ar
         raise ValueError(f"X must have shape (n, 2); got {X.shape}")
     if y.shape not in ((len(X),), (len(X), 1)):
         raise ValueError(f"y must have one label for each of {len(X)} points; got shape {y.shape}")
-    y = y.reshape(-1)
     others = y[~np.isin(y, labels)]
     if len(others):
-        raise ValueError(f"y must hold the labels {labels[0]} and {labels[1]}; got {len(others)} such as {others[0]}")
-    return X, y
+        raise ValueError(f"y must hold the labels {labels[0]} and {labels[1]}; got {others[0]}")
+    return X, y.reshape(-1)
 
 
-def _one_number_each(name: str, values: Any, places: Array) -> Array:
-    """Return what a function of m places returned as m numbers, or raise ValueError if it is anything else."""
-    values = finite_array(name, values)
-    if values.shape not in ((len(places),), (len(places), 1)):
-        raise ValueError(f"{name} must be one number for each of {len(places)} places; got shape {values.shape}")
+def _one_number_each(name: str, values: Any, points: Array) -> Array:
+    values = finite_array(f"what {name} returns", values)
+    if values.shape not in ((len(points),), (len(points), 1)):
+        raise ValueError(f"{name} must return one number for each of {len(points)} points; got shape {values.shape}")
     return values.reshape(-1)
 
 
 def margins(
-    score: Callable[[Array], Array],
-    X: Any,
-    y: Any,
-    weight: Any,
-    *,
-    ax: Axes | None = None,
-    limits: tuple[float, float, float, float] | None = None,
-    resolution: int = 90,
+    score: Function, X: Any, y: Any, weight: Any, *, ax: Axes | None = None, limits: Any = None, resolution: int = 90
 ) -> Axes:
-    """Draw what a support vector machine says at each place of the plane, and which samples hold its margin.
+    """Draw a support vector machine: regions, border (score 0), margin (scores -1 and 1, dashed), support vectors.
 
     Parameters
     ----------
     score : callable
         The decision function: takes points of shape (m, 2), returns m numbers.
-    X : array_like, shape (n, 2)
-        The points.
-    y : array_like, shape (n,)
-        Their labels, -1 or 1: round and square markers.
+    X, y : array_like, shapes (n, 2) and (n,)
+        The data; labels -1 and 1 have round and square markers.
     weight : array_like, shape (n,)
-        The multipliers as shares of their bound: a point above zero gets a black rim, and grows with its weight.
-    ax, limits, resolution
+        The multipliers as shares of their bound: above zero, a point has a black rim and grows with its weight.
+    limits, resolution
         As for `decision_regions`.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        The black line is the border, where the score is 0; the dashed ones are the edges of the margin, -1 and 1.
     """
     X, y = _labelled_points(X, y, (-1, 1))
     weight = finite_array("weight", weight, np.float64)
     if weight.shape != y.shape:
         raise ValueError(f"weight must have one number for each label, shape {y.shape}; got {weight.shape}")
 
-    def probability(places: Array) -> Array:
-        return sigmoid(2 * _one_number_each("what score returns", score(places), places))
+    def probability(points: Array) -> Array:
+        return sigmoid(2 * _one_number_each("score", score(points), points))
 
     ax = decision_regions(probability, X, y > 0, ax=ax, limits=limits, resolution=resolution)
     across, up = (np.linspace(*span, resolution) for span in (ax.get_xlim(), ax.get_ylim()))
@@ -237,16 +180,7 @@ def margins(
     ax.contour(across, up, ax.images[-1].get_array(), levels=edges, colors="black", linestyles="--", linewidths=0.8)
     for cls, sign in enumerate((-1, 1)):
         holds = (y == sign) & (weight > 0)
-        ax.scatter(
-            X[holds, 0],
-            X[holds, 1],
-            s=14 + 50 * weight[holds],
-            color=CLASS_COLORS[cls],
-            marker=CLASS_MARKERS[cls],
-            edgecolor="black",
-            linewidth=0.7,
-            zorder=4,
-        )
+        _scatter(ax, X[holds], cls, s=14 + 50 * weight[holds], edgecolor="black", linewidth=0.7, zorder=4)
     return ax
 
 
@@ -255,49 +189,37 @@ def image_grid(
     *,
     titles: Sequence[str] | None = None,
     columns: int = 10,
-    shape: tuple[int, int] = (28, 28),
     size: float = 0.72,
     cmap: str = "gray_r",
-    limits: tuple[float, float] | None = (0.0, 1.0),
+    limits: tuple[float, float] = (0.0, 1.0),
 ) -> Figure:
-    """Draw images in rows, each with its title above it.
+    """Draw images of 28 x 28 pixels in rows.
 
     Parameters
     ----------
-    images : array_like, shape (n, height * width) or (n, height, width)
-        The images.
+    images : array_like, shape (n, 784) or (n, 28, 28)
+        The pixels.
     titles : sequence of str, optional
-        One for each image.
-    columns : int, default 10
-        Images a row.
-    shape : tuple of int, default (28, 28)
-        Height and width.
-    size : float, default 0.72
-        The width of one image, in inches.
-    cmap : str, default "gray_r"
-        Matplotlib's name of the colours; this one draws ink on paper.
-    limits : tuple of float, optional
-        The values drawn as the two ends of the colours; None takes each image's own range.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+        One above each image.
+    columns, size : int and float
+        Images a row, and the width of each in inches.
+    cmap, limits : str and pair of float
+        Matplotlib's name of the colours, and the values at their ends; the default draws ink on paper.
     """
     images = finite_array("images", images, np.float64)
-    shape = entries("shape", shape, 2, "a pair: height and width")
-    if images.ndim < 2 or len(images) == 0 or int(np.prod(images.shape[1:])) != shape[0] * shape[1]:
-        raise ValueError(f"images must have shape (n, {shape[0] * shape[1]}) with n at least 1; got {images.shape}")
+    if images.shape[1:] not in ((784,), (28, 28)) or len(images) == 0:
+        raise ValueError(f"images must have shape (n, 784) with n at least 1; got {images.shape}")
     if titles is not None and len(titles) != len(images):
         raise ValueError(f"titles must have one entry for each of {len(images)} images; got {len(titles)}")
+    low, high = entries("limits", limits, 2, "a pair of numbers")
     columns = min(whole_number("columns", columns, least=1), len(images))
     rows = -(-len(images) // columns)
-    height = size * shape[0] / shape[1] + (0.22 if titles is not None else 0.05)
+    height = size + (0.05 if titles is None else 0.22)
     figure, axes = plt.subplots(rows, columns, figsize=(columns * (size + 0.05), rows * height), squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
-    low, high = (None, None) if limits is None else entries("limits", limits, 2, "a pair of numbers")
     for i, (ax, image) in enumerate(zip(axes.flat, images, strict=False)):
-        ax.imshow(image.reshape(shape), cmap=cmap, vmin=low, vmax=high, interpolation="nearest")
+        ax.imshow(image.reshape(28, 28), cmap=cmap, vmin=low, vmax=high, interpolation="nearest")
         if titles is not None:
             ax.set_title(titles[i], fontsize=8, pad=2)
     figure.tight_layout(pad=0.2)
@@ -305,30 +227,19 @@ def image_grid(
 
 
 def packed(figure: Figure, file_format: str = "png", *, colors: int = 256, **savefig: Any) -> bytes:
-    """Return a figure as a PNG or WebP file of few colours, a third of the usual size and alike to the eye.
+    """Return a figure as a lossless PNG or WebP of few colours, a third of the usual size and alike to the eye.
 
-    The colours are chosen to cover all that occur: the usual choice, by frequency, would give up those of small
-    markers.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-        What to draw.
-    file_format : {"png", "webp"}, default "png"
-        Both are lossless here.
-    colors : int, default 256
-        How many colours to keep, at most 256.
-    **savefig
-        As for `matplotlib.figure.Figure.savefig`.
+    The colours are chosen to cover all that occur; choosing by frequency would lose those of small markers.
+    `savefig` goes to `matplotlib.figure.Figure.savefig`.
     """
-    if file_format not in ("png", "webp"):
-        raise ValueError(f"file_format must be 'png' or 'webp'; got {file_format!r}")
     drawn, result = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", facecolor="white", **savefig)
     image = Image.open(drawn).convert("RGB")
     image = image.quantize(colors, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     if file_format == "png":
         image.save(result, format="png", optimize=True)
-    else:
+    elif file_format == "webp":
         image.convert("RGB").save(result, format="webp", lossless=True, quality=75, method=4)
+    else:
+        raise ValueError(f"file_format must be 'png' or 'webp'; got {file_format!r}")
     return result.getvalue()

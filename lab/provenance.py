@@ -1,4 +1,4 @@
-"""Where a number comes from: the commit, the data, the versions and the processor of its run."""
+"""Where a number comes from: the commit, data, versions and processor of its run."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pathlib import Path
 import nnkit
 
 ROOT = Path(__file__).resolve().parent.parent
-"""The checkout, which the book is run from."""
+"""The checkout that the book runs from."""
 
 
 def commit(*also: str) -> str:
-    """Return the commit that ran, marked where files that count, and those in `also`, had been changed since.
+    """Return the commit of the running code, marked if the files that count, and those in `also`, have changed since.
 
-    A copy without its history, as in a container, is told its commit in ``NNKIT_COMMIT``.
+    A copy without its history, as in a container, reads its commit from ``NNKIT_COMMIT``.
     """
 
     def git(*words: str) -> str:
@@ -32,27 +32,23 @@ def commit(*also: str) -> str:
 
 
 def warn_unless_committed(ran: str) -> None:
-    """Say before a run, not after it, that the tests refuse what comes from code that is not committed."""
+    """Warn before a run that the tests refuse results of uncommitted code."""
     if ran == "unknown" or ran.endswith("with changes"):
         print(
-            f"This runs on the commit {ran!r}, which the tests will refuse. To keep what comes of it, commit nnkit, "
-            "lab, the experiments and, for a chapter, book/replication, book/results and the benchmarks first.",
+            f"This runs on the commit {ran!r}, which the tests will refuse. To keep the results, first commit nnkit, "
+            "lab, the experiments and, for a chapter, book/replication, book/results and the benchmarks.",
             file=sys.stderr,
         )
 
 
 def ran() -> dict[str, str]:
-    """Return what a row of a store says of its run: when, on which commit, NumPy and processor."""
-    return {
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "commit": commit(),
-        "numpy": importlib.metadata.version("numpy"),
-        "processor": processor(),
-    }
+    """Return what a row of a store says of its run: date, commit, NumPy and processor."""
+    date = datetime.datetime.now(datetime.UTC).date().isoformat()
+    return {"date": date, "commit": commit(), "numpy": importlib.metadata.version("numpy"), "processor": processor()}
 
 
 def data_hash(data: nnkit.Dataset) -> str:
-    """Return a hash of the arrays that were trained and tested on."""
+    """Return a hash of the training and test arrays."""
     digest = hashlib.sha256()
     for array in (data.X_train, data.y_train, data.X_test, data.y_test):
         digest.update(array.tobytes())
@@ -60,7 +56,7 @@ def data_hash(data: nnkit.Dataset) -> str:
 
 
 def processor() -> str:
-    """Return the processor's name, as well as the system tells it."""
+    """Return the name of the processor, if the system tells it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))

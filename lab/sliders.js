@@ -1,32 +1,32 @@
 for (const root of document.querySelectorAll("#ID:not([data-ready])")) {
   root.dataset.ready = "true";
-  // A site keeps the frames in a file of their own, `source`, which comes when the reader comes near.
-  const { names, sizes, source, ...data } = JSON.parse(root.querySelector("script[type='application/json']").textContent);
-  let frames = data.frames;
+  // A site keeps the frames in a file of their own, `source`, which is loaded when the reader comes near.
+  const data = JSON.parse(root.querySelector("script[type='application/json']").textContent);
   const inputs = [...root.querySelectorAll("input")];
-  const outputs = [...root.querySelectorAll("output")];
-  const texts = inputs.map((input) => JSON.parse(input.dataset.texts));
+  const outputs = root.querySelectorAll("output");
+  const names = Object.keys(data.texts);
+  const texts = Object.values(data.texts);
   const image = root.querySelector("img");
   const readout = root.querySelector(".nnkit-lab-readout");
   const show = () => {
-    const at = inputs.map((input) => Number(input.value));
-    at.forEach((value, i) => {
-      outputs[i].textContent = texts[i][value];
-      inputs[i].setAttribute("aria-valuetext", texts[i][value]);
+    let index = 0;
+    inputs.forEach((input, i) => {
+      const text = texts[i][input.value];
+      outputs[i].textContent = text;
+      input.setAttribute("aria-valuetext", text);
+      index = index * texts[i].length + Number(input.value);
     });
-    if (!frames) return load();
-    const [picture, text] = frames[at.reduce((index, value, i) => index * sizes[i] + value, 0)];
-    image.src = picture;
-    image.alt = text;
-    readout.textContent = text;
+    if (!data.frames) return load();
+    [image.src, image.alt] = data.frames[index];
+    readout.textContent = image.alt;
   };
   const load = () => {
-    if (frames || root.dataset.frames) return;
+    if (data.frames || root.dataset.frames) return;
     root.dataset.frames = "coming";
     const script = document.createElement("script");
-    script.src = source;
+    script.src = data.source;
     script.onload = () => {
-      frames = window.nnkitFrames[source.split("/").pop()];
+      data.frames = window.nnkitFrames[data.source.split("/").pop()];
       root.dataset.frames = "there";
       show();
     };
@@ -37,32 +37,29 @@ for (const root of document.querySelectorAll("#ID:not([data-ready])")) {
     document.head.append(script);
   };
   const restore = () => {
-    const start = "#" + root.id + "?";
-    if (!location.hash.startsWith(start)) return false;
-    const wanted = new URLSearchParams(location.hash.slice(start.length));
-    names.forEach((name, i) => {
-      const value = texts[i].indexOf(wanted.get(name));
-      if (value >= 0) inputs[i].value = value;
-    });
+    const [id, state] = location.hash.slice(1).split("?");
+    if (id !== root.id || state === undefined) return false;
+    for (const [name, text] of new URLSearchParams(state)) {
+      const i = names.indexOf(name);
+      if (i >= 0 && texts[i].includes(text)) inputs[i].value = texts[i].indexOf(text);
+    }
     show();
     return true;
   };
-  inputs.forEach((input) =>
-    input.addEventListener("input", () => {
-      show();
-      const state = new URLSearchParams(names.map((name, i) => [name, texts[i][inputs[i].value]]));
-      try {
-        history.replaceState(history.state, "", "#" + root.id + "?" + state);
-      } catch {
-        // Some hosts forbid it; the sliders work all the same.
-      }
-    }),
-  );
+  root.addEventListener("input", () => {
+    show();
+    const state = new URLSearchParams(names.map((name, i) => [name, texts[i][inputs[i].value]]));
+    try {
+      history.replaceState(history.state, "", `#${root.id}?${state}`);
+    } catch {
+      // Some hosts forbid it; the sliders work all the same.
+    }
+  });
   window.addEventListener("hashchange", restore);
   root.querySelector(".nnkit-lab-controls").hidden = false;
   root.querySelector(".nnkit-lab-static").hidden = true;
   if (restore()) root.scrollIntoView();
-  else if (frames) show();
+  else if (data.frames) show();
   else {
     root.addEventListener("focusin", load);
     new IntersectionObserver(([entry]) => entry.isIntersecting && load(), { rootMargin: "600px" }).observe(root);

@@ -203,9 +203,11 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(no_folder, monkeypatch,
 
 
 def test_an_experiment_is_refused_before_it_runs(no_folder, monkeypatch):
+    from book.experiments.shared import runs
+
     monkeypatch.setattr(results, "RESULTS", no_folder)
     with pytest.raises(SystemExit, match="cannot be written"):
-        results.record("trial", lambda: pytest.fail("it ran"), setup={})
+        runs.record("trial", lambda: pytest.fail("it ran"), setup={})
 
 
 def test_chapters_are_refused_before_they_run(no_folder, monkeypatch):

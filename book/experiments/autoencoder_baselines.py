@@ -12,7 +12,7 @@ from book.experiments.autoencoder_grid import GRID
 from book.experiments.shared.autoencoders import errors_of
 from book.experiments.shared.mnist import N_VALIDATION
 from book.experiments.shared.pictures import as_text, first_of_each
-from lab.results import record
+from book.experiments.shared.runs import record
 from nnkit.typing import Array
 
 SETUP = {

@@ -10,6 +10,7 @@ import nnkit as nn
 from book.experiments.shared.autoencoders import errors_of
 from book.experiments.shared.mnist import rounded
 from book.experiments.shared.pictures import as_text, first_of_each
+from book.experiments.shared.runs import on_mnist
 from lab import provenance, results
 from lab.sweep import Row, sweep
 
@@ -75,7 +76,7 @@ def train(loss: str, lr: float, epochs: int, seed: int) -> dict[str, Any]:
 
 def run() -> list[Row]:
     """Train every cell under every seed."""
-    setup = results.on_mnist(SETUP)
+    setup = on_mnist(SETUP)
     return sweep(train, CELLS, SEEDS, store=STORE, setup=setup)
 
 

@@ -10,6 +10,7 @@ import nnkit as nn
 from book.experiments.shared.autoencoders import errors_of
 from book.experiments.shared.mnist import N_VALIDATION, rounded
 from book.experiments.shared.pictures import as_text, first_of_each
+from book.experiments.shared.runs import on_mnist
 from lab import provenance, results
 from lab.sweep import Row, sweep
 
@@ -79,7 +80,7 @@ def logits(model: nn.Autoencoder, X: np.ndarray) -> np.ndarray:
 
 def run() -> list[Row]:
     """Train every cell under every seed, the first seed first."""
-    setup = results.on_mnist(SETUP)
+    setup = on_mnist(SETUP)
     rows: list[Row] = []
     for seed in SEEDS:
         rows = sweep(train, GRID, [seed], store=STORE, setup=setup)

@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 import nnkit as nn
 from book.experiments.shared.autoencoders import pooled, split_indices
 from book.experiments.shared.mnist import N_VALIDATION, rounded
-from lab.results import record
+from book.experiments.shared.runs import record
 
 SETUP = {
     "splits": f"source B's; the training digits without the last {N_VALIDATION}; all training digits",

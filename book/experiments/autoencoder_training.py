@@ -11,6 +11,7 @@ import numpy as np
 import nnkit as nn
 from book.experiments.shared.autoencoders import PARTIAL, errors_of, keep_weights, pixel_mse, pooled, split_indices
 from book.experiments.shared.mnist import rounded
+from book.experiments.shared.runs import on_mnist
 from lab import provenance, results
 from lab.sweep import Row, sweep
 
@@ -117,7 +118,7 @@ def table_8(model: nn.Autoencoder, X: np.ndarray, index: np.ndarray, y: np.ndarr
 
 def run() -> list[Row]:
     """Train every cell under its seeds, the short runs last."""
-    setup = results.on_mnist(SETUP)
+    setup = on_mnist(SETUP)
     return [row for name, cell in CELLS.items() for row in sweep(train, [cell], SEEDS[name], store=STORE, setup=setup)]
 
 

@@ -15,6 +15,7 @@ import nnkit as nn
 from book.experiments.shared.autoencoders import errors_of, keep_weights
 from book.experiments.shared.corruptions import CORRUPTIONS, FILTERS, Corruption, filtered
 from book.experiments.shared.mnist import N_VALIDATION, network, without_validation
+from book.experiments.shared.runs import on_mnist
 from lab import provenance, results
 from lab.sweep import Row, sweep
 from nnkit.typing import Array
@@ -127,7 +128,7 @@ def trained_autoencoder(data: nn.Dataset, seed: int, noise: tuple[str, float, fl
 
 def run() -> list[Row]:
     """Measure every method under every seed, the first seed first."""
-    setup = results.on_mnist(SETUP)
+    setup = on_mnist(SETUP)
     rows: list[Row] = []
     for seed in SEEDS:
         rows = sweep(train, {"method": METHODS}, [seed], store=STORE, setup=setup)

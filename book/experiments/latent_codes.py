@@ -12,6 +12,7 @@ from book.experiments.autoencoder_grid import network
 from book.experiments.shared.autoencoders import errors_of, keep_weights
 from book.experiments.shared.corruptions import pca_projection
 from book.experiments.shared.mnist import N_VALIDATION, rounded
+from book.experiments.shared.runs import sweep_cells
 from lab import provenance, results
 from lab.sweep import Row
 from nnkit.typing import Array
@@ -91,7 +92,7 @@ CELLS: list[tuple[dict[str, Any], range]] = [
 
 def run() -> list[Row]:
     """Measure every cell under its seeds."""
-    return results.sweep_cells(train, CELLS, store=STORE, setup=SETUP)
+    return sweep_cells(train, CELLS, store=STORE, setup=SETUP)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import nnkit as nn
 from book.experiments.autoencoder_grid import network
 from book.experiments.latent_codes import between_digits
 from book.experiments.shared.autoencoders import WEIGHTS
+from book.experiments.shared.runs import sweep_cells
 from lab import provenance, results
 from lab.sweep import Row
 from nnkit.typing import Array
@@ -67,7 +68,7 @@ def train(perplexity: int, seed: int) -> dict[str, Any]:
 
 def run() -> list[Row]:
     """Draw every map."""
-    return results.sweep_cells(train, CELLS, store=STORE, setup=SETUP)
+    return sweep_cells(train, CELLS, store=STORE, setup=SETUP)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from book.experiments.latent_maps import points_as_text
 from book.experiments.latent_walks import labels_as_text, voted
 from book.experiments.shared.autoencoders import WEIGHTS, pooled, split_indices
 from book.experiments.shared.mnist import rounded
+from book.experiments.shared.runs import on_mnist
 from lab import provenance, results
 from lab.sweep import Row, sweep
 from nnkit.typing import Array
@@ -75,7 +76,7 @@ def train(space: str, seed: int) -> dict[str, Any]:
 
 def run() -> list[Row]:
     """Measure every space."""
-    setup = results.on_mnist(SETUP)
+    setup = on_mnist(SETUP)
     return [row for cells, seeds in CELLS for row in sweep(train, cells, seeds, store=STORE, setup=setup)]
 
 

@@ -15,6 +15,7 @@ from book.experiments.latent_maps import kept_network
 from book.experiments.shared.autoencoders import errors_of
 from book.experiments.shared.mnist import N_VALIDATION, rounded
 from book.experiments.shared.pictures import as_text, first_of_each
+from book.experiments.shared.runs import on_mnist
 from lab import provenance, results
 from lab.sweep import Row, sweep
 from nnkit.typing import Array
@@ -147,7 +148,7 @@ def labels_from_text(text: str) -> Array:
 
 def run() -> list[Row]:
     """Measure every code."""
-    setup = results.on_mnist(SETUP)
+    setup = on_mnist(SETUP)
     return [row for cells, seeds in CELLS for row in sweep(train, cells, seeds, store=STORE, setup=setup)]
 
 

@@ -16,6 +16,7 @@ from book.experiments.shared.mnist import (
     weight_norm,
     without_validation,
 )
+from book.experiments.shared.runs import on_mnist
 from lab import provenance, results
 from lab.sweep import Row, sweep
 
@@ -81,7 +82,7 @@ def train(
 
 def run() -> list[Row]:
     """Train every step under every seed, the long runs first."""
-    setup = results.on_mnist(SETUP)
+    setup = on_mnist(SETUP)
     return sweep(train, list(reversed(STEPS.values())), SEEDS, store=STORE, setup=setup)
 
 

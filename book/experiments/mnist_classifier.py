@@ -13,7 +13,7 @@ from scipy.optimize import minimize_scalar
 
 import nnkit as nn
 from book.experiments.shared.mnist import N_VALIDATION, OnTestDigits, network, trained, without_validation
-from lab.results import over_seeds, record
+from book.experiments.shared.runs import over_seeds, record
 
 SETUP = {
     "network": "784-64-32-10, ReLU, kaiming_uniform",

@@ -8,6 +8,7 @@ import numpy as np
 
 import nnkit as nn
 from book.experiments.shared.mnist import OnTestDigits, network, rounded, trained, weight_norm
+from book.experiments.shared.runs import on_mnist
 from lab import provenance, results
 from lab.sweep import Row, sweep
 
@@ -98,7 +99,7 @@ def train(n: int, method: str, seed: int) -> dict[str, Any]:
 
 def run() -> list[Row]:
     """Train every method on every number of digits under every seed, the long runs first."""
-    setup = results.on_mnist(SETUP)
+    setup = on_mnist(SETUP)
     grid = {"n": sorted(EPOCHS, reverse=True), "method": list(METHODS)}
     return sweep(train, grid, SEEDS, store=STORE, setup=setup)
 

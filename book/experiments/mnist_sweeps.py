@@ -20,6 +20,7 @@ from book.experiments.shared.mnist import (
     weight_norm,
     without_validation,
 )
+from book.experiments.shared.runs import on_mnist
 from lab import provenance, results
 from lab.sweep import Row, sweep
 
@@ -101,7 +102,7 @@ def train(activation: str, hidden: list[int], batch_size: int, optimizer: str, l
 
 def run() -> list[Row]:
     """Train every cell under every seed; cells that figures share are trained once."""
-    setup = results.on_mnist(SETUP)
+    setup = on_mnist(SETUP)
     rows = []
     for parts, seeds in ((FIGURES, SEEDS), (FAIR, FAIR_SEEDS)):
         cells = [cell for cells in parts.values() for cell in cells]

@@ -10,6 +10,7 @@ import nnkit as nn
 from book.experiments.latent_codes import predictions
 from book.experiments.latent_maps import codes_of
 from book.experiments.shared.mnist import N_VALIDATION, rounded
+from book.experiments.shared.runs import on_mnist
 from lab import provenance, results
 from lab.sweep import Row, sweep
 
@@ -35,7 +36,7 @@ def train(space: str, n: int, seed: int) -> dict[str, Any]:
 
 def run() -> list[Row]:
     """Measure every space with every number of digits, on the same draws."""
-    setup = results.on_mnist(SETUP)
+    setup = on_mnist(SETUP)
     return sweep(train, GRID, SEEDS, store=STORE, setup=setup)
 
 

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 import nnkit as nn
 from book.experiments import xor_seeds
-from lab.results import over_seeds, record
+from book.experiments.shared.runs import over_seeds, record
 
 SETUP = {
     "regression": "source A, figure 2: 100 points, SGD, rate 0.01, batch 32, 200 epochs",

@@ -11,6 +11,7 @@ import nnkit as nn
 from book.experiments.autoencoder_training import SIZES
 from book.experiments.shared.autoencoders import WEIGHTS, pooled, split_indices
 from book.experiments.shared.mnist import rounded
+from book.experiments.shared.runs import sweep_cells
 from lab import provenance, results
 from lab.sweep import Row
 from nnkit.typing import Array
@@ -102,7 +103,7 @@ def encoded(features: str, X: Array, for_training: Array, seed: int) -> Array:
 
 def run() -> list[Row]:
     """Fill every cell under its seeds."""
-    return results.sweep_cells(train, CELLS, store=STORE, setup=SETUP)
+    return sweep_cells(train, CELLS, store=STORE, setup=SETUP)
 
 
 if __name__ == "__main__":

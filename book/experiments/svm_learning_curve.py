@@ -9,6 +9,7 @@ import numpy as np
 
 import nnkit as nn
 from book.experiments.latent_codes import trained
+from book.experiments.shared.runs import sweep_cells
 from lab import provenance, results
 from lab.sweep import Row
 from nnkit.typing import Array
@@ -63,7 +64,7 @@ def codes_of(seed: int) -> tuple[Array, Array]:
 
 def run() -> list[Row]:
     """Fill every cell under its seeds."""
-    return results.sweep_cells(train, CELLS, store=STORE, setup=SETUP)
+    return sweep_cells(train, CELLS, store=STORE, setup=SETUP)
 
 
 if __name__ == "__main__":

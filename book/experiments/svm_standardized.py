@@ -12,6 +12,7 @@ import nnkit as nn
 from book.experiments.autoencoder_training import SIZES
 from book.experiments.shared.autoencoders import pooled, split_indices
 from book.experiments.shared.mnist import rounded
+from book.experiments.shared.runs import sweep_cells
 from book.experiments.svm_features import encoded
 from lab import provenance, results
 from lab.sweep import Row
@@ -67,7 +68,7 @@ def kaiming_codes(X: Array, seed: int) -> Array:
 
 def run() -> list[Row]:
     """Fill every cell under its seeds."""
-    return results.sweep_cells(train, CELLS, store=STORE, setup=SETUP)
+    return sweep_cells(train, CELLS, store=STORE, setup=SETUP)
 
 
 if __name__ == "__main__":

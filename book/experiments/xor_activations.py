@@ -6,7 +6,7 @@ from typing import Any
 
 import nnkit as nn
 from book.experiments import xor_seeds
-from lab.results import over_seeds, record
+from book.experiments.shared.runs import over_seeds, record
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "Tanh": nn.Tanh,

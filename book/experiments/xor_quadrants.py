@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import nnkit as nn
-from lab.results import over_seeds, record
+from book.experiments.shared.runs import over_seeds, record
 
 N_POINTS = 20_000
 EVERY = 4

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import nnkit as nn
-from lab.results import over_seeds, record
+from book.experiments.shared.runs import over_seeds, record
 
 WIDTHS = {4: 1000, 3: 300, 2: 300, 1: 300}
 SETUP = {

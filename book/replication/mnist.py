@@ -13,7 +13,7 @@ from scipy import stats
 import nnkit as nn
 from book.replication.claim import Outcome, measures, said
 from book.replication.reading import of_median, result, spread, store
-from lab.claims import interval
+from lab.claims import interquartile_mean, interval
 from lab.verdicts import Comparison, Conditions, Number, prediction_interval
 
 
@@ -29,7 +29,7 @@ def _() -> Outcome:
 
 @measures("A.fig5_mnist.training_loss", "falls from each epoch to the next")
 def _() -> Outcome:
-    loss = nn.interquartile_mean(_curve("loss"))
+    loss = interquartile_mean(_curve("loss"))
     text = f"interquartile mean of 25 runs from {loss[0]:.3f} to {loss[-1]:.3f}"
     return Conditions(((np.diff(loss) < 0).all(),), text)
 

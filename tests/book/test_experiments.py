@@ -38,7 +38,7 @@ from book.experiments import (
     xor_quadrants,
     xor_seeds,
 )
-from book.experiments.shared import autoencoders, mnist, pictures
+from book.experiments.shared import autoencoders, mnist, pictures, runs
 from lab import results
 from lab.results import load_result
 from lab.sweep import load_rows
@@ -207,7 +207,7 @@ def test_temperature_is_where_the_loss_is_lowest():
 def test_record_writes_rows_and_provenance(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "RESULTS", tmp_path)
     data = nn.Dataset(*[np.zeros(1)] * 4, name="none")
-    path = results.record("trial", lambda: [{"seed": 4, "value": 1.5}], setup={"lr": 0.1}, data=data)
+    path = runs.record("trial", lambda: [{"seed": 4, "value": 1.5}], setup={"lr": 0.1}, data=data)
     result = json.loads(path.read_text(encoding="utf-8"))
     assert result["rows"] == [{"seed": 4, "value": 1.5}]
     assert result["setup"] == {"lr": 0.1}
@@ -224,21 +224,21 @@ def test_a_failing_experiment_leaves_the_old_result(tmp_path, monkeypatch):
         raise RuntimeError("by hand")
 
     with pytest.raises(RuntimeError, match="by hand"):
-        results.record("trial", fail, setup={})
+        runs.record("trial", fail, setup={})
     assert (tmp_path / "trial.json").read_text(encoding="utf-8") == "old"
 
 
 @pytest.mark.parametrize("ran", ["0123456789ab with changes", "unknown", "0123456789ab"])
 def test_a_run_of_code_that_is_not_committed_says_so_first(ran, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(results, "RESULTS", tmp_path)
-    monkeypatch.setattr(results, "commit", lambda: ran)
+    monkeypatch.setattr(runs, "commit", lambda: ran)
     said = []
-    results.record("trial", lambda: said.append(capsys.readouterr().err) or [], setup={})
+    runs.record("trial", lambda: said.append(capsys.readouterr().err) or [], setup={})
     assert said == [""] if ran == "0123456789ab" else f"{ran!r}, which the tests will refuse" in said[0]
 
 
 def test_runs_come_back_in_the_order_of_their_seeds():
-    assert results.over_seeds(lambda seed: {"square": seed**2}, range(5)) == [
+    assert runs.over_seeds(lambda seed: {"square": seed**2}, range(5)) == [
         {"seed": seed, "square": seed**2} for seed in range(5)
     ]
 

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lab.sliders import Lab, frames_of
+from lab.sliders import Lab
+from tests.frames import frames_of
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
 CHAPTERS = sorted(BOOK.glob("part*/*.ipynb"))

@@ -221,7 +221,7 @@ def test_one_run_is_its_own_interval():
     ],
 )
 def test_verdict_of_a_number(reported, options, verdict):
-    assert verdicts.verdict_of_number(1.0, 2.0, reported, **options) == verdict
+    assert Number([1.0, 2.0], reported, "", **options).verdict() == verdict
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_verdict_of_a_number(reported, options, verdict):
     ],
 )
 def test_verdict_of_a_comparison(bounds, verdict):
-    assert verdicts.verdict_of_comparison(1.0, 2.0, **bounds) == verdict
+    assert Comparison(lambda confidence: (1.0, 2.0), "", **bounds).verdict() == verdict
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_verdict_of_a_comparison(bounds, verdict):
     ],
 )
 def test_verdict_of_conditions(parts, verdict):
-    assert verdicts.verdict_of_conditions(parts) == verdict
+    assert Conditions(parts, "").verdict() == verdict
 
 
 def test_a_verdict_follows_the_numbers():

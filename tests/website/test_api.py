@@ -20,7 +20,6 @@ SITE = ROOT / "_build" / "html"
 # What no chapter uses, and why it is public all the same.
 NO_CHAPTER = {
     "lab.plots.packed": "for figures made outside a notebook",
-    "lab.sliders.frames_of": "for the tests of the labs",
     "lab.sweep.load_rows": "for the stores of the experiments",
     "lab.sweep.single_threaded": "in the experiments that are no sweeps",
     "nnkit.Checkpoint": "a callback for long runs",

@@ -1,0 +1,95 @@
+"""How experiments run: over seeds or the cells of a sweep, and kept with their provenance in ``book/results``."""
+
+from __future__ import annotations
+
+import datetime
+import importlib
+import json
+import platform
+import sys
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from joblib import Parallel, delayed
+from tqdm import tqdm
+
+import nnkit as nn
+from lab import results
+from lab.provenance import commit, data_hash, processor, warn_unless_committed
+from lab.sweep import Row, single_threaded, sweep
+
+
+def record(
+    name: str, run: Callable[[], list[dict[str, Any]]], *, setup: dict[str, Any], data: nn.Dataset | None = None
+) -> Path:
+    """Run an experiment and write ``book/results/NAME.json`` as a whole: set-up, one row a run, and provenance."""
+    results.refuse_unwritable(results.RESULTS)
+    ran = commit()  # Before the run, since the code may be edited meanwhile.
+    warn_unless_committed(ran)
+    started = time.perf_counter()
+    rows = run()
+    provenance = {
+        "command": f"python -m book.experiments.{name}",
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "nnkit": nn.__version__,
+        "commit": ran,
+        "versions": {
+            "python": platform.python_version(),
+            **{package: version(package) for package in ("numpy", "scikit-learn")},
+        },
+        "seeds": [row["seed"] for row in rows],
+        "data": None if data is None else {"name": data.name, "sha256": data_hash(data)},
+        "seconds": round(time.perf_counter() - started, 1),
+        "processor": processor(),
+    }
+    # One row a line, so that a change of one run is a change of one line.
+    lines = ",\n".join("    " + json.dumps(row) for row in rows)
+    head = json.dumps({"provenance": provenance, "setup": setup}, indent=2)[:-2]
+    path = results.RESULTS / f"{name}.json"
+    results.write_whole(path, f'{head},\n  "rows": [\n{lines}\n  ]\n}}\n')
+    print(f"{path.name}: {len(rows)} runs in {provenance['seconds']} s")
+    return path
+
+
+def over_seeds(train: Callable[[int], dict[str, Any]], seeds: Sequence[int]) -> list[dict[str, Any]]:
+    """Call ``train(seed)`` for every seed, with one process a core and one BLAS thread each; rows in seed order."""
+    jobs = (delayed(_single_threaded)(train, seed) for seed in seeds)
+    return list(tqdm(Parallel(n_jobs=-1, return_as="generator")(jobs), total=len(seeds), unit="run"))
+
+
+def _single_threaded(train: Callable[[int], dict[str, Any]], seed: int) -> dict[str, Any]:
+    with single_threaded():
+        return {"seed": seed, **train(seed)}
+
+
+def on_mnist(setup: dict[str, Any]) -> dict[str, Any]:
+    """Return the set-up of a sweep on MNIST, with the name and hash of the data."""
+    data = nn.load_mnist()
+    return setup | {"data": data.name, "data_sha256": data_hash(data)}
+
+
+def sweep_cells(
+    train: Callable[..., dict[str, Any]],
+    cells: Sequence[tuple[dict[str, Any], Sequence[int]]],
+    *,
+    store: Path,
+    setup: dict[str, Any],
+) -> list[Row]:
+    """Call ``train(**cell, seed=seed)`` on MNIST for each cell and its own seeds; the store keeps each run."""
+    setup, train = on_mnist(setup), _imported(train)
+    return [row for cell, seeds in cells for row in sweep(train, [cell], seeds, store=store, setup=setup)]
+
+
+def _imported(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function as its module has it, if ``python -m`` runs that module as ``__main__``.
+
+    A worker imports the functions of a module once. Those of ``__main__`` are sent to it with every run, so that their
+    caches are lost, and a cached function cannot be sent at all.
+    """
+    spec = sys.modules["__main__"].__spec__
+    if function.__module__ != "__main__" or spec is None:
+        return function
+    return getattr(importlib.import_module(spec.name), function.__name__)
