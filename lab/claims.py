@@ -93,10 +93,8 @@ def claim(sentence: str, values: Any, *, above: float | None = None, below: floa
 def reported_and_measured(rows: Sequence[tuple[str, str, str, bool | str, str]]) -> Markdown:
     """Return the table that closes each experiment.
 
-    Parameters
-    ----------
-    rows : sequence of (what, reported, measured, holds, why)
-        `holds` says whether the result replicates, or is a `Verdict` where that is too coarse.
+    A row is (what, reported, measured, holds, why), where `holds` says whether the result replicates, or is a
+    `Verdict` if that is too coarse.
     """
     lines = ["| What | Reported | Measured here | Verdict | Why |", "|---|---|---|---|---|"]
     for what, reported, measured, holds, why in rows:

@@ -51,25 +51,16 @@ _PAGE = (
 
 
 class Lab:
-    """A function of a few choices, with a slider for each; made by `lab`.
-
-    Attributes
-    ----------
-    function : callable
-        Called with one value for each name.
-    grids : dict of str to tuple
-        The values of each slider.
-    """
+    """A function of a few choices, with a slider for each; made by `lab`."""
 
     def __init__(self, function: Callable[..., Any], title: str, grids: Mapping[str, Iterable[Any]]) -> None:
         if not callable(function):
             raise TypeError(f"function must be callable; got {function!r}")
         if not isinstance(title, str):
-            raise TypeError(f"title must be a string that names the lab; got {title!r}")
+            raise TypeError(f"title must be a string; got {title!r}")
         if not re.search("[a-zA-Z0-9]", title):
-            raise ValueError(f"title must name the lab, with a letter from a to z or a digit at least; got {title!r}")
-        self.function = function
-        self.title = title
+            raise ValueError(f"title must have a letter from a to z or a digit; got {title!r}")
+        self.function, self.title = function, title
         self.grids = {name: tuple(values) for name, values in grids.items()}
         if not self.grids or not all(self.grids.values()):
             raise ValueError(f"grids must give at least one slider, each with at least one value; got {self.grids}")
@@ -125,9 +116,7 @@ class Lab:
         sentences = [sentence for _, sentence in self.frames()]
         texts = {name: list(values) for name, values in self._values.items()}
         controls = [
-            _CONTROL.format(
-                id=f"{self.id}-{name}", label=html.escape(_label(name)), last=len(own) - 1, first=html.escape(own[0])
-            )
+            _CONTROL.format(id=f"{self.id}-{name}", label=_label(name), last=len(own) - 1, first=html.escape(own[0]))
             for name, own in texts.items()
         ]
         script = files("lab").joinpath("sliders.js").read_text(encoding="utf-8").replace("#ID", f"#{self.id}")
