@@ -204,23 +204,6 @@ def calibration_error(correct: Any, confidence: Any, *, n_bins: int = 15) -> flo
     return float(np.abs(n_correct - confidence_sum).sum() / count.sum())
 
 
-def interquartile_mean(values: Any, axis: int = 0) -> Array:
-    """Return the mean of the middle half of finite `values` along `axis`: robust as the median, but smoother.
-
-    Where the number of values is not a multiple of four, the two at the edges count by the part of them that lies
-    inside, so that the weights always sum to half the number of values.
-    """
-    values = finite_array("values", values, np.float64)
-    ordered = np.sort(values, axis=axis)
-    n = ordered.shape[axis]
-    if n == 0:
-        raise ValueError("values must hold at least one run; got none")
-    # Value number i owns the stretch from i to i + 1; its weight is the part of that inside [n/4, 3n/4].
-    edges = np.clip(np.arange(n + 1), n / 4, 3 * n / 4)
-    weights = np.diff(edges) / (n / 2)
-    return np.tensordot(np.moveaxis(ordered, axis, -1), weights, axes=1)
-
-
 def _read(name: str, values: Any) -> Array:
     """Return numbers or strings without NaN, of shape (n,) or, with k at least 2, (n, k)."""
     array = numbers_or_strings(name, values)

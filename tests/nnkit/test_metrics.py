@@ -11,7 +11,6 @@ from nnkit import (
     class_counts,
     confusion_matrix,
     f1_score,
-    interquartile_mean,
     precision,
     predict,
     predicted_classes,
@@ -380,65 +379,3 @@ def test_calibration_error_of_sure_and_of_honest_answers(rng):
 def test_bad_arguments_of_calibration_are_named(correct, confidence, n_bins, message):
     with pytest.raises(ValueError, match=message):
         calibration_error(correct, confidence, n_bins=n_bins)
-
-
-# interquartile_mean
-
-
-@pytest.mark.parametrize("n", [4, 8, 100])
-def test_interquartile_mean_is_the_trimmed_mean_where_quarters_are_whole(n, rng):
-    stats = pytest.importorskip("scipy.stats")
-    values = rng.normal(size=n)
-    assert interquartile_mean(values) == pytest.approx(stats.trim_mean(values, 0.25))
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        ([7.0], 7.0),
-        ([1.0, 3.0], 2.0),
-        # Quarters of 0.75 values: the outer two keep a weight of 0.25 each, the middle one 1.
-        ([0.0, 1.0, 5.0], (0.25 * 0 + 1 + 0.25 * 5) / 1.5),
-        # Quarters of 1.25 values: nothing of the outer two, 0.75 of their neighbours, all of the middle one.
-        ([-100.0, 0.0, 1.0, 5.0, 100.0], (0.75 * 0 + 1 + 0.75 * 5) / 2.5),
-    ],
-)
-def test_interquartile_mean_weighs_the_edges_by_what_lies_inside(values, expected, rng):
-    given = rng.permutation(values)
-    before = given.copy()
-    assert interquartile_mean(given) == pytest.approx(expected)
-    np.testing.assert_array_equal(given, before)
-
-
-def test_interquartile_mean_of_constant_and_symmetric_values_and_outliers():
-    for n in range(1, 14):
-        assert interquartile_mean(np.full(n, 3.5)) == pytest.approx(3.5)
-        values = np.arange(n) - (n - 1) / 2
-        assert interquartile_mean(values) == pytest.approx(0, abs=1e-12)
-        if n >= 4:
-            values[-1] = 1e9
-            assert interquartile_mean(values) == pytest.approx(0, abs=1e-12)
-
-
-def test_interquartile_mean_along_an_axis(rng):
-    values = rng.normal(size=(5, 3, 2))
-    np.testing.assert_allclose(interquartile_mean(values)[1, 0], interquartile_mean(values[:, 1, 0]))
-    result = interquartile_mean(values, axis=-2)
-    assert result.shape == (5, 2)
-    np.testing.assert_allclose(result[4, 1], interquartile_mean(values[4, :, 1]))
-
-
-@pytest.mark.parametrize(
-    ("values", "axis", "message"),
-    [
-        ([], 0, "values must hold at least one run"),
-        ([1.0, np.nan], 0, r"values must be finite .* the first at index \(1,\)"),
-        ([1.0, 2.0, np.inf], 0, r"values must be finite .* the first at index \(2,\)"),
-        (1.0, 0, "axis 0"),
-        (np.ones((2, 3)), 2, "axis 2"),
-        (np.ones((2, 3)), -3, "axis -3"),
-    ],
-)
-def test_bad_arguments_of_interquartile_mean_are_named(values, axis, message):
-    with pytest.raises(ValueError, match=message):
-        interquartile_mean(values, axis)

@@ -34,7 +34,6 @@ from nnkit import (
     clip_grad_norm,
     confusion_matrix,
     f1_score,
-    interquartile_mean,
     precision,
     recall,
     sigmoid,
@@ -540,12 +539,3 @@ def test_calibration_bins_of_two_runs_add_up(answers, more, n_bins):
     assert count.sum() == len(answers) + len(more)
     assert (n_correct <= count).all()
     assert (confidence_sum <= count).all()
-
-
-@settings
-@given(values=hnp.arrays(np.float64, st.integers(1, 20), elements=moderate), shift=moderate)
-def test_interquartile_mean_lies_between_the_quartiles_and_moves_with_its_values(values, shift):
-    result = interquartile_mean(values)
-    ordered, n = np.sort(values), len(values)
-    assert ordered[n // 4] - 1e-9 <= result <= ordered[-1 - n // 4] + 1e-9
-    np.testing.assert_allclose(interquartile_mean(values + shift), result + shift, atol=1e-9)
