@@ -31,8 +31,9 @@ def log_softmax(x: Array) -> Array:
 def _shifted(x: Array) -> Array:
     """Return `x` less its maximum along the last axis, in column order, in which NumPy reduces few columns faster."""
     x = np.asarray(float_array("x", x), order="F")
-    with np.errstate(over="ignore"):  # An entry too far below the maximum becomes -inf, whose exponential is right: 0.
-        return x - x.max(axis=-1, keepdims=True)
+    with np.errstate(over="ignore"):
+        shifted = x - x.max(axis=-1, keepdims=True)
+    return np.maximum(shifted, np.finfo(x.dtype).min)  # finite, so that a probability of zero times it is zero
 
 
 def zero_unless(mask: Array, values: Array) -> Array:

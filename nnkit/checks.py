@@ -321,7 +321,7 @@ def checked_backward(backward: Callable[[Any, Array], Any]) -> Callable[[Any, Ar
 def _parameter_dtype(module: Any) -> np.dtype[Any] | None:
     """Return the dtype of the first parameter among a module's attributes, None if it has none of its own."""
     for value in vars(module).values():
-        if isinstance(getattr(value, "grad", None), np.ndarray):
+        if type(value).__name__ == "Parameter":
             return value.data.dtype
     return None
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.activations import log_softmax, sigmoid, zero_unless
+from nnkit.activations import log_softmax, sigmoid
 from nnkit.checks import finite_array, float_array, same_shape, used_once
 from nnkit.typing import Array
 
@@ -106,7 +106,7 @@ class CrossEntropyLoss(Loss):
     def forward(self, pred: Array, target: Array) -> float:
         log_p = log_softmax(pred)
         self.saved = log_p, target
-        return -float((target * zero_unless(target > 0, log_p)).sum(dtype=np.float64)) / len(pred)
+        return -float((target * log_p).sum(dtype=np.float64)) / len(pred)
 
     def backward(self) -> Array:
         log_p, target = self.saved
@@ -125,7 +125,7 @@ class CrossEntropyLoss(Loss):
                     f"target must hold classes from 0 to {k - 1}, since pred has {k} columns; "
                     f"got values from {target.min()} to {target.max()}"
                 )
-            return _identity(k, pred.dtype).take(target, axis=0)
+            return _identity(k, pred.dtype).take(target, axis=1).T  # one-hot, in column order as log_softmax
         if target.shape != (n, k):
             raise ValueError(
                 f"target must hold {n} integer classes, or probabilities of shape {(n, k)}; "

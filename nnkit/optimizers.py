@@ -139,7 +139,10 @@ class Optimizer(ABC):
 
     def _refresh(self) -> None:
         """Flatten again if a parameter was given another array: by assignment, or in another optimizer."""
-        if all(p.data.base is self._data and p.grad.base is self._grad for p in self.params):
+        for parameter in self.params:
+            if parameter.data.base is not self._data or parameter.grad.base is not self._grad:
+                break
+        else:
             return
         sizes = sum(parameter.data.size for parameter in self.params)
         if sizes != self._data.size or {parameter.data.dtype for parameter in self.params} != {self._data.dtype}:
@@ -273,7 +276,8 @@ class Adam(Optimizer):
     -----
     :math:`m \leftarrow \beta_1 m + (1 - \beta_1) g` and :math:`v \leftarrow \beta_2 v + (1 - \beta_2) g^2`, then with
     :math:`\hat m = m / (1 - \beta_1^t)` and :math:`\hat v = v / (1 - \beta_2^t)`,
-    :math:`\theta \leftarrow \theta - \eta \hat m / (\sqrt{\hat v} + \epsilon)`.
+    :math:`\theta \leftarrow \theta - \eta \hat m / (\sqrt{\hat v} + \epsilon)`. The code puts both corrections into
+    :math:`\eta` and :math:`\epsilon`, as section 2 of the paper does: the same step, and two divisions fewer.
 
     References
     ----------
@@ -302,8 +306,9 @@ class Adam(Optimizer):
         m += (1 - beta1) * grad
         v *= beta2
         v += (1 - beta2) * grad * grad  # in this order, in which less overflows
-        lr, root = self.lr / (1 - beta1**t), math.sqrt(1 - beta2**t)  # with the corrections of m and of sqrt(v)
-        weight -= lr * m / (np.sqrt(v) / root + self.eps)
+        correction_m, correction_v = 1 - beta1**t, math.sqrt(1 - beta2**t)
+        lr, eps = self.lr * correction_v / correction_m, self.eps * correction_v
+        weight -= lr * m / (np.sqrt(v) + eps)
 
 
 class AdamW(Adam):
