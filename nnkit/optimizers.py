@@ -100,19 +100,24 @@ class Optimizer(ABC):
         """
         self._refresh()
         self.steps += 1
-        arrays = [self._data, self._grad, *(getattr(self, name) for name in self.state_names)]
+        if np.geterr()["over"] == "ignore":
+            self._update_blocks()
+            return
         overflows: list[str] = []
-        quiet = np.geterr()["over"] == "ignore"
-        with np.errstate(over="ignore" if quiet else "call", call=lambda kind, flag: overflows.append(kind)):
-            for start in range(0, self._data.size, BLOCK):
-                weight, grad, *averages = (array[start : start + BLOCK] for array in arrays)
-                if self.weight_decay and self.decays_in_gradient:
-                    grad = grad + self.weight_decay * weight
-                self.update(weight, grad, *averages)
+        with np.errstate(over="call", call=lambda kind, flag: overflows.append(kind)):
+            self._update_blocks()
         if overflows and (parts := list(self.not_finite())):
             found = ", ".join(f"the {what} of params[{i}], {self.params[i]!r}" for i, what in parts)
             message = f"a step of {self!r} overflowed; no longer finite: {found}; {NEVER_MOVES}"
             warnings.warn(message, DivergenceWarning, stacklevel=2)
+
+    def _update_blocks(self) -> None:
+        arrays = [self._data, self._grad, *(getattr(self, name) for name in self.state_names)]
+        for start in range(0, self._data.size, BLOCK):
+            weight, grad, *averages = [array[start : start + BLOCK] for array in arrays]
+            if self.weight_decay and self.decays_in_gradient:
+                grad = grad + self.weight_decay * weight
+            self.update(weight, grad, *averages)
 
     def not_finite(self) -> Iterator[tuple[int, str]]:
         """Yield the place in `params` and the name of everything that is NaN or infinite: weights and averages."""
