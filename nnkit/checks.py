@@ -115,12 +115,6 @@ def same_shape(name: str, array: Array, shape: tuple[int, ...], of: str) -> None
     raise ValueError(f"{name} must have the shape of {of}, {shape}; got {array.shape}")
 
 
-def nonnegative(name: str, array: Array) -> None:
-    """Raise ValueError if any of `array` is negative."""
-    if array.size and array.min() < 0:
-        raise ValueError(f"{name} must hold no negative number; got {array.min():g}")
-
-
 def number(
     name: str,
     value: Any,
@@ -237,6 +231,25 @@ def generator(name: str, rng: Any) -> np.random.Generator:
         raise kind(
             f"{name} must be a numpy.random.Generator or a whole number that is at least 0; got {rng!r}"
         ) from error
+
+
+def checked_state(
+    state: Any, own: Mapping[str, Array], owner: str, nonnegative_names: Iterable[str], others: Sequence[str] = ()
+) -> dict[str, Array]:
+    """Return a copy of each array in a state, or raise an error unless names, shapes and values are those of `own`.
+
+    Besides the arrays the state must hold `others`, which the caller reads.
+    """
+    instance("state", state, Mapping, "what state_dict returned")
+    missing, unexpected = sorted({*own, *others} - state.keys()), sorted(state.keys() - {*own, *others})
+    if missing or unexpected:
+        raise KeyError(f"state does not match {owner}: missing {missing}, unexpected {unexpected}")
+    arrays = {name: np.array(finite_array(f"state[{name!r}]", state[name], own[name].dtype)) for name in own}
+    for name, array in arrays.items():
+        same_shape(f"state[{name!r}]", array, own[name].shape, f"{name} in {owner}")
+        if name in nonnegative_names and array.size and array.min() < 0:
+            raise ValueError(f"state[{name!r}] must hold no negative number; got {array.min():g}")
+    return arrays
 
 
 def samples(X_name: str, X: Any, y_name: str, y: Any, dtype: DTypeLike | None) -> tuple[Array, Array]:

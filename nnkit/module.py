@@ -16,12 +16,10 @@ from numpy.typing import DTypeLike
 from nnkit.checks import (
     checked_backward,
     checked_forward,
-    finite_array,
+    checked_state,
     float_array,
     float_dtype,
     instance,
-    nonnegative,
-    same_shape,
     shown,
 )
 from nnkit.typing import Array
@@ -222,37 +220,21 @@ class Module:
     def load_state_dict(self, state: Mapping[str, Array], strict: bool = True) -> None:
         """Copy the values in `state` into the parameters and buffers of the same names: all of them or none.
 
-        Parameters
-        ----------
-        state : mapping of str to ndarray
-            What `state_dict` returned.
-        strict : bool, default True
-            Whether a missing or an unexpected name is an error.
-
         Raises
         ------
         KeyError
             If names are missing or unexpected and `strict` is true.
-        ValueError
-            If a shape differs, a value is not finite in its dtype, or a variance is negative.
-        TypeError
-            If `state` is not a mapping, or holds anything but real numbers.
+        ValueError, TypeError
+            If a shape differs, a value is not finite in its dtype, a variance is negative, or `state` is no mapping.
         """
         instance("state", state, Mapping, "what state_dict returned")
         own = self._named_arrays()
-        missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-        if strict and (missing or unexpected):
-            raise KeyError(f"state does not match {type(self).__name__}: missing {missing}, unexpected {unexpected}")
-        values = {}
-        for name in (name for name in own if name in state):
-            values[name] = finite_array(f"state[{name!r}]", state[name], own[name].dtype)
-            same_shape(f"state[{name!r}]", values[name], own[name].shape, "the module's array of that name")
-        for path, module in self.named_modules():
-            for name in (f"{path}.{name}" if path else name for name in module.nonnegative_names):
-                if name in values:
-                    nonnegative(f"state[{name!r}]", values[name])
-        for name, value in values.items():
-            own[name][...] = value
+        if not strict:
+            state = {name: array for name, array in state.items() if name in own}
+            own = {name: own[name] for name in state}
+        variances = self._in_tree(lambda module: [(name, getattr(module, name)) for name in module.nonnegative_names])
+        for name, array in checked_state(state, own, type(self).__name__, dict(variances)).items():
+            own[name][...] = array
 
     def summary(self, input_shape: int | tuple[int, ...] | None = None) -> str:
         """Return a table of the layers, the shapes of their outputs and their numbers of parameters.

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.checks import entries, finite_array, instance, nonnegative, number, same_shape, whole_number
+from nnkit.checks import checked_state, entries, number, same_shape, whole_number
 from nnkit.module import Parameter
 from nnkit.typing import Array
 
@@ -25,8 +25,6 @@ NEVER_MOVES = (
     "a weight whose running average is infinite never changes again; scale the inputs to about 0 to 1, use a smaller "
     "learning rate, or clip the gradient (clip_grad_norm; max_grad_norm of fit)"
 )
-"""What a warning says about numbers that have overflowed in an optimizer."""
-
 
 Params = Iterable[Parameter]
 
@@ -36,28 +34,16 @@ class DivergenceWarning(RuntimeWarning):
 
 
 class Optimizer(ABC):
-    r"""The common interface of the optimizers.
-
-    A subclass defines `update`, and names in `state_names` the running averages that it keeps.
+    r"""The common interface of the optimizers; a subclass defines `update` and names its averages in `state_names`.
 
     Parameters
     ----------
     params : iterable of Parameter
-        What to train, usually ``model.parameters()``; all of one dtype.
+        What to train, usually ``model.parameters()``; at least one, all of one dtype.
     lr : float
         The learning rate :math:`\eta`, at least 0. It may be changed between steps.
     weight_decay : float, default 0
         :math:`\lambda`, at least 0; adds :math:`\lambda \theta` to the gradient.
-
-    Attributes
-    ----------
-    steps : int
-        How many steps were taken.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `params` holds anything but parameters, is empty, or mixes dtypes.
     """
 
     state_names: tuple[str, ...] = ()
@@ -78,11 +64,7 @@ class Optimizer(ABC):
 
     @abstractmethod
     def update(self, *args: Any, **kwargs: Any) -> None:
-        """Change weights and their running averages in place.
-
-        Called as ``update(weight, grad, *averages)``: some of the weights, the gradient with respect to them, and the
-        arrays that `state_names` lists; all of shape (n,).
-        """
+        """Change some of the weights and their averages in place: ``update(weight, grad, *averages)``, all flat."""
 
     def zero_grad(self) -> None:
         """Set every gradient to zero."""
@@ -123,11 +105,10 @@ class Optimizer(ABC):
         """Yield the place in `params` and the name of everything that is NaN or infinite: weights and averages."""
         for name in ("data", *self.state_names):
             finite = np.isfinite(self._data if name == "data" else getattr(self, name))
-            if finite.all():
-                continue
-            stops = np.cumsum([parameter.data.size for parameter in self.params])
-            bad = np.flatnonzero(~finite)
-            yield from ((int(i), name) for i in np.unique(np.searchsorted(stops, bad, side="right")))
+            if not finite.all():
+                stops = np.cumsum([parameter.data.size for parameter in self.params])
+                places = np.searchsorted(stops, np.flatnonzero(~finite), side="right")
+                yield from ((int(i), name) for i in np.unique(places))
 
     def _flatten(self) -> tuple[Array, Array]:
         """Copy all parameters into two flat arrays, and let each `Parameter` hold views of them."""
@@ -151,9 +132,7 @@ class Optimizer(ABC):
             return
         sizes = sum(parameter.data.size for parameter in self.params)
         if sizes != self._data.size or {parameter.data.dtype for parameter in self.params} != {self._data.dtype}:
-            raise ValueError(
-                "params changed size or dtype after this optimizer was made; make the optimizer afterwards"
-            )
+            raise ValueError("params changed size or dtype after this optimizer was made; make a new optimizer")
         self._data, self._grad = self._flatten()
 
     def state_dict(self) -> dict[str, Any]:
@@ -161,28 +140,17 @@ class Optimizer(ABC):
         return {"lr": self.lr, "steps": self.steps} | {name: getattr(self, name).copy() for name in self.state_names}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over all of what `state_dict` returned, for the same optimizer over the same parameters, or nothing.
+        """Take over what `state_dict` returned, for the same optimizer over the same parameters: all of it or nothing.
 
         Raises
         ------
-        KeyError
-            If a name is missing or unexpected.
-        ValueError, TypeError
-            If an array has another size, a value is no finite number, or one that must not be is negative.
+        KeyError, ValueError, TypeError
+            If a name is missing or unexpected, an array has another size, or a value is not a number it can be.
         """
-        instance("state", state, Mapping, "what state_dict returned")
-        expected = {"lr", "steps", *self.state_names}
-        if set(state) != expected:
-            raise KeyError(f"state must hold {sorted(expected)} for {type(self).__name__}; got {sorted(state)}")
-        arrays = {name: finite_array(f"state[{name!r}]", state[name], self._data.dtype) for name in self.state_names}
-        for name, array in arrays.items():
-            same_shape(f"state[{name!r}]", array, self._data.shape, "all parameters together")
-            if name in self.nonnegative_names:
-                nonnegative(f"state[{name!r}]", array)
-        lr = number("state['lr']", state["lr"], least=0)
-        self.lr, self.steps = lr, whole_number("state['steps']", state["steps"], least=0)
-        for name, array in arrays.items():
-            getattr(self, name)[...] = array
+        expected = {name: getattr(self, name) for name in self.state_names}
+        arrays = checked_state(state, expected, type(self).__name__, self.nonnegative_names, ("lr", "steps"))
+        lr, steps = number("state['lr']", state["lr"], least=0), whole_number("state['steps']", state["steps"], least=0)
+        vars(self).update(arrays, lr=lr, steps=steps)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(lr={self.lr})"
@@ -203,11 +171,8 @@ class SGD(Optimizer):
     Notes
     -----
     Plain: :math:`\theta \leftarrow \theta - \eta g`. Momentum: :math:`v \leftarrow \mu v + g`, then
-    :math:`\theta \leftarrow \theta - \eta v`. Nesterov: :math:`\theta \leftarrow \theta - \eta (g + \mu v)`.
-
-    References
-    ----------
-    I. Sutskever et al., On the importance of initialization and momentum in deep learning, 2013.
+    :math:`\theta \leftarrow \theta - \eta v`. Nesterov: :math:`\theta \leftarrow \theta - \eta (g + \mu v)`
+    (Sutskever et al., On the importance of initialization and momentum in deep learning, 2013).
     """
 
     def __init__(
@@ -234,7 +199,7 @@ class RMSprop(Optimizer):
     Parameters
     ----------
     params, lr, weight_decay
-        As in `Optimizer`; `lr` is 0.01 by default.
+        As in `Optimizer`.
     alpha : float, default 0.99
         How slowly the running mean forgets.
     eps : float, default 1e-8
@@ -243,11 +208,7 @@ class RMSprop(Optimizer):
     Notes
     -----
     :math:`s \leftarrow \alpha s + (1 - \alpha) g^2`, then
-    :math:`\theta \leftarrow \theta - \eta g / (\sqrt{s} + \epsilon)`.
-
-    References
-    ----------
-    T. Tieleman and G. Hinton, Lecture 6.5, Neural Networks for Machine Learning, 2012.
+    :math:`\theta \leftarrow \theta - \eta g / (\sqrt{s} + \epsilon)` (Tieleman and Hinton, Lecture 6.5, 2012).
     """
 
     state_names = nonnegative_names = ("s",)
@@ -271,7 +232,7 @@ class Adam(Optimizer):
     Parameters
     ----------
     params, lr, weight_decay
-        As in `Optimizer`; `lr` is 0.001 by default. `AdamW` decays the weights themselves instead of the gradient.
+        As in `Optimizer`. `AdamW` decays the weights themselves instead of the gradient.
     betas : tuple of float, default (0.9, 0.999)
         :math:`\beta_1` and :math:`\beta_2`, how slowly the two running means forget.
     eps : float, default 1e-8
@@ -282,11 +243,8 @@ class Adam(Optimizer):
     :math:`m \leftarrow \beta_1 m + (1 - \beta_1) g` and :math:`v \leftarrow \beta_2 v + (1 - \beta_2) g^2`, then with
     :math:`\hat m = m / (1 - \beta_1^t)` and :math:`\hat v = v / (1 - \beta_2^t)`,
     :math:`\theta \leftarrow \theta - \eta \hat m / (\sqrt{\hat v} + \epsilon)`. The code puts both corrections into
-    :math:`\eta` and :math:`\epsilon`, as section 2 of the paper does: the same step, and two divisions fewer.
-
-    References
-    ----------
-    D. Kingma and J. Ba, Adam: a method for stochastic optimization, 2015.
+    :math:`\eta` and :math:`\epsilon`, as section 2 of the paper does (Kingma and Ba, Adam, 2015): the same step, and
+    two divisions fewer.
     """
 
     state_names = ("m", "v")
@@ -319,11 +277,7 @@ class Adam(Optimizer):
 class AdamW(Adam):
     r"""Adam with decoupled weight decay: :math:`\theta` shrinks by :math:`\eta \lambda \theta`, outside the averages.
 
-    The arguments are those of `Adam`, with a `weight_decay` :math:`\lambda` of 0.01 by default.
-
-    References
-    ----------
-    I. Loshchilov and F. Hutter, Decoupled weight decay regularization, 2019.
+    The parameters are those of `Adam` (Loshchilov and Hutter, Decoupled weight decay regularization, 2019).
     """
 
     decays_in_gradient = False
@@ -348,30 +302,24 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"sgd": SGD, "rmsprop": RMSpro
 
 
 def clip_grad_norm(params: Params, max_norm: float) -> float:
-    r"""Scale all gradients by one factor where their norm together is above `max_norm`, and return the norm before.
+    r"""Scale all gradients by one factor if their norm together is above `max_norm`, and return the norm before.
 
-    Call it between backward and the optimizer's step; `fit` does with ``max_grad_norm=...``.
+    Call it between backward and the optimizer's step; `fit` does with ``max_grad_norm=...``. The factor is
+    :math:`\min(1, c / (\|g\| + 10^{-6}))`, as in PyTorch, :math:`c` being `max_norm` (Pascanu et al., On the difficulty
+    of training recurrent neural networks, 2013).
 
     Parameters
     ----------
     params : iterable of Parameter
         Whose gradients, usually ``model.parameters()``; they are changed in place.
     max_norm : float
-        :math:`c`, the largest norm allowed, above 0.
+        The largest norm allowed, above 0.
 
     Returns
     -------
     float
         :math:`\|g\|`, the root of the sum of the squares of all entries, before any scaling. If it is NaN or infinite,
         the gradients stay as they are, for the caller to see.
-
-    Notes
-    -----
-    The factor is :math:`\min(1, c / (\|g\| + 10^{-6}))`, as in PyTorch.
-
-    References
-    ----------
-    R. Pascanu, T. Mikolov and Y. Bengio, On the difficulty of training recurrent neural networks, 2013.
     """
     max_norm = number("max_norm", max_norm, above=0)
     distinct = _distinct(params)
@@ -387,12 +335,9 @@ def clip_grad_norm(params: Params, max_norm: float) -> float:
 
 def _distinct(params: Params) -> list[Parameter]:
     """Return each parameter once, or raise an error that says what else was given."""
-    try:
-        distinct = list({id(parameter): parameter for parameter in params}.values())
-    except TypeError as error:
-        if isinstance(params, Iterable):  # Then it is an error of what makes them, as of a generator.
-            raise
-        raise TypeError(f"params must be a list of Parameters, as model.parameters() gives; got {params!r}") from error
+    if not isinstance(params, Iterable):
+        raise TypeError(f"params must be a list of Parameters, as model.parameters() gives; got {params!r}")
+    distinct = list({id(parameter): parameter for parameter in params}.values())
     if not distinct:
         raise ValueError("params must hold at least one Parameter; got none")
     for i, parameter in enumerate(distinct):
