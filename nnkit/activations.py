@@ -52,8 +52,7 @@ class ReLU(Module):
     r"""The rectifier :math:`y = \max(0, x)`, with :math:`\partial y / \partial x = 1` where :math:`x > 0`, else 0."""
 
     def forward(self, x: Array) -> Array:
-        y = np.maximum(x, 0)
-        self.saved = y
+        self.saved = y = np.maximum(x, 0)
         return y
 
     def backward(self, grad: Array) -> Array:
@@ -67,11 +66,7 @@ class LeakyReLU(Module):
     Parameters
     ----------
     negative_slope : float, default 0.01
-        :math:`a`, at least 0.
-
-    References
-    ----------
-    A. Maas, A. Hannun and A. Ng, Rectifier nonlinearities improve neural network acoustic models, 2013.
+        :math:`a`, at least 0 (Maas et al., Rectifier nonlinearities improve neural network acoustic models, 2013).
     """
 
     def __init__(self, negative_slope: float = 0.01) -> None:
@@ -93,8 +88,7 @@ class Sigmoid(Module):
     r"""The logistic function :math:`y = 1 / (1 + e^{-x})`, with :math:`\partial y / \partial x = y (1 - y)`."""
 
     def forward(self, x: Array) -> Array:
-        y = sigmoid(x)
-        self.saved = y
+        self.saved = y = sigmoid(x)
         return y
 
     def backward(self, grad: Array) -> Array:
@@ -106,8 +100,7 @@ class Tanh(Module):
     r"""The hyperbolic tangent :math:`y = \tanh x`, with :math:`\partial y / \partial x = 1 - y^2`."""
 
     def forward(self, x: Array) -> Array:
-        y = np.tanh(x)
-        self.saved = y
+        self.saved = y = np.tanh(x)
         return y
 
     def backward(self, grad: Array) -> Array:
@@ -127,8 +120,7 @@ class Softmax(Module):
     """
 
     def forward(self, x: Array) -> Array:
-        y = softmax(x)
-        self.saved = y
+        self.saved = y = softmax(x)
         return y
 
     def backward(self, grad: Array) -> Array:
@@ -141,10 +133,5 @@ class Softmax(Module):
         return y[..., :, None] * (np.eye(y.shape[-1], dtype=y.dtype) - y[..., None, :])
 
 
-ACTIVATIONS: dict[str, type[Module]] = {
-    "relu": ReLU,
-    "leaky_relu": LeakyReLU,
-    "sigmoid": Sigmoid,
-    "tanh": Tanh,
-}
+ACTIVATIONS: dict[str, type[Module]] = {"relu": ReLU, "leaky_relu": LeakyReLU, "sigmoid": Sigmoid, "tanh": Tanh}
 """What may follow a hidden layer, by the name that a network made from its widths is told."""

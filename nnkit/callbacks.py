@@ -33,15 +33,11 @@ class TrainingState:
     model, optimizer, X, epochs, scheduler, rng
         As `fit` was given them, `X` converted.
     history : History
-        What was recorded, the present epoch included once it has ended.
+        What was recorded so far; each epoch records `names`.
     n_batches : int
-        How many batches, and so steps, an epoch has.
-    names : sequence of str
-        What each epoch will record.
-    epoch : int
-        The number of the present epoch, counted from 1.
-    loss : float
-        The loss of the last batch.
+        The number of batches, and so of steps, in an epoch.
+    epoch, loss : int, float
+        The present epoch, counted from 1, and the loss of its last batch.
     """
 
     model: Module
@@ -58,25 +54,29 @@ class TrainingState:
 
 
 class Callback:
-    """Something that happens during `fit`; a subclass overrides what it needs."""
+    """Something that happens during `fit`; a subclass overrides what it needs of the six hooks.
+
+    `on_epoch_end` runs after validation and the scheduler's step, and may return True to stop training. `on_train_end`
+    also runs after an error or an interrupt.
+    """
 
     def on_train_begin(self, state: TrainingState) -> None:
         """Run before the first epoch."""
 
+    def on_train_end(self, state: TrainingState) -> None:
+        """Run when training has ended, however it did."""
+
     def on_epoch_begin(self, state: TrainingState) -> None:
-        """Run before the first batch of each epoch."""
+        """Run before each epoch."""
+
+    def on_epoch_end(self, state: TrainingState) -> bool | None:
+        """Run after each epoch; return True to stop training."""
 
     def on_batch_begin(self, state: TrainingState) -> None:
         """Run before each batch."""
 
     def on_batch_end(self, state: TrainingState) -> None:
         """Run after each batch and its step."""
-
-    def on_epoch_end(self, state: TrainingState) -> bool | None:
-        """Run after each epoch, its validation and the scheduler's step; return True to stop training."""
-
-    def on_train_end(self, state: TrainingState) -> None:
-        """Run when training ends: after the last epoch, when it stopped early, or after an error or an interrupt."""
 
 
 class EarlyStopping(Callback):
@@ -196,23 +196,21 @@ class ProgressBar(Callback):
 
 
 class DivergenceGuard(Callback):
-    """Watch a training for what its loss does not show: weights that overflowed, froze, or get no gradient.
+    """Stop a training whose numbers overflowed, and warn, once, of weights that get no gradient or do not move.
 
-    `fit` always has one. It stops a training whose numbers are no longer finite, and warns, once, of weights that get
-    no gradient or do not move. Being without a gradient for a step or two is nothing unusual, so it takes
-    `ENOUGH_STEPS` in a row, in whole epochs or the last quarter of a long one; in a shorter training, all steps. Only
-    matrices with another one behind them count: a linear model has no gradient once it has converged.
+    `fit` always has one. A step or two without a gradient is nothing unusual, so it takes `ENOUGH_STEPS` in a row, in
+    whole epochs or the last quarter of a long one; in a shorter training, all steps. Only matrices with another one
+    behind them count: a linear model has no gradient once it has converged.
     """
 
     def on_train_begin(self, state: TrainingState) -> None:
-        self._parameters = state.model.parameters()
-        self._buffers = [(m, name) for _, m in state.model.named_modules() for name in m.buffer_names]
         named = {id(parameter): name for name, parameter in state.model.named_parameters()}
         self._names = [named.get(id(p), f"params[{i}]") for i, p in enumerate(state.optimizer.params)]
         pairs = zip(self._names, state.optimizer.params, strict=True)
         self._matrices = {name: parameter for name, parameter in pairs if parameter.data.ndim > 1}
         self._start = {name: parameter.data.copy() for name, parameter in self._matrices.items()}
         self._idle = dict.fromkeys(list(self._matrices)[:-1], 0)
+        self._parameters, self._modules = state.model.parameters(), [m for _, m in state.model.named_modules()]
         self._steps, self._fault = 0, ""
 
     def on_epoch_begin(self, state: TrainingState) -> None:
@@ -221,12 +219,12 @@ class DivergenceGuard(Callback):
         self._waiting = {name: self._matrices[name] for name in self._idle}
 
     def on_batch_end(self, state: TrainingState) -> None:
-        self._steps += 1
         self._looked += 1
-        if self._waiting and self._looked > self._skipped:
+        if self._waiting and self._looked > self._skipped:  # This costs nothing once all had a gradient.
             self._waiting = {name: p for name, p in self._waiting.items() if not p.grad.any()}
 
     def on_epoch_end(self, state: TrainingState) -> bool:
+        self._steps += self._looked
         fault, remedy = self._divergence(state)
         if fault:
             state.history.stop_reason = f"diverged in epoch {state.epoch}: {fault}"
@@ -248,10 +246,11 @@ class DivergenceGuard(Callback):
 
     def _divergence(self, state: TrainingState) -> tuple[str, str]:
         """Return what is no longer finite and what may help, or nothing."""
-        values = [state.history.values_by_name[name][-1] for name in ("loss", "val_loss") if name in state.history]
-        arrays = [parameter.data for parameter in self._parameters]
-        arrays += [getattr(module, name) for module, name in self._buffers]
-        if not (all(map(math.isfinite, values)) and all(np.isfinite(array).all() for array in arrays)):
+        losses = [state.history.values_by_name[name][-1] for name in ("loss", "val_loss") if name in state.history]
+        arrays = [p.data for p in self._parameters] + [
+            getattr(m, name) for m in self._modules for name in m.buffer_names
+        ]
+        if not all(np.isfinite(array).all() for array in [losses, *arrays]):
             remedy = f"a smaller learning rate than {state.optimizer.lr:g} may help"
             return "its loss or its weights are no longer finite", remedy
         frozen = [f"the {what} of {self._names[i]}" for i, what in state.optimizer.not_finite()]
@@ -259,40 +258,32 @@ class DivergenceGuard(Callback):
 
     def _report(self, state: TrainingState, stacklevel: int) -> None:
         """Warn, once, of weights that cannot be trained although the loss is not zero."""
-        lr, epoch = state.optimizer.lr, state.epoch
+        lr, end = state.optimizer.lr, f"the end of epoch {state.epoch}"
         if self._fault or lr == 0 or state.history.values_by_name["loss"][-1] == 0:
             return
         dead = [name for name, steps in self._idle.items() if steps >= min(ENOUGH_STEPS, self._steps)]
-        lost = [
-            name
-            for name, data in self._start.items()
-            if self._matrices[name].grad.any() and np.array_equal(data, self._matrices[name].data)
-        ]
+        moved = {name: not np.array_equal(data, self._matrices[name].data) for name, data in self._start.items()}
+        lost = [name for name in moved if not moved[name] and self._matrices[name].grad.any()]
         self._start = {}  # A training that has moved may well come to rest.
-        if not (dead or lost):
-            return
         largest = float(np.abs(state.X).max())
         scale = "" if 0.1 <= largest <= 10 else f"scale the inputs to about 0 to 1 (they reach {largest:g}), or "
         if dead:
-            self._fault = f"no gradient reached {', '.join(dead)} at the end of epoch {epoch}"
+            self._fault = f"no gradient reached {', '.join(dead)} at {end}"
             why = "the units behind are dead (ReLUs that are zero for all samples), saturated, or started at zero"
             remedy = f"Try to {scale}use a smaller learning rate than {lr:g}, or other starting weights"
-        else:
-            self._fault = f"{', '.join(lost)} had not moved by the end of epoch {epoch}"
+        elif lost:
+            self._fault = f"{', '.join(lost)} had not moved by {end}"
             why = "every step is so small that it is lost in rounding"
             remedy = f"Unless training was done already, {scale}use a larger learning rate than {lr:g}"
-        warnings.warn(f"{self._fault}: {why}. {remedy}", DivergenceWarning, stacklevel=stacklevel)
+        if self._fault:
+            warnings.warn(f"{self._fault}: {why}. {remedy}", DivergenceWarning, stacklevel=stacklevel)
 
 
 class CallbackList:
     """The callbacks of one training, called as one.
 
-    Parameters
-    ----------
-    guard : DivergenceGuard
-        Asked first at the end of an epoch: no other callback sees an epoch in which training diverged.
-    callbacks : sequence of Callback
-        Called in this order, and in the opposite one when training ends.
+    The `guard` is asked first at the end of an epoch: no other callback sees an epoch in which training diverged. The
+    others are called in their order, and in the opposite one when training ends.
     """
 
     def __init__(self, guard: Callback, callbacks: Sequence[Callback]) -> None:

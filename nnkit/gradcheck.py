@@ -23,10 +23,8 @@ class GradientCheck:
 
     Attributes
     ----------
-    name : str
-        ``"input"``, or the parameter's dotted name.
-    shape : tuple of int
-        The array's shape.
+    name, shape : str, tuple of int
+        ``"input"`` or the parameter's dotted name, and the array's shape.
     n_checked : int
         The number of entries compared.
     max_absolute_error, max_relative_error : float
@@ -122,10 +120,8 @@ def check_gradients(
 
     Raises
     ------
-    ValueError
-        If `backward` returns an array of another shape than the input, `x` is not finite, or a number is out of range.
-    TypeError
-        If `backward` returns no array.
+    ValueError, TypeError
+        If `backward` does not return an array of the input's shape, `x` is not finite, or a number is out of range.
     """
     number("eps", eps, above=0)
     number("rtol", rtol, least=0)

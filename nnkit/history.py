@@ -22,8 +22,6 @@ class History(Mapping[str, Array]):
         The numbers themselves.
     stop_reason : str
         Why training ended.
-    n_epochs : int
-        How many epochs were recorded.
     """
 
     def __init__(self, values_by_name: Mapping[str, list[float]] | None = None, stop_reason: str = "") -> None:
@@ -32,6 +30,7 @@ class History(Mapping[str, Array]):
 
     @property
     def n_epochs(self) -> int:
+        """The number of epochs recorded."""
         return len(self.values_by_name.get("loss", ()))
 
     def append(self, record: Mapping[str, float]) -> None:

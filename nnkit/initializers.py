@@ -1,12 +1,8 @@
 r"""Where the weights start: Xavier (Glorot), Kaiming (He) and zeros.
 
 Each takes a shape ``(fan_in, fan_out)``, the layout of `Linear.weight`, and draws in float64 from the generator
-given, so that the same seed gives the same weights in every dtype.
-
-References
-----------
-X. Glorot and Y. Bengio, Understanding the difficulty of training deep feedforward neural networks, 2010.
-K. He et al., Delving deep into rectifiers, 2015.
+given, so that the same seed gives the same weights in every dtype (Glorot and Bengio, Understanding the difficulty of
+training deep feedforward neural networks, 2010; He et al., Delving deep into rectifiers, 2015).
 """
 
 from __future__ import annotations
@@ -51,20 +47,10 @@ def zeros(shape: tuple[int, int], rng: np.random.Generator) -> Array:
 
 
 INITIALIZERS: dict[str, Initializer] = {
-    "xavier_normal": xavier_normal,
-    "xavier_uniform": xavier_uniform,
-    "kaiming_normal": kaiming_normal,
-    "kaiming_uniform": kaiming_uniform,
-    "zeros": zeros,
+    function.__name__: function for function in (xavier_normal, xavier_uniform, kaiming_normal, kaiming_uniform, zeros)
 }
 
 
 def get_initializer(init: str | Initializer) -> Initializer:
-    """Return the initializer of that name, or `init` itself if it is a function already.
-
-    Raises
-    ------
-    ValueError
-        If there is no initializer of that name.
-    """
+    """Return the initializer of that name, or `init` itself if it is a function; ValueError if there is none."""
     return chosen("init", init, INITIALIZERS, ("shape", "rng"))

@@ -142,11 +142,8 @@ class Dropout(Module):
     -----
     In training mode :math:`y = m \odot x`, where each entry of :math:`m` is 0 with probability :math:`p` and
     :math:`1 / (1 - p)` otherwise, so that the mean of :math:`y` over the draws is :math:`x`. In evaluation mode the
-    layer is the identity. Backward returns :math:`m \odot G` with the same :math:`m`.
-
-    References
-    ----------
-    N. Srivastava et al., Dropout: a simple way to prevent neural networks from overfitting, 2014.
+    layer is the identity. Backward returns :math:`m \odot G` with the same :math:`m` (Srivastava et al., Dropout,
+    2014).
     """
 
     def __init__(self, p: float = 0.5, rng: np.random.Generator | int | None = None) -> None:
@@ -170,7 +167,7 @@ class GaussianNoise(Module):
     r"""Add normal noise to the input while training, so that a network learns to do without exact values.
 
     In front of an autoencoder it makes a denoising one: ``fit(Sequential(GaussianNoise(0.2), model), loss, optimizer,
-    X, X, epochs=...)`` trains `model` on noisy inputs and clean targets, with new noise in each batch of each epoch.
+    X, X, epochs=...)`` trains `model` on noisy inputs and clean targets.
 
     Parameters
     ----------
@@ -185,11 +182,8 @@ class GaussianNoise(Module):
     -----
     In training mode :math:`y = x + \sigma \epsilon` with standard normal :math:`\epsilon`, and backward returns
     :math:`G`; with bounds :math:`y` is clipped to them, and backward returns 0 where it was. In evaluation mode the
-    layer is the identity. To measure a network on noisy data, draw the noise once: ``GaussianNoise(0.2, rng=0)(X)``.
-
-    References
-    ----------
-    P. Vincent et al., Extracting and composing robust features with denoising autoencoders, 2008.
+    layer is the identity. To measure a network on noisy data, draw the noise once: ``GaussianNoise(0.2, rng=0)(X)``
+    (Vincent et al., Extracting and composing robust features with denoising autoencoders, 2008).
     """
 
     def __init__(
@@ -233,8 +227,7 @@ class BatchNorm1d(Module):
     eps : float, default 1e-5
         :math:`\epsilon`, added to the variance, so that a constant feature does not divide by zero.
     momentum : float, default 0.1
-        The weight of the newest batch in the running statistics, from 0 to 1. (PyTorch's convention; the momentum of
-        `SGD` is the weight of the old.)
+        The weight of the newest batch in the running statistics, from 0 to 1, as in PyTorch.
     dtype : dtype, default float32
         The dtype of parameters and running statistics, and so of everything that the layer returns.
 
@@ -243,32 +236,24 @@ class BatchNorm1d(Module):
     weight, bias : Parameter
         The scale :math:`\gamma`, ones at first, and the shift :math:`\beta`, zeros at first; shape (num_features,).
     running_mean, running_var : ndarray
-        The running mean and variance of each feature, 0 and 1 at first. They are buffers: part of `state_dict` and
-        converted by `astype`, but not trained.
+        The running mean and variance of each feature, 0 and 1 at first, of the same shape: buffers, not trained.
 
     Notes
     -----
-    In training mode, with the mean :math:`\mu` and the variance :math:`\sigma^2 = \frac{1}{n} \sum_i (x_i - \mu)^2` of
-    each feature over the :math:`n` samples of the batch,
+    In training mode, with the mean :math:`\mu` and the variance :math:`\sigma^2` of each feature over the :math:`n`
+    samples of the batch,
 
     .. math:: \hat x = \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}}, \qquad y = \gamma \odot \hat x + \beta.
 
-    The running statistics move towards :math:`\mu` and towards the unbiased :math:`\frac{n}{n - 1} \sigma^2`. In
-    evaluation mode they stand in for :math:`\mu` and :math:`\sigma^2`, so that samples do not depend on each other.
-
-    Backward adds :math:`\sum_i G_i \odot \hat x_i` and :math:`\sum_i G_i` to the gradients of :math:`\gamma` and
-    :math:`\beta`. With :math:`\hat G = \gamma \odot G` it returns, where the bars are means over the batch,
+    The running statistics move towards :math:`\mu` and towards the unbiased :math:`\frac{n}{n - 1} \sigma^2`, and stand
+    in for :math:`\mu` and :math:`\sigma^2` in evaluation mode. With :math:`\hat G = \gamma \odot G` backward returns
 
     .. math::
 
         \frac{\hat G - \overline{\hat G} - \hat x \odot \overline{\hat G \odot \hat x}}{\sqrt{\sigma^2 + \epsilon}},
 
-    one term for each way in which :math:`x` acts: directly, through the mean, and through the variance. In evaluation
-    mode mean and variance are constants, and only the first remains.
-
-    References
-    ----------
-    S. Ioffe and C. Szegedy, Batch normalization, 2015.
+    one term for each way in which :math:`x` acts: directly, through the mean, and through the variance; the bars are
+    means over the batch. In evaluation mode only the first remains (Ioffe and Szegedy, Batch normalization, 2015).
     """
 
     min_batch_size = 2  # One sample has no variance.

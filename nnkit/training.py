@@ -51,8 +51,8 @@ def fit(
 ) -> History:
     """Train a model with mini-batches, and return what happened.
 
-    Every epoch goes through all samples once, in a new random order; the last batch may be short. Every layer trains
-    in training mode, except where its own `train` says otherwise; the model is left in evaluation mode.
+    Every epoch goes through all samples once, in a new random order; the last batch may be short. The model is left in
+    evaluation mode.
 
     Parameters
     ----------
@@ -73,9 +73,8 @@ def fit(
     validation_data : (X, y), optional
         Measured after each epoch, in evaluation mode.
     metrics : dict of str to function, or sequence of functions, optional
-        Each is called as ``metric(y_true, y_pred)``, where `y_pred` is the model's output; a function's own name serves
-        where no other is given. On the training data it is averaged over the batches by their size, which is exact for
-        means such as accuracy.
+        Each is called as ``metric(y_true, y_pred)``, where `y_pred` is the model's output. On the training data it is
+        averaged over the batches, which is exact for means such as accuracy.
     callbacks : iterable of Callback, optional
         For example `EarlyStopping` and `Checkpoint`.
     scheduler : Schedule, optional
@@ -83,8 +82,8 @@ def fit(
     max_grad_norm : float, optional
         The largest norm of the whole gradient, above 0; `clip_grad_norm` scales a larger one down before each step.
     rng : numpy.random.Generator or int, optional
-        Draws the order of the samples. The same seed gives the same bits on the same machine, with the same NumPy and
-        the same number of BLAS threads.
+        Draws the order of the samples. The same seed gives the same bits with the same machine, NumPy and number of
+        BLAS threads.
     progress : bool, default False
         Whether to show a tqdm bar.
 
@@ -95,18 +94,15 @@ def fit(
 
     Raises
     ------
-    TypeError
-        If a part has the wrong type; the class in place of an object is the usual mistake.
-    ValueError
-        If the data is empty, not finite, or of unequal lengths, the optimizer is another model's, the scheduler
-        another optimizer's, or the last batch too small for a layer such as `BatchNorm1d`.
+    TypeError, ValueError
+        If a part has the wrong type, the data is empty, not finite or of unequal lengths, the optimizer is another
+        model's, the scheduler another optimizer's, or the last batch too small for a layer such as `BatchNorm1d`.
 
     Warns
     -----
     DivergenceWarning
-        If the loss, the weights or the optimizer's running averages are no longer finite; training stops, and
-        ``history.stop_reason`` says when. Also, once, if weights get no gradient or do not move, as behind dead ReLUs;
-        training then goes on, and ``history.stop_reason`` says so at its end.
+        If numbers are no longer finite, and training stops, or if weights get no gradient or do not move, as behind
+        dead ReLUs, and it goes on. ``history.stop_reason`` says so too.
     """
     epochs, rng = whole_number("epochs", epochs, least=1), generator("rng", rng)
     X, y, validation_data = _checked_data(model, X, y, batch_size, validation_data)
@@ -162,16 +158,8 @@ def batches(X: Array, y: Array, batch_size: int, rng: np.random.Generator) -> It
 def predict(model: Module, X: Any, *, batch_size: int = 4096) -> Array:
     """Return the model's output for all of `X`, in evaluation mode and in batches, so that memory stays small.
 
-    Nothing of `X` stays in the model, so there is no backward after it.
-
-    Parameters
-    ----------
-    model : Module
-        Each layer has its own mode back afterwards.
-    X : array_like, shape (n, ...)
-        The inputs, finite, at least one.
-    batch_size : int, default 4096
-        Samples at a time.
+    `X` has shape (n, ...) with n at least 1, and is finite. Nothing of it stays in the model, so there is no backward
+    after it, and each layer has its own mode back.
     """
     X = finite_array("X", X, _dtype_of(model))
     if X.ndim == 0 or len(X) == 0:
@@ -187,17 +175,9 @@ def _dtype_of(model: Module) -> np.dtype[Any] | None:
 
 
 def evaluate(model: Module, loss: Loss, X: Any, y: Any, *, metrics: Metrics = None) -> dict[str, float]:
-    """Return the loss and each metric of a model on all of (X, y), in evaluation mode.
+    """Return the loss and each metric of a model on all of (X, y), in evaluation mode, under their names.
 
-    Parameters
-    ----------
-    model, loss, X, y, metrics
-        As for `fit`.
-
-    Returns
-    -------
-    dict of str to float
-        ``"loss"`` and the metrics' names.
+    The arguments are those of `fit`.
     """
     X, y = samples("X", X, "y", y, _dtype_of(model))
     with_methods("loss", loss, ("__call__",), "a Loss such as MSELoss()")
