@@ -23,8 +23,6 @@ from nnkit.losses import BCEWithLogitsLoss, CrossEntropyLoss, Loss, MSELoss
 from nnkit.metrics import (
     ClassCounts,
     accuracy,
-    calibration_bins,
-    calibration_error,
     class_counts,
     confusion_matrix,
     f1_score,
@@ -57,12 +55,11 @@ __all__ = [
     "ClassCounts", "CosineLR", "CrossEntropyLoss", "Dataset", "DivergenceWarning", "Dropout", "EarlyStopping",
     "Flatten", "GaussianNoise", "GradientCheck", "GradientReport", "History", "LeakyReLU", "Linear", "Loss",
     "MSELoss", "Module", "Optimizer", "Parameter", "RMSprop", "ReLU", "SavedState", "Sequential", "Sigmoid",
-    "Softmax", "StepLR", "Tanh", "TiedLinear", "TrainingState", "__version__", "accuracy", "calibration_bins",
-    "calibration_error", "check_gradients", "class_counts", "clip_grad_norm", "confusion_matrix", "evaluate",
-    "f1_score", "fit", "kaiming_normal", "kaiming_uniform", "load_checkpoint", "load_mnist",
-    "make_blobs", "make_linear", "make_moons", "make_xor", "numeric_gradient", "precision", "predict",
-    "predicted_classes", "recall", "save_checkpoint", "sigmoid", "softmax", "xavier_normal", "xavier_uniform",
-    "zeros",
+    "Softmax", "StepLR", "Tanh", "TiedLinear", "TrainingState", "__version__", "accuracy", "check_gradients",
+    "class_counts", "clip_grad_norm", "confusion_matrix", "evaluate", "f1_score", "fit", "kaiming_normal",
+    "kaiming_uniform", "load_checkpoint", "load_mnist", "make_blobs", "make_linear", "make_moons", "make_xor",
+    "numeric_gradient", "precision", "predict", "predicted_classes", "recall", "save_checkpoint", "sigmoid",
+    "softmax", "xavier_normal", "xavier_uniform", "zeros",
 ]
 # fmt: on
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import DTypeLike
 from nnkit.typing import Array
 
 Function = TypeVar("Function")
+Item = TypeVar("Item")
 
 
 def float_array(name: str, value: Any, dtype: DTypeLike | None = None) -> Array:
@@ -75,7 +76,7 @@ def finite_array(name: str, value: Any, dtype: DTypeLike | None = None) -> Array
     return array
 
 
-def numbers_or_strings(name: str, value: Any) -> Array:
+def _numbers_or_strings(name: str, value: Any) -> Array:
     """Return `value` as an array of real numbers or of dtype str."""
     if np.ma.is_masked(value):
         raise ValueError(f"{name} must not hold masked values, which are no class; drop those samples")
@@ -102,6 +103,43 @@ def whole_or_strings(name: str, classes: Array) -> Array:
     if (changed := whole != classes).any():
         raise ValueError(f"{name} must hold classes; got values such as {classes[changed][0]}")
     return whole
+
+
+def class_array(name: str, values: Any) -> Array:
+    """Return numbers or strings without NaN, of shape (n,) or, with k at least 2, (n, k)."""
+    array = _numbers_or_strings(name, values)
+    if array.ndim not in (1, 2) or 0 in array.shape[1:]:
+        raise ValueError(f"{name} must have shape (n,) or (n, k); got {array.shape}")
+    if array.dtype.kind == "f" and (bad := np.isnan(array)).any():
+        first = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(f"{name} must not hold NaN; got {int(bad.sum())} of {array.size} values, the first at {first}")
+    return array[:, 0] if array.shape[1:] == (1,) else array
+
+
+def true_classes(y_true: Array, y_pred: Array) -> Array:
+    """Return the true classes, or raise ValueError if `y_true` holds scores."""
+    swapped = "y_true must hold classes; got scores such as {}: y_true and y_pred look swapped"
+    if y_true.ndim == 2:
+        soft = y_true.min(initial=0) >= 0 and np.allclose(y_true.sum(axis=1), 1, atol=1e-3)
+        if not (_one_hot(y_true) or (soft and y_pred.ndim == 2 and not _one_hot(y_pred))):
+            raise ValueError(swapped.format(y_true[0]))
+        if ((y_true == y_true.max(axis=1, keepdims=True)).sum(axis=1) > 1).any():
+            raise ValueError("each row of y_true must have one largest entry; got rows with several")
+        return y_true.argmax(axis=1)
+    if y_true.dtype.kind == "f" and (fractions := y_true[y_true != np.rint(y_true)]).size:
+        raise ValueError(swapped.format(fractions[0]))
+    return whole_or_strings("y_true", y_true)
+
+
+def _one_hot(rows: Array) -> bool:
+    return bool(((rows == 0) | (rows == 1)).all() and (rows.sum(axis=1) == 1).all())
+
+
+def same_kind(name: str, classes: Array, other: str, others: Array) -> None:
+    """Raise TypeError unless both arrays hold numbers or both hold strings."""
+    if classes.dtype.kind != others.dtype.kind:
+        got = f"{classes[0].item()!r} and {others[0].item()!r}"
+        raise TypeError(f"{name} and {other} must both hold numbers or both strings; got {got}")
 
 
 def same_shape(name: str, array: Array, shape: tuple[int, ...], of: str) -> None:
@@ -233,6 +271,46 @@ def generator(name: str, rng: Any) -> np.random.Generator:
         ) from error
 
 
+def probabilities(name: str, target: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Return n classes from 0 to k - 1 as one-hot rows, or rows of probabilities as they are, of shape (n, k)."""
+    target, (n, k) = np.asarray(target), shape
+    if target.shape == (n,) and target.dtype.kind in "iu":
+        # Read as unsigned, a negative class is a huge one: one pass finds both ends.
+        if target.astype(np.int64, copy=False).view(np.uint64).max() >= k:
+            raise ValueError(
+                f"{name} must hold classes from 0 to {k - 1}, since pred has {k} columns; "
+                f"got values from {target.min()} to {target.max()}"
+            )
+        return _identity(k, dtype).take(target, axis=1).T  # in column order, as log_softmax has it
+    if target.shape != shape:
+        expected = f"{n} integer classes, or probabilities of shape {shape}"
+        raise ValueError(f"{name} must hold {expected}; got shape {target.shape} and dtype {target.dtype}")
+    target = finite_array(name, target, dtype)
+    sums = target.sum(axis=1, dtype=np.float64)
+    if target.min() < 0 or np.abs(sums - 1).max() > 1e-3:
+        raise ValueError(
+            f"{name} must hold probabilities in each row, at least 0 and with sum 1; "
+            f"got values from {target.min():g} and sums from {sums.min():g} to {sums.max():g}"
+        )
+    return target
+
+
+@lru_cache(maxsize=16)
+def _identity(k: int, dtype: np.dtype[Any]) -> Array:
+    return np.eye(k, dtype=dtype)
+
+
+def distinct(name: str, values: Any, kind: type[Item]) -> list[Item]:
+    """Return each value once, at least one; raise an error if one is not a `kind`."""
+    instance(name, values, Iterable, f"a list of {kind.__name__}s")
+    found = list({id(value): value for value in values}.values())
+    if not found:
+        raise ValueError(f"{name} must hold at least one {kind.__name__}; got none")
+    for i, value in enumerate(found):
+        instance(f"{name}[{i}]", value, kind, f"a {kind.__name__}")
+    return found
+
+
 def checked_state(
     state: Any, own: Mapping[str, Array], owner: str, nonnegative_names: Iterable[str], others: Sequence[str] = ()
 ) -> dict[str, Array]:
@@ -287,6 +365,49 @@ def named_metrics(metrics: Any) -> dict[str, Any]:
         if name in ("loss", "seconds") or name.startswith("val_"):
             raise ValueError(f"metrics must not use the name {name!r}, which the history needs itself")
     return dict(metrics)
+
+
+def checked_data(
+    model: Any, X: Any, y: Any, batch_size: int, validation_data: Any
+) -> tuple[Array, Array, tuple[Array, Array] | None]:
+    """Return the data for `fit` as arrays that fit the model, or raise an error that says what must be given."""
+    with_methods("model", model, ("forward", "accumulate", "named_modules"), "a Module such as Sequential")
+    dtype = next((parameter.data.dtype for parameter in model.parameters()), None)
+    X, y = samples("X", X, "y", y, dtype)
+    if validation_data is not None:
+        X_val, y_val = entries("validation_data", validation_data, 2, "a pair (X, y)")
+        validation_data = samples("validation_data[0]", X_val, "validation_data[1]", y_val, dtype)
+    batch_size = min(whole_number("batch_size", batch_size, least=1), len(X))
+    smallest = len(X) % batch_size or batch_size
+    for name, module in model.train().named_modules():
+        if module.training and smallest < module.min_batch_size:
+            model.eval()
+            raise ValueError(
+                f"batch_size must leave at least {module.min_batch_size} samples for the last batch, since "
+                f"{name or 'model'}, {module!r}, cannot train on fewer; got {batch_size} for {len(X)} samples"
+            )
+    return X, y, validation_data
+
+
+def checked_parts(
+    model: Any, loss: Any, optimizer: Any, scheduler: Any, metrics: Any, callbacks: Any, max_grad_norm: Any
+) -> tuple[dict[str, Any], list[Any]]:
+    """Return metrics and callbacks for `fit` in plain form, or raise an error that says which part cannot be used."""
+    with_methods("loss", loss, ("__call__", "backward"), "a Loss such as MSELoss()")
+    with_methods("optimizer", optimizer, ("zero_grad", "step", "not_finite"), "an Optimizer such as SGD")
+    if not {id(p) for p in optimizer.params} & {id(p) for p in model.parameters()}:
+        raise ValueError("optimizer must be made over the parameters of model; got one that shares none with it")
+    if scheduler is not None:
+        with_methods("scheduler", scheduler, ("step",), "a schedule such as StepLR")
+    if getattr(scheduler, "optimizer", optimizer) is not optimizer:
+        raise ValueError("scheduler must be made over the optimizer given here; got one made over another")
+    if max_grad_norm is not None:
+        number("max_grad_norm", max_grad_norm, above=0)
+    instance("callbacks", callbacks, Iterable, "a list of callbacks")
+    callbacks = list(callbacks)
+    for i, callback in enumerate(callbacks):
+        with_methods(f"callbacks[{i}]", callback, ("on_train_begin", "on_batch_end"), "a Callback like EarlyStopping()")
+    return named_metrics(metrics), callbacks
 
 
 def checked_forward(forward: Callable[[Any, Array], Array]) -> Callable[[Any, Any], Array]:

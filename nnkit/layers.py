@@ -11,7 +11,7 @@ from nnkit.activations import zero_unless
 from nnkit.checks import entries, float_dtype, generator, instance, number, same_shape, whole_number
 from nnkit.initializers import Initializer, get_initializer
 from nnkit.module import Module, Parameter
-from nnkit.typing import Array
+from nnkit.typing import Array, Seed
 
 
 class Linear(Module):
@@ -52,7 +52,7 @@ class Linear(Module):
         bias: bool = True,
         *,
         init: str | Initializer = "kaiming_uniform",
-        rng: np.random.Generator | int | None = None,
+        rng: Seed = None,
         dtype: DTypeLike = np.float32,
     ) -> None:
         self.in_features: int = whole_number("in_features", in_features, least=1)
@@ -146,7 +146,7 @@ class Dropout(Module):
     2014).
     """
 
-    def __init__(self, p: float = 0.5, rng: np.random.Generator | int | None = None) -> None:
+    def __init__(self, p: float = 0.5, rng: Seed = None) -> None:
         self.p = number("p", p, least=0, below=1)
         self.rng = generator("rng", rng)
 
@@ -186,9 +186,7 @@ class GaussianNoise(Module):
     (Vincent et al., Extracting and composing robust features with denoising autoencoders, 2008).
     """
 
-    def __init__(
-        self, std: float, rng: np.random.Generator | int | None = None, *, clip: tuple[float, float] | None = None
-    ) -> None:
+    def __init__(self, std: float, rng: Seed = None, *, clip: tuple[float, float] | None = None) -> None:
         self.std = number("std", std, least=0)
         self.rng = generator("rng", rng)
         if clip is not None:

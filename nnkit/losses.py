@@ -7,21 +7,20 @@ The mean over the batch is taken here and only here, so no layer divides by the 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from nnkit.activations import log_softmax, sigmoid
-from nnkit.checks import finite_array, float_array, same_shape, used_once
+from nnkit.checks import finite_array, float_array, probabilities, same_shape, used_once
 from nnkit.typing import Array
 
 
 class Loss(ABC):
-    """The common interface of the losses.
+    """The common interface of the losses: a subclass defines `forward` and `backward` as plain mathematics.
 
-    A subclass defines `forward(pred, target)`, which keeps in ``self.saved`` what `backward()` will need, as plain
-    mathematics; where targets have another form than predictions, it overrides `checked_target` too.
+    `forward` keeps in ``self.saved`` what `backward` will need. If targets have another form than predictions, the
+    subclass overrides `checked_target` too.
     """
 
     saved: Any = None
@@ -32,12 +31,12 @@ class Loss(ABC):
             cls.backward = used_once(cls.backward)  # type: ignore[method-assign]
 
     def __call__(self, pred: Array, target: Array) -> float:
-        """Return the loss of the batch.
+        """Return the loss of the batch, whose predictions have shape (n, ...) with n at least 1.
 
         Raises
         ------
         ValueError
-            If the batch is empty, the shapes do not fit, or the targets are out of range or not finite.
+            If the shapes do not fit, or the targets are out of range or not finite.
         FloatingPointError
             If the loss is NaN because `pred` is not finite. Under ``numpy.errstate(invalid="ignore")`` the NaN is
             returned, for a caller who looks for it, such as `fit`.
@@ -114,31 +113,9 @@ class CrossEntropyLoss(Loss):
 
     def checked_target(self, pred: Array, target: Any) -> Array:
         """Return the target as probabilities in the shape and dtype of `pred`, or raise ValueError."""
-        target = np.asarray(target)
         if pred.ndim != 2:
             raise ValueError(f"pred must hold logits of shape (n, k); got shape {pred.shape}")
-        n, k = pred.shape
-        if target.shape == (n,) and target.dtype.kind in "iu":
-            # Read as unsigned, a negative class is a huge one: one pass finds both ends.
-            if target.astype(np.int64, copy=False).view(np.uint64).max() >= k:
-                raise ValueError(
-                    f"target must hold classes from 0 to {k - 1}, since pred has {k} columns; "
-                    f"got values from {target.min()} to {target.max()}"
-                )
-            return _identity(k, pred.dtype).take(target, axis=1).T  # one-hot, in column order as log_softmax
-        if target.shape != (n, k):
-            raise ValueError(
-                f"target must hold {n} integer classes, or probabilities of shape {(n, k)}; "
-                f"got shape {target.shape} and dtype {target.dtype}"
-            )
-        target = finite_array("target", target, pred.dtype)
-        sums = target.sum(axis=1, dtype=np.float64)
-        if target.min() < 0 or np.abs(sums - 1).max() > 1e-3:
-            raise ValueError(
-                "target must hold probabilities in each row, at least 0 and with sum 1; "
-                f"got values from {target.min():g} and sums from {sums.min():g} to {sums.max():g}"
-            )
-        return target
+        return probabilities("target", target, pred.shape, pred.dtype)
 
 
 class BCEWithLogitsLoss(Loss):
@@ -167,9 +144,3 @@ class BCEWithLogitsLoss(Loss):
         if target.min() < 0 or target.max() > 1:
             raise ValueError(f"target must lie in [0, 1]; got values from {target.min():g} to {target.max():g}")
         return target
-
-
-@lru_cache(maxsize=16)
-def _identity(k: int, dtype: np.dtype[Any]) -> Array:
-    """Return the k one-hot rows."""
-    return np.eye(k, dtype=dtype)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.checks import finite_array, number, numbers_or_strings, same_shape, shown, whole_number, whole_or_strings
+from nnkit.checks import class_array, number, same_kind, same_shape, shown, true_classes, whole_or_strings
 from nnkit.typing import Array
 
 
@@ -23,7 +23,7 @@ def predicted_classes(y_pred: Any, threshold: float | None = None) -> Array:
     threshold : float, optional
         The smallest single score that means class 1: 0.5 for probabilities, 0 for logits.
     """
-    y_pred = _read("y_pred", y_pred)
+    y_pred = class_array("y_pred", y_pred)
     if threshold is not None:
         if y_pred.ndim == 2 or y_pred.dtype.kind == "U":
             raise ValueError(
@@ -158,97 +158,15 @@ def f1_score(
     return _averaged(2 * counts.TP, 2 * counts.TP + counts.FP + counts.FN, counts, average, zero_division)
 
 
-def calibration_bins(correct: Any, confidence: Any, *, n_bins: int = 15) -> tuple[Array, Array, Array]:
-    """Sort answers by their confidence into bins of equal width, and add up each bin.
-
-    The sums of several runs can be added. Divided by the first, the other two are the axes of a reliability diagram.
-
-    Parameters
-    ----------
-    correct : array_like of bool, shape (n,)
-        Whether each answer was right.
-    confidence : array_like, shape (n,)
-        The probability that was given to each answer, from 0 to 1.
-    n_bins : int, default 15
-        The number of bins; each includes its upper end, and the first includes 0 as well.
-
-    Returns
-    -------
-    count, confidence_sum, n_correct : ndarray, shape (n_bins,)
-        The number of answers in each bin, the sum of their confidences, and the number of right ones among them.
-    """
-    correct = np.asarray(correct)
-    if correct.dtype != bool:
-        swapped = ": correct and confidence look swapped" if np.asarray(confidence).dtype == bool else ""
-        raise TypeError(f"correct must hold booleans; got dtype {correct.dtype}{swapped}")
-    confidence = finite_array("confidence", confidence, np.float64)
-    if confidence.ndim != 1 or len(confidence) == 0:
-        raise ValueError(f"confidence must have shape (n,) with n at least 1; got {confidence.shape}")
-    low, high = confidence.min(), confidence.max()
-    if low < 0 or high > 1:
-        raise ValueError(f"confidence must hold probabilities, from 0 to 1; got values from {low:g} to {high:g}")
-    same_shape("correct", correct, confidence.shape, "confidence")
-    n_bins = whole_number("n_bins", n_bins, least=1)
-    bin_of = np.digitize(confidence, np.linspace(0, 1, n_bins + 1)[1:-1], right=True)
-    count = np.bincount(bin_of, minlength=n_bins)
-    confidence_sum = np.bincount(bin_of, weights=confidence, minlength=n_bins)
-    return count, confidence_sum, np.bincount(bin_of[correct], minlength=n_bins)
-
-
-def calibration_error(correct: Any, confidence: Any, *, n_bins: int = 15) -> float:
-    """Return the expected calibration error: the distance of confidence and share of right answers, over the bins.
-
-    Each bin counts by its share of the answers (Guo et al. 2017). Parameters are as for `calibration_bins`.
-    """
-    count, confidence_sum, n_correct = calibration_bins(correct, confidence, n_bins=n_bins)
-    return float(np.abs(n_correct - confidence_sum).sum() / count.sum())
-
-
-def _read(name: str, values: Any) -> Array:
-    """Return numbers or strings without NaN, of shape (n,) or, with k at least 2, (n, k)."""
-    array = numbers_or_strings(name, values)
-    if array.ndim not in (1, 2) or 0 in array.shape[1:]:
-        raise ValueError(f"{name} must have shape (n,) or (n, k); got {array.shape}")
-    if array.dtype.kind == "f" and (bad := np.isnan(array)).any():
-        first = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise ValueError(f"{name} must not hold NaN; got {int(bad.sum())} of {array.size} values, the first at {first}")
-    return array[:, 0] if array.shape[1:] == (1,) else array
-
-
 def _classes(y_true: Any, y_pred: Any, threshold: float | None = None) -> tuple[Array, Array]:
     """Return the true and the predicted classes, one a sample and both of one kind."""
-    y_true, y_pred = _read("y_true", y_true), _read("y_pred", y_pred)
-    true, predicted = _true_classes(y_true, y_pred), predicted_classes(y_pred, threshold)
+    y_true, y_pred = class_array("y_true", y_true), class_array("y_pred", y_pred)
+    true, predicted = true_classes(y_true, y_pred), predicted_classes(y_pred, threshold)
     same_shape("y_true", true, predicted.shape, "the predicted classes")
     if not len(predicted):
         raise ValueError("y_pred must hold at least one prediction; got none")
-    _same_kind("y_true", true, "y_pred", predicted)
+    same_kind("y_true", true, "y_pred", predicted)
     return true, predicted
-
-
-def _true_classes(y_true: Array, y_pred: Array) -> Array:
-    """Return the true classes, or raise ValueError if `y_true` holds scores."""
-    swapped = "y_true must hold classes; got scores such as {}: y_true and y_pred look swapped"
-    if y_true.ndim == 2:
-        soft = y_true.min(initial=0) >= 0 and np.allclose(y_true.sum(axis=1), 1, atol=1e-3)
-        if not (_one_hot(y_true) or (soft and y_pred.ndim == 2 and not _one_hot(y_pred))):
-            raise ValueError(swapped.format(y_true[0]))
-        if ((y_true == y_true.max(axis=1, keepdims=True)).sum(axis=1) > 1).any():
-            raise ValueError("each row of y_true must have one largest entry; got rows with several")
-        return y_true.argmax(axis=1)
-    if y_true.dtype.kind == "f" and (fractions := y_true[y_true != np.rint(y_true)]).size:
-        raise ValueError(swapped.format(fractions[0]))
-    return whole_or_strings("y_true", y_true)
-
-
-def _one_hot(rows: Array) -> bool:
-    return bool(((rows == 0) | (rows == 1)).all() and (rows.sum(axis=1) == 1).all())
-
-
-def _same_kind(name: str, classes: Array, other: str, others: Array) -> None:
-    if classes.dtype.kind != others.dtype.kind:
-        got = f"{classes[0].item()!r} and {others[0].item()!r}"
-        raise TypeError(f"{name} and {other} must both hold numbers or both strings; got {got}")
 
 
 def _places(y_true: Any, y_pred: Any, labels: Any) -> tuple[Array, Array, int]:
@@ -256,10 +174,10 @@ def _places(y_true: Any, y_pred: Any, labels: Any) -> tuple[Array, Array, int]:
     true, predicted = _classes(y_true, y_pred)
     present, places = np.unique(np.concatenate([true, predicted]), return_inverse=True)
     if labels is not None:
-        wanted = whole_or_strings("labels", numbers_or_strings("labels", labels))
-        if wanted.ndim != 1 or not len(wanted) or len(np.unique(wanted)) < len(wanted):
+        wanted = whole_or_strings("labels", class_array("labels", labels))
+        if np.ndim(labels) != 1 or not len(wanted) or len(np.unique(wanted)) < len(wanted):
             raise ValueError(f"labels must be a list of different classes; got {shown(labels)}")
-        _same_kind("labels", wanted, "y_true", true)
+        same_kind("labels", wanted, "y_true", true)
         place = {label: i for i, label in enumerate(wanted.tolist())}
         places = np.array([place.get(label, len(place)) for label in present.tolist()])[places]
         present = wanted

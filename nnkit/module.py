@@ -28,20 +28,9 @@ Item = TypeVar("Item")
 
 
 class Parameter:
-    """An array that training changes, with the gradient of the loss beside it.
+    """An array that training changes, `data`, with the gradient of the loss beside it, `grad`, of the same shape.
 
-    Parameters
-    ----------
-    data : array_like
-        The initial values, any shape. Integers become float32.
-
-    Attributes
-    ----------
-    data : ndarray
-        The current values.
-    grad : ndarray
-        The gradient of the loss with respect to `data`, same shape and dtype. Each `backward` adds to it;
-        `zero_grad` sets it to zero.
+    Each `backward` adds to the gradient, and `zero_grad` sets it to zero. Integers become float32.
     """
 
     __slots__ = ("data", "grad")
@@ -71,23 +60,19 @@ class Module:
     A subclass defines `forward(x)` and `backward(grad)` as plain mathematics: `forward` keeps in ``self.saved`` what
     `backward` will need. Both are wrapped when the class is made, so that every call is checked: `x` becomes a
     floating-point array, `grad` must have the shape of the output, and each backward pass uses up one forward pass.
-
-    Parameters and modules are found among the attributes, also inside lists, tuples and dicts. Other arrays that are
-    kept from batch to batch, such as running means, are named in `buffer_names`: they are saved, loaded and converted
-    with the parameters, but no optimizer sees them.
+    Parameters and modules are found among the attributes, also inside lists, tuples and dicts.
 
     Attributes
     ----------
     training : bool
-        True after `train()`, False after `eval()`. Only layers that behave differently in the two look at it.
-    saved : object
-        What the last forward pass kept for the backward pass.
+        True after `train()`, False after `eval()`.
     in_features : int or None
         If set, the input must have shape (n, in_features).
     min_batch_size : int
         The smallest batch that the module can train on.
     buffer_names, nonnegative_names : tuple of str
-        The attributes that are buffers, and those of them that are never negative, such as variances.
+        Attributes that are kept from batch to batch, such as running means: saved, loaded and converted with the
+        parameters, but seen by no optimizer; and those of them that are never negative.
     """
 
     training: bool = True
@@ -113,12 +98,7 @@ class Module:
     def backward(self, grad: Array) -> Array:
         """Return dL/d(input) for ``grad`` = dL/d(output), and add dL/d(parameter) to each parameter's `grad`.
 
-        Raises
-        ------
-        RuntimeError
-            If there was no `forward` since the last `backward`.
-        ValueError
-            If `grad` has another shape than the output.
+        Raises RuntimeError if there was no `forward` since the last `backward`, ValueError if the shapes differ.
         """
         raise NotImplementedError(f"{type(self).__name__} must define backward")
 
@@ -220,12 +200,8 @@ class Module:
     def load_state_dict(self, state: Mapping[str, Array], strict: bool = True) -> None:
         """Copy the values in `state` into the parameters and buffers of the same names: all of them or none.
 
-        Raises
-        ------
-        KeyError
-            If names are missing or unexpected and `strict` is true.
-        ValueError, TypeError
-            If a shape differs, a value is not finite in its dtype, a variance is negative, or `state` is no mapping.
+        Raises KeyError if names are missing or unexpected and `strict` is true, ValueError or TypeError if an array has
+        another shape or values that it cannot have.
         """
         instance("state", state, Mapping, "what state_dict returned")
         own = self._named_arrays()
@@ -239,11 +215,7 @@ class Module:
     def summary(self, input_shape: int | tuple[int, ...] | None = None) -> str:
         """Return a table of the layers, the shapes of their outputs and their numbers of parameters.
 
-        Parameters
-        ----------
-        input_shape : int or tuple of int, optional
-            The shape of one sample, which is sent through in evaluation mode. Without it, what the first layer with
-            an `in_features` asks for; ValueError if there is none.
+        `input_shape` is that of one sample, by default what the first layer with an `in_features` asks for.
         """
         modules = dict(self.named_modules())
         if input_shape is None:
@@ -275,20 +247,7 @@ class Sequential(Module):
     """Modules applied one after the other; backward runs through them in the opposite order.
 
     With no modules it is the identity. ``model[i]`` is the module number `i`, and ``model[i:j]`` a Sequential that
-    shares modules `i` to `j - 1` with this one.
-
-    Parameters
-    ----------
-    *modules : Module
-        In the order in which forward applies them. Each keeps what its own backward needs, so a module object can
-        stand in a network only once.
-
-    Raises
-    ------
-    TypeError
-        If an argument is not a Module (a class instead of an instance is the usual cause).
-    ValueError
-        If the same module object stands in it twice.
+    shares its modules with this one. Each module keeps what its own backward needs, so none may stand in it twice.
     """
 
     def __init__(self, *modules: Module) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.checks import checked_state, entries, number, same_shape, whole_number
+from nnkit.checks import checked_state, distinct, entries, number, same_shape, whole_number
 from nnkit.module import Parameter
 from nnkit.typing import Array
 
@@ -51,7 +51,7 @@ class Optimizer(ABC):
     decays_in_gradient = True
 
     def __init__(self, params: Params, lr: float, weight_decay: float = 0.0) -> None:
-        self.params = _distinct(params)
+        self.params = distinct("params", params, Parameter)
         dtypes = sorted({str(parameter.data.dtype) for parameter in self.params})
         if len(dtypes) > 1:
             raise ValueError(f"params must share one dtype; got {dtypes}; model.astype(np.float32) converts them all")
@@ -308,39 +308,16 @@ def clip_grad_norm(params: Params, max_norm: float) -> float:
     :math:`\min(1, c / (\|g\| + 10^{-6}))`, as in PyTorch, :math:`c` being `max_norm` (Pascanu et al., On the difficulty
     of training recurrent neural networks, 2013).
 
-    Parameters
-    ----------
-    params : iterable of Parameter
-        Whose gradients, usually ``model.parameters()``; they are changed in place.
-    max_norm : float
-        The largest norm allowed, above 0.
-
-    Returns
-    -------
-    float
-        :math:`\|g\|`, the root of the sum of the squares of all entries, before any scaling. If it is NaN or infinite,
-        the gradients stay as they are, for the caller to see.
+    The norm is the root of the sum of the squares of all entries. If it is NaN or infinite, the gradients stay as they
+    are, for the caller to see.
     """
     max_norm = number("max_norm", max_norm, above=0)
-    distinct = _distinct(params)
+    own = distinct("params", params, Parameter)
     # In float64, where the square of no float32 overflows.
     with np.errstate(over="ignore", invalid="ignore"):
-        norm = math.sqrt(sum(np.square(parameter.grad, dtype=np.float64).sum() for parameter in distinct))
+        norm = math.sqrt(sum(np.square(parameter.grad, dtype=np.float64).sum() for parameter in own))
     factor = max_norm / (norm + 1e-6)
     if math.isfinite(norm) and factor < 1:
-        for parameter in distinct:
+        for parameter in own:
             parameter.grad *= factor
     return norm
-
-
-def _distinct(params: Params) -> list[Parameter]:
-    """Return each parameter once, or raise an error that says what else was given."""
-    if not isinstance(params, Iterable):
-        raise TypeError(f"params must be a list of Parameters, as model.parameters() gives; got {params!r}")
-    distinct = list({id(parameter): parameter for parameter in params}.values())
-    if not distinct:
-        raise ValueError("params must hold at least one Parameter; got none")
-    for i, parameter in enumerate(distinct):
-        if not isinstance(parameter, Parameter):
-            raise TypeError(f"params[{i}] must be a Parameter, as model.parameters() gives; got {parameter!r}")
-    return distinct

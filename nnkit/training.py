@@ -11,12 +11,12 @@ import numpy as np
 
 from nnkit.callbacks import Callback, CallbackList, DivergenceGuard, ProgressBar, TrainingState
 from nnkit.checks import (
-    entries,
+    checked_data,
+    checked_parts,
     finite_array,
     generator,
     instance,
     named_metrics,
-    number,
     samples,
     whole_number,
     with_methods,
@@ -105,9 +105,9 @@ def fit(
         dead ReLUs, and it goes on. ``history.stop_reason`` says so too.
     """
     epochs, rng = whole_number("epochs", epochs, least=1), generator("rng", rng)
-    X, y, validation_data = _checked_data(model, X, y, batch_size, validation_data)
-    metrics, callbacks = _checked_parts(model, loss, optimizer, scheduler, metrics, callbacks, max_grad_norm)
-    names = ["loss", *metrics, "seconds"] + ["val_" + name for name in ("loss", *metrics) if validation_data]
+    X, y, validation_data = checked_data(model, X, y, batch_size, validation_data)
+    named, callbacks = checked_parts(model, loss, optimizer, scheduler, metrics, callbacks, max_grad_norm)
+    names = ["loss", *named, "seconds"] + ["val_" + name for name in ("loss", *named) if validation_data]
     history, n_batches = History(), math.ceil(len(X) / batch_size)
     state = TrainingState(model, optimizer, history, X, epochs, n_batches, names, scheduler, rng)
     hooks = CallbackList(DivergenceGuard(), [*callbacks, *([ProgressBar()] if progress else [])])
@@ -122,7 +122,7 @@ def fit(
                 optimizer.zero_grad()
                 pred = model.forward(x)
                 state.loss = loss(pred, target)
-                means.add(len(x), _measured(state.loss, metrics, target, pred))
+                means.add(len(x), _measured(state.loss, named, target, pred))
                 if not math.isfinite(state.loss):
                     break
                 model.accumulate(loss.backward())  # backward, but for dL/dx, which nobody needs
@@ -133,7 +133,7 @@ def fit(
             record = means.result() | {"seconds": time.perf_counter() - started}
             model.eval()
             if validation_data is not None:
-                scores = evaluate(model, loss, *validation_data, metrics=metrics)
+                scores = evaluate(model, loss, *validation_data, metrics=named)
                 record |= {f"val_{name}": value for name, value in scores.items()}
             history.append(record)
             if hooks.end_epoch(state):
@@ -189,45 +189,3 @@ def _measured(loss: float, metrics: Mapping[str, Metric], y: Array, pred: Array)
     """Return the loss and the metrics, which are not asked where the loss is no longer finite."""
     finite = math.isfinite(loss)
     return {"loss": loss} | {name: metric(y, pred) if finite else math.nan for name, metric in metrics.items()}
-
-
-def _checked_data(
-    model: Module, X: Any, y: Any, batch_size: int, validation_data: Any
-) -> tuple[Array, Array, tuple[Array, Array] | None]:
-    """Return the data as arrays that fit the model, or raise an error that says what must be given."""
-    dtype = _dtype_of(model)
-    X, y = samples("X", X, "y", y, dtype)
-    if validation_data is not None:
-        X_val, y_val = entries("validation_data", validation_data, 2, "a pair (X, y)")
-        validation_data = samples("validation_data[0]", X_val, "validation_data[1]", y_val, dtype)
-    batch_size = min(whole_number("batch_size", batch_size, least=1), len(X))
-    smallest = len(X) % batch_size or batch_size
-    for name, module in model.train().named_modules():
-        if module.training and smallest < module.min_batch_size:
-            model.eval()
-            raise ValueError(
-                f"batch_size must leave at least {module.min_batch_size} samples for the last batch, since "
-                f"{name or 'model'}, {module!r}, cannot train on fewer; got {batch_size} for {len(X)} samples"
-            )
-    return X, y, validation_data
-
-
-def _checked_parts(
-    model: Module, loss: Any, optimizer: Any, scheduler: Any, metrics: Any, callbacks: Any, max_grad_norm: Any
-) -> tuple[dict[str, Metric], list[Callback]]:
-    """Return metrics and callbacks in plain form, or raise an error that says which part cannot be used, and why."""
-    with_methods("loss", loss, ("__call__", "backward"), "a Loss such as MSELoss()")
-    instance("optimizer", optimizer, Optimizer, "an Optimizer such as SGD")
-    if not {id(p) for p in optimizer.params} & {id(p) for p in model.parameters()}:
-        raise ValueError("optimizer must be made over the parameters of model; got one that shares none with it")
-    if scheduler is not None:
-        with_methods("scheduler", scheduler, ("step",), "a schedule such as StepLR")
-    if getattr(scheduler, "optimizer", optimizer) is not optimizer:
-        raise ValueError("scheduler must be made over the optimizer given here; got one made over another")
-    if max_grad_norm is not None:
-        number("max_grad_norm", max_grad_norm, above=0)
-    instance("callbacks", callbacks, Iterable, "a list of callbacks")
-    callbacks = list(callbacks)
-    for i, callback in enumerate(callbacks):
-        instance(f"callbacks[{i}]", callback, Callback, "a Callback such as EarlyStopping()")
-    return named_metrics(metrics), callbacks

@@ -14,6 +14,8 @@ from scipy.optimize import minimize_scalar
 import nnkit as nn
 from book.experiments.shared.mnist import N_VALIDATION, OnTestDigits, network, trained, without_validation
 from book.experiments.shared.runs import over_seeds, record
+from lab.calibration import calibration_bins
+from lab.calibration import calibration_error as expected_calibration_error
 
 SETUP = {
     "network": "784-64-32-10, ReLU, kaiming_uniform",
@@ -40,12 +42,12 @@ def mean_confidence(y: Any, logits: Any) -> float:
 
 def calibration_error(y: Any, logits: Any) -> float:
     """Return how far confidence and share of right answers are apart, over the bins."""
-    return nn.calibration_error(*answers(y, logits), n_bins=SETUP["bins"])
+    return expected_calibration_error(*answers(y, logits), n_bins=SETUP["bins"])
 
 
 def calibration(y: Any, logits: Any) -> dict[str, Any]:
     """Return the loss, the calibration error and the sums of each bin."""
-    count, confidence_sum, n_correct = nn.calibration_bins(*answers(y, logits), n_bins=SETUP["bins"])
+    count, confidence_sum, n_correct = calibration_bins(*answers(y, logits), n_bins=SETUP["bins"])
     return {
         "loss": round(nn.CrossEntropyLoss()(logits, y), 5),
         "calibration_error": round(calibration_error(y, logits), 5),
