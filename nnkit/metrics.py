@@ -174,8 +174,8 @@ def _places(y_true: Any, y_pred: Any, labels: Any) -> tuple[Array, Array, int]:
     true, predicted = _classes(y_true, y_pred)
     present, places = np.unique(np.concatenate([true, predicted]), return_inverse=True)
     if labels is not None:
-        wanted = whole_or_strings("labels", class_array("labels", labels))
-        if np.ndim(labels) != 1 or not len(wanted) or len(np.unique(wanted)) < len(wanted):
+        wanted = whole_or_strings("labels", class_array("labels", labels)) if np.ndim(labels) == 1 else np.empty(0)
+        if not len(wanted) or len(np.unique(wanted)) < len(wanted):
             raise ValueError(f"labels must be a list of different classes; got {shown(labels)}")
         same_kind("labels", wanted, "y_true", true)
         place = {label: i for i, label in enumerate(wanted.tolist())}
