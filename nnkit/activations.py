@@ -127,11 +127,6 @@ class Softmax(Module):
         y = self.saved
         return y * (grad - (grad * y).sum(axis=-1, keepdims=True))
 
-    def jacobian(self, x: Array) -> Array:
-        """Return the Jacobian of each row: for `x` of shape (n, k), an array of shape (n, k, k)."""
-        y = softmax(x)
-        return y[..., :, None] * (np.eye(y.shape[-1], dtype=y.dtype) - y[..., None, :])
-
 
 ACTIVATIONS: dict[str, type[Module]] = {"relu": ReLU, "leaky_relu": LeakyReLU, "sigmoid": Sigmoid, "tanh": Tanh}
 """What may follow a hidden layer, by the name that a network made from its widths is told."""

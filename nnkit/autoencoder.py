@@ -33,11 +33,9 @@ class Autoencoder(Module):
     """
 
     def __init__(self, encoder: Module, decoder: Module, *, logits: bool = False) -> None:
-        for name, module in (("encoder", encoder), ("decoder", decoder)):
-            instance(name, module, Module, "a Module such as Sequential")
-        self.encoder = encoder
-        self.decoder = decoder
-        self.logits = logits
+        instance("encoder", encoder, Module, "a Module such as Sequential")
+        instance("decoder", decoder, Module, "a Module such as Sequential")
+        self.encoder, self.decoder, self.logits = encoder, decoder, logits
 
     @classmethod
     def symmetric(
@@ -52,8 +50,7 @@ class Autoencoder(Module):
     ) -> Self:
         """Return an autoencoder of `Linear` layers whose decoder has the widths of its encoder in reverse order.
 
-        The activation stands between layers, but not after the code or the output. So ``symmetric([784, 32])`` is
-        linear, and learns what a principal component analysis finds.
+        The activation stands between layers, but not after the code or the output: ``symmetric([784, 32])`` is linear.
 
         Parameters
         ----------
@@ -61,14 +58,10 @@ class Autoencoder(Module):
             The widths from the input to the code, at least these two: ``[784, 128, 32]`` makes 784-128-32-128-784.
         activation : {"relu", "leaky_relu", "sigmoid", "tanh"} or callable, default "relu"
             What stands between the layers, or a function without arguments that makes such a `Module`.
-        init : str or callable, default "kaiming_uniform"
-            How the weights start, as for `Linear`.
-        rng : numpy.random.Generator or int, optional
-            Draws the weights, layer by layer. Without it they differ from run to run.
-        logits : bool, default False
-            Whether the output is trained as logits, with `BCEWithLogitsLoss`.
-        tied : bool, default False
-            Whether each layer of the decoder shares its weight with its counterpart in the encoder, as `TiedLinear`.
+        init, rng
+            How the weights start and where they are drawn from, as for `Linear`.
+        logits, tied : bool, default False
+            Whether the output is trained as logits, and whether the layers of the decoder are `TiedLinear`.
         """
         widths = [whole_number(f"sizes[{i}]", size, least=1) for i, size in enumerate(sizes)]
         if len(widths) < 2:
@@ -76,11 +69,8 @@ class Autoencoder(Module):
         make_activation = chosen("activation", activation, ACTIVATIONS, ())
         rng = generator("rng", rng)
         encoder = [Linear(a, b, init=init, rng=rng) for a, b in pairwise(widths)]
-        decoder: list[Module]
-        if tied:
-            decoder = [TiedLinear(layer) for layer in reversed(encoder)]
-        else:
-            decoder = [Linear(a, b, init=init, rng=rng) for a, b in pairwise(reversed(widths))]
+        decoder: list[Linear] = [TiedLinear(layer) for layer in reversed(encoder)] if tied else []
+        decoder = decoder or [Linear(a, b, init=init, rng=rng) for a, b in pairwise(reversed(widths))]
         return cls(interleaved(encoder, make_activation), interleaved(decoder, make_activation), logits=logits)
 
     def forward(self, x: Array) -> Array:

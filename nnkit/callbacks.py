@@ -26,18 +26,10 @@ ENOUGH_STEPS = 10
 
 @dataclass
 class TrainingState:
-    """What a callback is given: the parts of a training run, live.
+    """What a callback is given: the parts of a training run, live, most of them as `fit` was given them.
 
-    Attributes
-    ----------
-    model, optimizer, X, epochs, scheduler, rng
-        As `fit` was given them, `X` converted.
-    history : History
-        What was recorded so far; each epoch records `names`.
-    n_batches : int
-        The number of batches, and so of steps, in an epoch.
-    epoch, loss : int, float
-        The present epoch, counted from 1, and the loss of its last batch.
+    An epoch has `n_batches` steps and records `names` in the `history`; `epoch` counts from 1, and `loss` is the last
+    batch's.
     """
 
     model: Module
@@ -95,17 +87,14 @@ class EarlyStopping(Callback):
     restore_best : bool, default True
         Whether to give the model the weights and buffers of its best epoch when training ends, also if interrupted.
 
-    Attributes
-    ----------
-    best_epoch, best_value : int, float
-        The epoch of the best value, counted from 1, and that value; 0 and NaN before there is one.
+    The attributes `best_epoch`, counted from 1, and `best_value` are 0 and NaN before there is one.
     """
 
     def __init__(
         self,
         monitor: str = "val_loss",
         patience: int = 5,
-        min_delta: float = 0.0,
+        min_delta: float = 0,
         mode: str = "min",
         restore_best: bool = True,
     ) -> None:
@@ -125,8 +114,7 @@ class EarlyStopping(Callback):
         if self.monitor not in state.history:
             hint = "; give fit validation_data" if self.monitor.startswith("val_") else ""
             raise ValueError(f"monitor must be one of {sorted(state.history)}; got {self.monitor!r}{hint}")
-        value = state.history.values_by_name[self.monitor][-1]
-        sign = -1 if self.mode == "min" else 1
+        value, sign = state.history.values_by_name[self.monitor][-1], -1 if self.mode == "min" else 1
         best = self.best_value if self.best_epoch else -sign * math.inf
         if sign * (value - best) > self.min_delta:
             self.best_value, self.best_epoch = value, state.epoch
@@ -145,7 +133,7 @@ class EarlyStopping(Callback):
 
 
 class Checkpoint(Callback):
-    """Save a training while it runs, so that it can go on after an interruption and end with the same bits.
+    """Save a training every few epochs, so that it can go on after an interruption and end with the same bits.
 
     Parameters
     ----------
@@ -154,8 +142,7 @@ class Checkpoint(Callback):
     every : int, default 1
         How many epochs to train between saves, at least 1.
     resume : bool, default False
-        Whether to go on from the file if it exists when training begins. Call `fit` again as before: its ``epochs``
-        include those already done. Other callbacks start from the beginning.
+        Whether to go on from the file if it exists. Call `fit` as before: its ``epochs`` include those already done.
     """
 
     def __init__(self, path: str | os.PathLike[str], every: int = 1, *, resume: bool = False) -> None:
@@ -280,10 +267,9 @@ class DivergenceGuard(Callback):
 
 
 class CallbackList:
-    """The callbacks of one training, called as one.
+    """The callbacks of one training, called as one: in their order, and in the opposite one when training ends.
 
-    The `guard` is asked first at the end of an epoch: no other callback sees an epoch in which training diverged. The
-    others are called in their order, and in the opposite one when training ends.
+    The `guard` is asked first at the end of an epoch: no other callback sees an epoch in which training diverged.
     """
 
     def __init__(self, guard: Callback, callbacks: Sequence[Callback]) -> None:
@@ -295,7 +281,7 @@ class CallbackList:
         }
 
     def call(self, hook: str, state: TrainingState) -> None:
-        """Call the hook of that name, of an epoch's begin or of a batch, of each callback that has one."""
+        """Call the hook of that name of each callback that has one."""
         for method in self._hooks[hook]:
             method(state)
 

@@ -33,14 +33,10 @@ class SavedState:
 
     Attributes
     ----------
-    path : Path
-        The file it was read from.
-    saved_from : dict of str to str
-        The ``repr`` of the model, and the class names of the optimizer and the scheduler.
-    states, generators : dict of str to dict
-        The state of each part, under ``"model"`` and so on, and of each generator.
-    extra : dict
-        What the caller added.
+    path, saved_from : Path, dict of str to str
+        The file, the ``repr`` of the model, and the class names of the optimizer and the scheduler.
+    states, generators, extra : dict
+        The state of each part, under ``"model"`` and so on, and of each generator; and what the caller added.
     """
 
     path: Path
@@ -55,14 +51,12 @@ class SavedState:
         """Put the saved state into parts made like those that were saved; a training that goes on needs all of them.
 
         With `rng`, the generator for `fit`, it and those in the model's layers go on where they were; without it no
-        generator is touched.
+        generator is touched. Everything is tried on copies first, so that nothing has changed after an error.
 
         Raises
         ------
-        ValueError
-            If a part was not saved, or does not fit what was. Nothing has changed then: all is tried on copies first.
-        TypeError
-            If a part is of another kind, or cannot be copied.
+        ValueError, TypeError
+            If a part was not saved, does not fit what was, is of another kind, or cannot be copied.
         """
         parts = parts_to_save(model, optimizer, scheduler, rng)
         try:
@@ -99,24 +93,22 @@ def save_checkpoint(
 ) -> None:
     """Write a network, and what its training needs to go on, to one file, which replaces an older one in one step.
 
+    Weights, buffers, states and the generators of the layers are saved; the architecture, which is code, is not.
+
     Parameters
     ----------
     path : path
         Where to write, usually ``*.npz``; the folder must exist.
-    model, optimizer, scheduler : Module, Optimizer, object
-        The last two optional. Weights, buffers and states are saved; the architecture, which is code, is not.
     rng : numpy.random.Generator, optional
-        The generator given to `fit`; those in the model's layers are saved anyway.
+        The generator given to `fit`.
     extra : dict, optional
         Anything JSON can hold; tuples and arrays come back as lists, NaN and the infinities as themselves.
 
     Raises
     ------
-    ValueError
-        If an array of a state is not finite: a diverged training must not replace a good file. Also if all but the
-        arrays takes more than 16 MiB.
-    TypeError
-        If a part is of another kind, or `extra` is not a dict or holds what JSON cannot.
+    ValueError, TypeError
+        If an array of a state is not finite (a diverged training must not replace a good file), all but the arrays
+        takes more than 16 MiB, or something is of another kind.
     """
     parts = parts_to_save(model, optimizer, scheduler, rng)
     extra = {} if extra is None else extra
@@ -149,13 +141,7 @@ def save_checkpoint(
 def load_checkpoint(path: str | os.PathLike[str]) -> SavedState:
     """Read what `save_checkpoint` wrote; ``load_checkpoint(path).restore(model)`` puts the weights into `model`.
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it is damaged, of another version or program, or has members that are pickled, compressed or cut off, none of
-        which are loaded.
+    A file that is damaged, of another version or program, or pickled, compressed or cut off is a ValueError.
     """
     path = Path(path)
     with path.open("rb") as file, _value_errors(f"path must be a whole checkpoint of this nnkit; got {path}"):

@@ -23,17 +23,13 @@ class GradientCheck:
 
     Attributes
     ----------
-    name, shape : str, tuple of int
-        ``"input"`` or the parameter's dotted name, and the array's shape.
-    n_checked : int
-        The number of entries compared.
+    name, shape, n_checked : str, tuple of int, int
+        ``"input"`` or the parameter's dotted name, the array's shape, and how many entries were compared.
     max_absolute_error, max_relative_error : float
         The largest :math:`|a - n|` and :math:`|a - n| / \max(|a|, |n|)`, a being the analytic gradient and n the
         numeric one; infinite where one of them is not finite.
-    worst_index, analytic, numeric : tuple of int, float, float
-        The entry whose error is the largest multiple of its tolerance, and its two gradients.
-    passed : bool
-        Whether every entry is within its tolerance.
+    worst_index, analytic, numeric, passed : tuple of int, float, float, bool
+        The entry closest to failing, its two gradients, and whether every entry is within its tolerance.
     """
 
     name: str
@@ -49,7 +45,7 @@ class GradientCheck:
 
 @dataclass(frozen=True)
 class GradientReport:
-    """The result of `check_gradients`: ``print`` shows it as a table, and it is true if everything passed."""
+    """The result of `check_gradients`: ``print`` shows a table, and it is true if everything passed."""
 
     checks: tuple[GradientCheck, ...]
 
@@ -68,10 +64,10 @@ class GradientReport:
 
     def __getitem__(self, name: str) -> GradientCheck:
         """Return the check of that name."""
-        for check in self.checks:
-            if check.name == name:
-                return check
-        raise KeyError(f"no check is named {name!r}; there are {[check.name for check in self.checks]}")
+        found = {check.name: check for check in self.checks}
+        if name not in found:
+            raise KeyError(f"no check is named {name!r}; there are {list(found)}")
+        return found[name]
 
     def __str__(self) -> str:
         lines = [f"{'array':<16}{'checked':>8}  {'max rel. error':>14}  {'analytic':>13}  {'numeric':>13}  result"]
@@ -103,12 +99,10 @@ def check_gradients(
 
     Parameters
     ----------
-    module : Module
-        What to check, in its present mode. To check a loss alone, give an empty `Sequential` with that loss.
-    x : array_like
-        The input, away from kinks such as 0 for ReLU, where there is no derivative.
+    module, x : Module, array_like
+        What to check, in its present mode, and its input, away from kinks such as 0 for ReLU.
     loss, target : Loss, array_like, optional
-        Applied to the module's output; both or neither.
+        Applied to the module's output; both or neither. An empty `Sequential` lets the loss be checked alone.
     eps : float, default 1e-6
         The step of the differences :math:`(f(x + \epsilon) - f(x - \epsilon)) / 2 \epsilon`.
     rtol, atol : float, default 1e-5 and 1e-8
@@ -117,11 +111,6 @@ def check_gradients(
         Check at most this many entries of each array, drawn at random; by default all.
     rng : numpy.random.Generator or int, default 0
         Draws the :math:`u` and the entries.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If `backward` does not return an array of the input's shape, `x` is not finite, or a number is out of range.
     """
     number("eps", eps, above=0)
     number("rtol", rtol, least=0)

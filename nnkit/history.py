@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -16,12 +16,7 @@ class History(Mapping[str, Array]):
     (likewise), ``seconds`` (of training, without validation), and with validation data ``val_loss`` and ``val_``
     before each metric's name (measured after the epoch).
 
-    Attributes
-    ----------
-    values_by_name : dict of str to list of float
-        The numbers themselves.
-    stop_reason : str
-        Why training ended.
+    `values_by_name` is the same with lists that can grow, and `stop_reason` says why training ended.
     """
 
     def __init__(self, values_by_name: Mapping[str, list[float]] | None = None, stop_reason: str = "") -> None:
@@ -60,19 +55,7 @@ class History(Mapping[str, Array]):
         return f"History({self.n_epochs} epochs; last: {last or 'none'}; {self.stop_reason or 'running'})"
 
 
-class Means:
-    """The means over the samples of an epoch, from those of its batches."""
-
-    def __init__(self) -> None:
-        self.totals: dict[str, float] = {}
-        self.n = 0
-
-    def add(self, n: int, values: Mapping[str, float]) -> None:
-        """Add the means over a batch of `n` samples."""
-        self.n += n
-        for name, value in values.items():
-            self.totals[name] = self.totals.get(name, 0.0) + n * value
-
-    def result(self) -> dict[str, float]:
-        """Return the mean under each name."""
-        return {name: total / self.n for name, total in self.totals.items()}
+def weighted_means(batches: Sequence[tuple[int, Mapping[str, float]]]) -> dict[str, float]:
+    """Return the means over all samples, from the size of each batch and the means over its samples."""
+    n = sum(size for size, _ in batches)
+    return {name: sum(size * means[name] for size, means in batches) / n for name in batches[0][1]}

@@ -30,19 +30,14 @@ class Linear(Module):
     dtype : dtype, default float32
         The dtype of the parameters, and so of everything that the layer returns.
 
-    Attributes
-    ----------
-    weight, bias : Parameter
-        :math:`W`, shape (in_features, out_features), and :math:`b`, shape (out_features,), or None.
-
     Notes
     -----
-    With the upstream gradient :math:`G = \partial L / \partial y`,
+    `weight` is :math:`W`, shape (in_features, out_features), `bias` :math:`b`, shape (out_features,), or None. With the
+    upstream gradient :math:`G = \partial L / \partial y`,
     :math:`\partial L / \partial W = x^\top G`, :math:`\partial L / \partial b = \sum_i G_i` and
     :math:`\partial L / \partial x = G W^\top`. Chapter 1 derives the first two, chapter 3 the third.
     """
 
-    weight: Parameter
     bias: Parameter | None
 
     def __init__(
@@ -96,10 +91,7 @@ class TiedLinear(Linear):
     bias : bool, default True
         Whether to add :math:`c`, a bias of its own, which starts at zero.
 
-    Attributes
-    ----------
-    shared, bias : Parameter
-        :math:`W`, the other layer's weight, and :math:`c`, shape (out_features,), or None.
+    Its `weight` is a transposed view of the other layer's, which is its attribute `shared`.
     """
 
     def __init__(self, layer: Linear, bias: bool = True) -> None:
@@ -136,7 +128,7 @@ class Dropout(Module):
     p : float, default 0.5
         The probability that an entry is dropped, from 0 up to but not including 1.
     rng : numpy.random.Generator or int, optional
-        Where each forward pass draws the entries to drop. Without it each layer differs from run to run.
+        Where each forward pass draws the entries to drop.
 
     Notes
     -----
@@ -166,15 +158,14 @@ class Dropout(Module):
 class GaussianNoise(Module):
     r"""Add normal noise to the input while training, so that a network learns to do without exact values.
 
-    In front of an autoencoder it makes a denoising one: ``fit(Sequential(GaussianNoise(0.2), model), loss, optimizer,
-    X, X, epochs=...)`` trains `model` on noisy inputs and clean targets.
+    In front of an autoencoder, ``Sequential(GaussianNoise(0.2), autoencoder)``, it makes a denoising one.
 
     Parameters
     ----------
     std : float
         The standard deviation :math:`\sigma`, at least 0.
     rng : numpy.random.Generator or int, optional
-        Where each forward pass draws the noise. Without it each layer differs from run to run.
+        Where each forward pass draws the noise.
     clip : tuple of float, optional
         The bounds to which the noisy values are clipped, such as ``(0, 1)`` for images.
 
@@ -182,8 +173,7 @@ class GaussianNoise(Module):
     -----
     In training mode :math:`y = x + \sigma \epsilon` with standard normal :math:`\epsilon`, and backward returns
     :math:`G`; with bounds :math:`y` is clipped to them, and backward returns 0 where it was. In evaluation mode the
-    layer is the identity. To measure a network on noisy data, draw the noise once: ``GaussianNoise(0.2, rng=0)(X)``
-    (Vincent et al., Extracting and composing robust features with denoising autoencoders, 2008).
+    layer is the identity (Vincent et al., Extracting and composing robust features with denoising autoencoders, 2008).
     """
 
     def __init__(self, std: float, rng: Seed = None, *, clip: tuple[float, float] | None = None) -> None:
@@ -220,14 +210,12 @@ class BatchNorm1d(Module):
 
     Parameters
     ----------
-    num_features : int
-        The width of the input, at least 1.
+    num_features, dtype : int, dtype
+        The width of the input, at least 1, and the dtype of all arrays, float32 by default.
     eps : float, default 1e-5
         :math:`\epsilon`, added to the variance, so that a constant feature does not divide by zero.
     momentum : float, default 0.1
         The weight of the newest batch in the running statistics, from 0 to 1, as in PyTorch.
-    dtype : dtype, default float32
-        The dtype of parameters and running statistics, and so of everything that the layer returns.
 
     Attributes
     ----------

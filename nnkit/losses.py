@@ -33,13 +33,8 @@ class Loss(ABC):
     def __call__(self, pred: Array, target: Array) -> float:
         """Return the loss of the batch, whose predictions have shape (n, ...) with n at least 1.
 
-        Raises
-        ------
-        ValueError
-            If the shapes do not fit, or the targets are out of range or not finite.
-        FloatingPointError
-            If the loss is NaN because `pred` is not finite. Under ``numpy.errstate(invalid="ignore")`` the NaN is
-            returned, for a caller who looks for it, such as `fit`.
+        Raises ValueError if `target` does not fit, and FloatingPointError if the loss is NaN because `pred` is not
+        finite; under ``numpy.errstate(invalid="ignore")`` the NaN is returned, for a caller such as `fit`.
         """
         pred = float_array("pred", pred)
         if pred.size == 0:
@@ -121,11 +116,8 @@ class CrossEntropyLoss(Loss):
 class BCEWithLogitsLoss(Loss):
     r"""The mean binary cross-entropy :math:`-t \log \sigma(z) - (1 - t) \log(1 - \sigma(z))` over all entries.
 
-    `pred` holds logits :math:`z`, `target` values in [0, 1] of the same shape; nothing is broadcast.
-
-    Notes
-    -----
-    Computed as :math:`\max(z, 0) - z t + \log(1 + e^{-|z|})`, which is the same and cannot overflow. The gradient is
+    `pred` holds logits :math:`z`, `target` values in [0, 1] of the same shape; nothing is broadcast. Computed as
+    :math:`\max(z, 0) - z t + \log(1 + e^{-|z|})`, which is the same and cannot overflow. The gradient is
     :math:`(\sigma(z) - t) / N`.
     """
 

@@ -54,10 +54,7 @@ def accuracy(y_true: Any, y_pred: Any, *, threshold: float | None = None) -> flo
     threshold : float, optional
         As for `predicted_classes`.
 
-    Raises
-    ------
-    ValueError
-        If `y_true` holds scores: the arguments look swapped. Or if there is no sample, or the lengths differ.
+    Raises ValueError if `y_true` holds scores, since the arguments look swapped, or if the lengths differ or are 0.
     """
     true, predicted = _classes(y_true, y_pred, threshold)
     return float((true == predicted).mean())
@@ -87,11 +84,8 @@ def confusion_matrix(y_true: Any, y_pred: Any, *, labels: Any = None) -> Array:
 class ClassCounts:
     """For each class, the samples by whether they are of the class and whether they were predicted to be.
 
-    Attributes
-    ----------
-    TP, FP, FN, TN : ndarray of int64, shape (n_classes,)
-        True positives (of the class, and predicted so), false positives (predicted so, but of another), false
-        negatives (of the class, but predicted otherwise) and true negatives (neither); they sum to the samples.
+    `TP`, `FP`, `FN` and `TN`, int64 of shape (n_classes,), are true positives (of the class, and predicted so), false
+    positives (predicted so, but of another), false negatives and true negatives; they sum to the samples.
     """
 
     TP: Array
@@ -108,7 +102,7 @@ class ClassCounts:
 def class_counts(y_true: Any, y_pred: Any, *, labels: Any = None) -> ClassCounts:
     """Count true and false positives and negatives for each class against the rest.
 
-    The parameters are those of `confusion_matrix`, but samples of classes outside `labels` stay, as part of the rest.
+    Parameters are as for `confusion_matrix`, but samples of classes outside `labels` stay, as part of the rest.
     """
     true, predicted, n = _places(y_true, y_pred, labels)
     TP = np.bincount(true[true == predicted], minlength=n + 1)[:n]
@@ -127,8 +121,7 @@ def precision(
     y_true, y_pred, labels
         As for `class_counts`.
     average : {"macro", "weighted", None}, default "macro"
-        Return the mean over the classes, their mean weighted by the number of samples of each, or an array with one
-        score a class. Every reported class counts, even one without samples.
+        Return the mean over the classes, their mean weighted by their numbers of samples, or one score a class.
     zero_division : {0, 1, nan}, default 0
         The score of a class where this would divide by zero; NaN leaves the class out of the average.
     """

@@ -146,11 +146,6 @@ class Module:
         """Return every `Parameter` of the tree, a shared one only once."""
         return [parameter for _, parameter in self.named_parameters()]
 
-    def has_parameters(self) -> bool:
-        """Return whether there is a `Parameter` anywhere in the tree."""
-        own = any(type(value) is Parameter for value in vars(self).values())
-        return own or next(self.named_parameters(), None) is not None
-
     def zero_grad(self) -> None:
         """Set every parameter's gradient to zero."""
         for parameter in self.parameters():
@@ -268,7 +263,7 @@ class Sequential(Module):
         return grad
 
     def accumulate(self, grad: Array) -> None:
-        first = next((i for i, module in enumerate(self.modules) if module.has_parameters()), len(self.modules))
+        first = next((i for i, module in enumerate(self.modules) if next(module.named_parameters(), None)), len(self))
         for module in reversed(self.modules[first + 1 :]):
             grad = module.backward(grad)
         for module in self.modules[first : first + 1]:
@@ -292,12 +287,10 @@ class Sequential(Module):
 
 def interleaved(layers: Sequence[Module], make_activation: Callable[[], Module]) -> Sequential:
     """Return a Sequential of `layers`, at least one, with a new activation between each two."""
-    modules = [layers[0]]
-    for layer in layers[1:]:
-        activation = make_activation()
+    activations = [make_activation() for _ in layers[1:]]
+    for activation in activations:
         instance("what activation makes", activation, Module, "a Module such as ReLU()")
-        modules += [activation, layer]
-    return Sequential(*modules)
+    return Sequential(layers[0], *(module for pair in zip(activations, layers[1:], strict=True) for module in pair))
 
 
 def _size(module: Module) -> int:

@@ -74,11 +74,8 @@ class Optimizer(ABC):
     def step(self) -> None:
         """Change every parameter by one step, from the gradients that backward has left.
 
-        Warns
-        -----
-        DivergenceWarning
-            If numbers overflow in this step, so that a weight is no longer finite, or its running average is not and
-            it can never change again. Not under ``numpy.errstate(over="ignore")``; `fit` looks for itself.
+        Warns with `DivergenceWarning` if a weight, or its running average, overflows in this step; not under
+        ``numpy.errstate(over="ignore")``, since `fit` looks for itself.
         """
         self._refresh()
         self.steps += 1
@@ -140,13 +137,7 @@ class Optimizer(ABC):
         return {"lr": self.lr, "steps": self.steps} | {name: getattr(self, name).copy() for name in self.state_names}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` returned, for the same optimizer over the same parameters: all of it or nothing.
-
-        Raises
-        ------
-        KeyError, ValueError, TypeError
-            If a name is missing or unexpected, an array has another size, or a value is not a number it can be.
-        """
+        """Take over what `state_dict` returned, all of it or, after a KeyError, ValueError or TypeError, nothing."""
         expected = {name: getattr(self, name) for name in self.state_names}
         arrays = checked_state(state, expected, type(self).__name__, self.nonnegative_names, ("lr", "steps"))
         lr, steps = number("state['lr']", state["lr"], least=0), whole_number("state['steps']", state["steps"], least=0)
@@ -306,10 +297,7 @@ def clip_grad_norm(params: Params, max_norm: float) -> float:
 
     Call it between backward and the optimizer's step; `fit` does with ``max_grad_norm=...``. The factor is
     :math:`\min(1, c / (\|g\| + 10^{-6}))`, as in PyTorch, :math:`c` being `max_norm` (Pascanu et al., On the difficulty
-    of training recurrent neural networks, 2013).
-
-    The norm is the root of the sum of the squares of all entries. If it is NaN or infinite, the gradients stay as they
-    are, for the caller to see.
+    of training recurrent neural networks, 2013). If the norm is NaN or infinite, the gradients stay as they are.
     """
     max_norm = number("max_norm", max_norm, above=0)
     own = distinct("params", params, Parameter)

@@ -51,8 +51,6 @@ class StepLR(Schedule):
 
     Parameters
     ----------
-    optimizer : Optimizer
-        The optimizer whose rate changes.
     step_size : int
         The number of epochs between changes, at least 1.
     gamma : float, default 0.1
@@ -78,22 +76,14 @@ class CosineLR(Schedule):
 
     .. math:: \eta_t = \eta_{\min} + \tfrac{1}{2} (\eta_0 - \eta_{\min}) \left(1 + \cos \frac{\pi t}{T}\right).
 
-    After :math:`T` epochs the rate rises again the same way. PyTorch's ``CosineAnnealingLR`` computes this curve from
-    each rate to the next; here it depends on :math:`t` alone (`epoch`), so that a rate set by hand lasts until the next
-    step instead of stretching the rest of the curve.
+    After that the rate rises again the same way (Loshchilov and Hutter, SGDR, 2017).
 
     Parameters
     ----------
-    optimizer : Optimizer
-        The optimizer whose rate changes.
     T_max : int
         The number of epochs of the fall, usually the whole training; at least 1.
     eta_min : float, default 0
         The lowest rate, at least 0.
-
-    References
-    ----------
-    I. Loshchilov and F. Hutter, SGDR: stochastic gradient descent with warm restarts, 2017.
     """
 
     _state_names = ("epoch", "base_lr")

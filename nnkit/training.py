@@ -21,7 +21,7 @@ from nnkit.checks import (
     whole_number,
     with_methods,
 )
-from nnkit.history import History, Means
+from nnkit.history import History, weighted_means
 from nnkit.losses import Loss
 from nnkit.module import Module
 from nnkit.optimizers import Optimizer, clip_grad_norm
@@ -56,18 +56,14 @@ def fit(
 
     Parameters
     ----------
-    model : Module
-        The network; it is changed.
-    loss : Loss
-        What to make small.
-    optimizer : Optimizer
-        Made over ``model.parameters()``.
+    model, loss, optimizer : Module, Loss, Optimizer
+        The network, which is changed; what to make small; and what changes it, made over ``model.parameters()``.
     X : array_like, shape (n, ...)
         The inputs, finite; converted once to the model's dtype.
     y : array_like, shape (n, ...)
         The targets, as the loss wants them; for an autoencoder `X` itself.
     epochs : int
-        How many times to go through the data; where `Checkpoint` resumes a training, those already done count.
+        How many times to go through the data, those included after which `Checkpoint` resumes.
     batch_size : int, default 128
         Samples a step; if it is larger than n, all data at once.
     validation_data : (X, y), optional
@@ -92,12 +88,6 @@ def fit(
     History
         One number an epoch for each of ``loss``, the metrics, ``seconds`` and their ``val_`` forms.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If a part has the wrong type, the data is empty, not finite or of unequal lengths, the optimizer is another
-        model's, the scheduler another optimizer's, or the last batch too small for a layer such as `BatchNorm1d`.
-
     Warns
     -----
     DivergenceWarning
@@ -116,13 +106,13 @@ def fit(
         for state.epoch in range(history.n_epochs + 1, epochs + 1):
             hooks.call("on_epoch_begin", state)
             model.train()
-            means, started = Means(), time.perf_counter()
+            measured, started = [], time.perf_counter()
             for x, target in batches(X, y, batch_size, rng):
                 hooks.call("on_batch_begin", state)
                 optimizer.zero_grad()
                 pred = model.forward(x)
                 state.loss = loss(pred, target)
-                means.add(len(x), _measured(state.loss, named, target, pred))
+                measured.append((len(x), _measured(state.loss, named, target, pred)))
                 if not math.isfinite(state.loss):
                     break
                 model.accumulate(loss.backward())  # backward, but for dL/dx, which nobody needs
@@ -130,7 +120,7 @@ def fit(
                     clip_grad_norm(optimizer.params, max_grad_norm)
                 optimizer.step()
                 hooks.call("on_batch_end", state)
-            record = means.result() | {"seconds": time.perf_counter() - started}
+            record = weighted_means(measured) | {"seconds": time.perf_counter() - started}
             model.eval()
             if validation_data is not None:
                 scores = evaluate(model, loss, *validation_data, metrics=named)
@@ -142,10 +132,9 @@ def fit(
 
 
 def batches(X: Array, y: Array, batch_size: int, rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:
-    """Yield all samples once, in a random order, as inputs and targets of at most `batch_size` samples.
+    """Yield all samples once, in a random order, as inputs and targets; if `y` is `X`, they are one array.
 
     Each batch is gathered into the same memory, which then stays in the processor's cache: use it before the next one.
-    Where the targets are the inputs themselves, so are those of the batch.
     """
     order = rng.permutation(len(X))
     buffer = np.empty((min(batch_size, len(X)), *X.shape[1:]), dtype=X.dtype)
