@@ -6,6 +6,7 @@ import inspect
 import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, wraps
+from operator import ge, gt, le, lt
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,25 +16,11 @@ from nnkit.typing import Array
 
 Function = TypeVar("Function")
 Item = TypeVar("Item")
+Bound = float | None
 
 
 def float_array(name: str, value: Any, dtype: DTypeLike | None = None) -> Array:
-    """Return `value` as a floating-point array, copied only where that is needed.
-
-    Parameters
-    ----------
-    name : str
-        What the caller calls this argument; used in the error.
-    value : array_like
-        Real numbers of any dtype.
-    dtype : dtype, optional
-        The wanted dtype. Without it, floating-point input keeps its own and integers become float32.
-
-    Raises
-    ------
-    TypeError
-        If the values are not real numbers.
-    """
+    """Return real numbers as a floating-point array, of `dtype` if given; by default, integers become float32."""
     if type(value) is np.ndarray and value.dtype.kind == "f" and (dtype is None or value.dtype == dtype):
         return value
     array = as_array(name, value)
@@ -154,34 +141,15 @@ def same_shape(name: str, array: Array, shape: tuple[int, ...], of: str) -> None
 
 
 def number(
-    name: str,
-    value: Any,
-    *,
-    above: float | None = None,
-    least: float | None = None,
-    below: float | None = None,
-    most: float | None = None,
+    name: str, value: Any, *, above: Bound = None, least: Bound = None, below: Bound = None, most: Bound = None
 ) -> float:
     """Return `value` as a float inside the stated bounds, or raise an error that states them."""
-    expected = " and ".join(
-        text
-        for bound, text in (
-            (above, f"above {above}"),
-            (least, f"at least {least}"),
-            (below, f"below {below}"),
-            (most, f"at most {most}"),
-        )
-        if bound is not None
-    )
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"{name} must be a number; got {value!r}")
-    if (
-        not np.isfinite(value)
-        or (above is not None and value <= above)
-        or (least is not None and value < least)
-        or (below is not None and value >= below)
-        or (most is not None and value > most)
-    ):
+    bounds = ((above, "above", gt), (least, "at least", ge), (below, "below", lt), (most, "at most", le))
+    stated = [(bound, words, holds) for bound, words, holds in bounds if bound is not None]
+    if not (np.isfinite(value) and all(holds(value, bound) for bound, _, holds in stated)):
+        expected = " and ".join(f"{words} {bound}" for bound, words, _ in stated)
         raise ValueError(f"{name} must be a finite number {expected}".rstrip() + f"; got {value!r}")
     return float(value)
 
@@ -202,37 +170,24 @@ def chosen(
     arguments: Sequence[str] | None = None,
     keywords: Sequence[str] = (),
 ) -> Function:
-    """Return the option that `value` names, or `value` itself if it is a function already, of these arguments if given.
+    """Return the option that `value` names, or `value` itself if it is a function, of these arguments if given.
 
-    Raises
-    ------
-    TypeError
-        If it cannot be called with them; an object in place of its class is the usual mistake.
-    ValueError
-        If there is no option of that name; the message lists them.
+    Raises ValueError with the options if there is none of that name, and TypeError if it cannot be called so: an object
+    in place of its class is the usual mistake.
     """
-    if callable(value):
-        if arguments is not None:
-            _callable_with(name, value, options, arguments, keywords)
-        return value
-    if not isinstance(value, str) or value not in options:
-        raise ValueError(f"{name} must be one of {sorted(options)} or a function; got {value!r}")
-    return options[value]
-
-
-def _callable_with(
-    name: str, function: Any, options: Mapping[str, Any], arguments: Sequence[str], keywords: Sequence[str]
-) -> None:
+    if not callable(value):
+        if not isinstance(value, str) or value not in options:
+            raise ValueError(f"{name} must be one of {sorted(options)} or a function; got {value!r}")
+        return options[value]
     try:
-        inspect.signature(function).bind(*arguments, **dict.fromkeys(keywords))
+        if arguments is not None:
+            inspect.signature(value).bind(*arguments, **dict.fromkeys(keywords))
     except ValueError:
         pass  # Some functions in C do not tell.
     except TypeError as error:
-        call = ", ".join([*arguments, *(f"{keyword}=..." for keyword in keywords)])
-        raise TypeError(
-            f"{name} must be one of {sorted(options)} or a function to be called with ({call}); "
-            f"got {function!r}, which cannot be: {error}"
-        ) from None
+        call = ", ".join([*arguments, *(f"{keyword}=..." for keyword in keywords)]) if arguments is not None else ""
+        raise TypeError(f"{name} must be a function to be called with ({call}); got {value!r}: {error}") from None
+    return value
 
 
 def entries(name: str, value: Any, count: int, expected: str) -> tuple[Any, ...]:
