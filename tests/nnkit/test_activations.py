@@ -12,7 +12,7 @@ ACTIVATIONS = [ReLU(), LeakyReLU(), LeakyReLU(0.3), Sigmoid(), Tanh(), Softmax()
 
 
 def away_from_zero(rng, shape):
-    """Draw inputs that no step of a central difference takes across the kink of a rectifier."""
+    """Draw inputs far enough from zero that no central difference straddles a rectifier's kink."""
     return rng.choice([-1, 1], shape) * rng.uniform(0.1, 2, shape)
 
 
@@ -24,7 +24,7 @@ def test_gradients_match_central_differences(activation, shape, rng):
     assert report["input"].n_checked == math.prod(shape)
 
 
-def test_relu_keeps_the_positive_part_and_has_slope_zero_at_zero():
+def test_relu_keeps_positive_values_and_has_zero_slope_at_zero():
     relu = ReLU()
     np.testing.assert_array_equal(relu(np.array([-2.0, 0.0, 3.0])), [0, 0, 3])
     np.testing.assert_array_equal(relu.backward(np.full(3, 5.0)), [0, 0, 5])
@@ -34,7 +34,7 @@ def test_relu_keeps_the_positive_part_and_has_slope_zero_at_zero():
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
-def test_zero_unless_is_a_choice_between_the_value_and_zero(rng, dtype):
+def test_zero_unless_selects_the_value_or_zero(rng, dtype):
     values = rng.normal(size=(4, 6)).astype(dtype)
     values[0, :3] = [np.inf, np.nan, -0.0]
     mask = rng.random((4, 6)) < 0.5
@@ -44,48 +44,48 @@ def test_zero_unless_is_a_choice_between_the_value_and_zero(rng, dtype):
         assert found.dtype == dtype
 
 
-def test_leaky_relu_is_exact_at_the_edge_of_float32():
+def test_leaky_relu_is_exact_near_the_float32_limits():
     leaky = LeakyReLU(2.0)
     x = np.array([3e38, -1e38, 0], np.float32)
     np.testing.assert_array_equal(leaky(x), np.array([3e38, -2e38, 0], np.float32))
     np.testing.assert_array_equal(leaky.backward(x), np.array([3e38, -2e38, 0], np.float32))
 
 
-def test_leaky_relu_scales_the_negative_part():
+def test_leaky_relu_scales_negative_values():
     leaky = LeakyReLU(0.1)
     np.testing.assert_allclose(leaky(np.array([-2.0, 0.0, 3.0])), [-0.2, 0, 3])
     np.testing.assert_allclose(leaky.backward(np.full(3, 5.0)), [0.5, 0.5, 5])
 
 
-def test_leaky_relu_with_slope_zero_is_relu(rng):
+def test_leaky_relu_with_zero_slope_is_relu(rng):
     x = rng.normal(size=(3, 4))
     np.testing.assert_array_equal(LeakyReLU(0)(x), ReLU()(x))
 
 
 @pytest.mark.parametrize(("slope", "error"), [(-0.1, ValueError), ("steep", TypeError)])
-def test_leaky_relu_refuses_a_bad_slope(slope, error):
+def test_leaky_relu_rejects_a_bad_slope(slope, error):
     with pytest.raises(error, match="negative_slope"):
         LeakyReLU(slope)
     assert repr(LeakyReLU(0.2)) == "LeakyReLU(0.2)"
 
 
-def test_sigmoid_follows_its_definition():
+def test_sigmoid_matches_its_definition():
     x = [-3.0, -0.5, 0.0, 0.5, 3.0]
     np.testing.assert_allclose(sigmoid(x), [1 / (1 + math.exp(-value)) for value in x], rtol=1e-15)
     np.testing.assert_array_equal(Sigmoid()(x), sigmoid(x))
 
 
-def test_sigmoid_is_exact_far_from_zero_and_saturates_without_a_warning():
+def test_sigmoid_is_exact_far_from_zero_and_saturates_silently():
     np.testing.assert_allclose(sigmoid(np.array([-700.0, -50.0])), np.exp([-700.0, -50.0]), rtol=1e-14)
     np.testing.assert_array_equal(sigmoid(np.array([-1e30, -1e4, 1e4, 1e30])), [0, 0, 1, 1])
 
 
-def test_tanh_follows_its_definition(rng):
+def test_tanh_matches_its_definition(rng):
     x = rng.normal(size=(3, 4))
     np.testing.assert_allclose(Tanh()(x), (np.exp(x) - np.exp(-x)) / (np.exp(x) + np.exp(-x)))
 
 
-def test_softmax_and_its_logarithm_follow_their_definitions():
+def test_softmax_and_log_softmax_match_their_definitions():
     weights = [math.exp(value) for value in (1.0, 2.0, 4.0)]
     expected = [[weight / sum(weights) for weight in weights]]
     np.testing.assert_allclose(softmax([[1.0, 2.0, 4.0]]), expected)
@@ -93,27 +93,45 @@ def test_softmax_and_its_logarithm_follow_their_definitions():
     np.testing.assert_array_equal(log_softmax([[0.0, -1e4]]), [[0, -1e4]])
 
 
-def test_softmax_of_scores_as_far_apart_as_float32_allows():
+def test_softmax_handles_the_widest_float32_scores():
     np.testing.assert_array_equal(softmax(np.array([[3e38, -3e38, 3e38]], np.float32)), [[0.5, 0, 0.5]])
 
 
-def test_softmax_is_taken_along_the_last_axis(rng):
+def test_softmax_acts_along_the_last_axis(rng):
     x = rng.normal(size=(2, 3, 4))
     np.testing.assert_allclose(softmax(x).sum(axis=-1), 1)
     np.testing.assert_allclose(softmax(x)[1, 2], softmax(x[1, 2]))
 
 
-def test_softmax_ignores_a_shift_of_all_scores(rng):
+def test_softmax_is_invariant_to_a_constant_shift(rng):
     x = rng.normal(size=(3, 4))
     np.testing.assert_allclose(softmax(x + 1000), softmax(x), rtol=1e-10)
 
 
-def test_softmax_backward_is_the_upstream_gradient_times_the_jacobian(rng):
+def test_softmax_backward_multiplies_the_upstream_gradient_by_the_jacobian(rng):
     x, grad = rng.normal(size=(5, 4)), rng.normal(size=(5, 4))
     layer = Softmax()
-    y = layer(x)
-    jacobian = y[:, :, None] * (np.eye(4) - y[:, None, :])
-    np.testing.assert_allclose(layer.backward(grad), np.einsum("ni,nij->nj", grad, jacobian), rtol=1e-12)
+    layer(x)
+    expected = np.einsum("ni,nij->nj", grad, layer.jacobian(x))
+    np.testing.assert_allclose(layer.backward(grad), expected, rtol=1e-12)
+
+
+def test_softmax_jacobian_matches_central_differences(rng):
+    x, eps = rng.normal(size=(1, 4)), 1e-6
+    jacobian = Softmax().jacobian(x)
+    assert jacobian.shape == (1, 4, 4)
+    for j in range(4):
+        step = np.zeros((1, 4))
+        step[0, j] = eps
+        np.testing.assert_allclose(jacobian[0, :, j], (softmax(x + step) - softmax(x - step))[0] / (2 * eps), rtol=1e-6)
+
+
+def test_softmax_jacobian_does_not_touch_the_saved_forward_pass(rng):
+    x, grad, layer, other = rng.normal(size=(2, 3)), rng.normal(size=(2, 3)), Softmax(), Softmax()
+    layer(x)
+    layer.jacobian(rng.normal(size=(2, 3)))
+    other(x)
+    np.testing.assert_array_equal(layer.backward(grad), other.backward(grad))
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS, ids=repr)
@@ -125,7 +143,7 @@ def test_integers_become_float32_and_floats_keep_their_dtype(activation):
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS, ids=repr)
-def test_activations_check_what_comes_in(activation):
+def test_activations_validate_their_inputs(activation):
     with pytest.raises(TypeError, match="x must hold real numbers"):
         activation(np.array(["a"]))
     activation(np.ones((4, 3)))

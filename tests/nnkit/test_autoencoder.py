@@ -1,4 +1,4 @@
-"""Autoencoder: what it is made of, what encode and decode return, and that they use the weights that were trained."""
+"""Autoencoder: its structure, what encode and decode return, and that both use the trained weights."""
 
 import copy
 import functools
@@ -36,7 +36,7 @@ from nnkit import (
 
 
 def in_a_plane(n=60, width=6, seed=0):
-    """Return samples in [0, 1] that two numbers each describe."""
+    """Return samples in [0, 1] that lie in a plane, so that two numbers describe each."""
     rng = np.random.default_rng(seed)
     X = rng.uniform(size=(n, 2)) @ rng.uniform(size=(2, width))
     return (X / X.max()).astype(np.float32)
@@ -72,11 +72,11 @@ def loss_of(model):
     return BCEWithLogitsLoss() if model.logits else MSELoss()
 
 
-# What was trained is what encodes
+# encode and decode use the trained weights
 
 
-def check_that_encode_and_decode_use_what_was_trained(model):
-    """Train, and take the network apart by hand, through the parameters that the optimizer stepped."""
+def check_encode_and_decode_use_the_trained_weights(model):
+    """Train, then recompute everything by hand from the parameters that the optimizer updated."""
     X = in_a_plane()
     before = model.encode(X), model.decode(np.ones((3, 2))), model.reconstruct(X)
     optimizer = Adam(model.parameters(), lr=0.01)
@@ -84,12 +84,12 @@ def check_that_encode_and_decode_use_what_was_trained(model):
     after = model.encode(X), model.decode(np.ones((3, 2))), model.reconstruct(X)
     for old, new in zip(before, after, strict=True):
         assert np.abs(new - old).max() > 1e-2
-    # The whole network, which the loss saw, is the encoder and then the decoder.
+    # The network that the loss saw is the encoder followed by the decoder.
     output = predict(model, X)
     np.testing.assert_array_equal(output, predict(model.decoder, predict(model.encoder, X)))
     np.testing.assert_array_equal(model.reconstruct(X), sigmoid(output) if model.logits else output)
     np.testing.assert_array_equal(model.decode(model.encode(X)), model.reconstruct(X))
-    # Neither half has a parameter that was not trained, and both see an optimizer's step.
+    # Neither half has untrained parameters, and both see an optimizer step.
     trained = {id(parameter) for parameter in optimizer.params}
     for half in (model.encoder, model.decoder):
         assert {id(parameter) for parameter in half.parameters()} <= trained
@@ -100,22 +100,22 @@ def check_that_encode_and_decode_use_what_was_trained(model):
 
 
 @every_way
-def test_encode_and_decode_use_what_was_trained(way):
-    check_that_encode_and_decode_use_what_was_trained(WAYS[way]())
+def test_encode_and_decode_use_the_trained_weights(way):
+    check_encode_and_decode_use_the_trained_weights(WAYS[way]())
 
 
-class EncoderOfItsOwn(Autoencoder):
-    """The bug of a source's library: what encodes shares no weights with what is trained."""
+class SeparateEncoder(Autoencoder):
+    """The bug in one source's library: the encoder shares no weights with the network that is trained."""
 
     def __init__(self, encoder, decoder, *, logits=False):
         super().__init__(encoder, decoder, logits=logits)
-        self._kept = SimpleNamespace(encoder=copy.deepcopy(encoder))  # not searched for parameters
+        self._kept = SimpleNamespace(encoder=copy.deepcopy(encoder))  # hidden from the search for parameters
 
     def encode(self, X):
         return predict(self._kept.encoder, X)
 
 
-class DecoderOfItsOwn(Autoencoder):
+class SeparateDecoder(Autoencoder):
     def __init__(self, encoder, decoder, *, logits=False):
         super().__init__(encoder, decoder, logits=logits)
         self._kept = SimpleNamespace(decoder=copy.deepcopy(decoder))
@@ -124,25 +124,25 @@ class DecoderOfItsOwn(Autoencoder):
         return predict(self._kept.decoder, codes)
 
 
-@pytest.mark.parametrize("kind", [EncoderOfItsOwn, DecoderOfItsOwn])
+@pytest.mark.parametrize("kind", [SeparateEncoder, SeparateDecoder])
 def test_untrained_half_is_caught(kind):
     with pytest.raises(AssertionError):
-        check_that_encode_and_decode_use_what_was_trained(kind.symmetric([6, 5, 2], rng=0))
-    # Nothing else gives it away: it trains as well as the right one.
+        check_encode_and_decode_use_the_trained_weights(kind.symmetric([6, 5, 2], rng=0))
+    # Nothing else gives it away: it trains as well as the correct version.
     wrong, right = kind.symmetric([6, 5, 2], rng=0), Autoencoder.symmetric([6, 5, 2], rng=0)
     np.testing.assert_array_equal(train(wrong, in_a_plane())["loss"], train(right, in_a_plane())["loss"])
 
 
-def test_networks_given_are_held_and_not_copied():
+def test_given_networks_are_not_copied():
     encoder, decoder = Linear(6, 2, rng=0), Linear(2, 6, rng=1)
     model, X = Autoencoder(encoder, decoder), in_a_plane()
-    train(Sequential(encoder, decoder), X)  # Trained outside, it is trained inside.
+    train(Sequential(encoder, decoder), X)  # Training it outside trains it inside as well.
     assert model.encoder is encoder
     assert model.decoder is decoder
     np.testing.assert_array_equal(model.encode(X), X @ encoder.weight.data + encoder.bias.data)
 
 
-def test_encoding_in_every_epoch_sees_the_training_and_does_not_change_it():
+def test_encoding_after_each_epoch_reflects_training_without_disturbing_it():
     X, codes = in_a_plane(), []
 
     class Look(Callback):
@@ -157,11 +157,11 @@ def test_encoding_in_every_epoch_sees_the_training_and_does_not_change_it():
     np.testing.assert_array_equal(other.encode(X), model.encode(X))
 
 
-# The shape of a symmetric one
+# Structure of a symmetric autoencoder
 
 
 @pytest.mark.parametrize("sizes", [[784, 256, 128, 64, 32], (6, 5, 2), np.array([6, 2]), range(6, 1, -2)])
-def test_decoder_has_the_widths_of_the_encoder_in_reverse_order(sizes):
+def test_decoder_reverses_the_encoder_widths(sizes):
     model = Autoencoder.symmetric(sizes, rng=0)
     for half, widths in ((model.encoder, list(sizes)), (model.decoder, list(sizes)[::-1])):
         shapes = [layer.weight.data.shape for layer in half if isinstance(layer, Linear)]
@@ -173,7 +173,7 @@ def test_decoder_has_the_widths_of_the_encoder_in_reverse_order(sizes):
     ("activation", "kind"),
     [("leaky_relu", LeakyReLU), ("sigmoid", Sigmoid), ("tanh", Tanh), (lambda: LeakyReLU(0.3), LeakyReLU)],
 )
-def test_activation_stands_between_the_layers_and_nowhere_else(activation, kind):
+def test_activations_appear_only_between_layers(activation, kind):
     model = Autoencoder.symmetric([6, 5, 4, 2], activation, rng=0)
     for half in (model.encoder, model.decoder):
         assert [type(module) for module in half] == [Linear, kind, Linear, kind, Linear]
@@ -181,7 +181,7 @@ def test_activation_stands_between_the_layers_and_nowhere_else(activation, kind)
     assert len({id(module) for module in activations}) == 4
 
 
-def test_weights_are_drawn_layer_by_layer_from_the_generator():
+def test_weights_are_drawn_from_the_generator_layer_by_layer():
     shared, rng = np.random.default_rng(7), np.random.default_rng(7)
     model = Autoencoder.symmetric([6, 5, 2], init="xavier_normal", rng=shared)
     for layer, shape in zip([*model.encoder[::2], *model.decoder[::2]], [(6, 5), (5, 2), (2, 5), (5, 6)], strict=True):
@@ -192,7 +192,7 @@ def test_weights_are_drawn_layer_by_layer_from_the_generator():
     assert not np.array_equal(*unseeded)
 
 
-def test_tied_decoder_is_the_encoder_transposed():
+def test_tied_decoder_transposes_the_encoder():
     model, untied = (Autoencoder.symmetric([6, 5, 2], rng=0, tied=tied) for tied in (True, False))
     X = in_a_plane()
     np.testing.assert_array_equal(model.encode(X), untied.encode(X))
@@ -224,7 +224,7 @@ def test_gradients_match_central_differences(way, with_loss, rng):
 
 
 @every_way
-def test_accumulate_gives_the_gradients_of_backward(way, rng):
+def test_accumulate_matches_backward(way, rng):
     model = WAYS[way]().astype(np.float64).eval()
     x, grad = rng.normal(size=(8, 6)), rng.normal(size=(8, 6))
     model(x)
@@ -249,7 +249,7 @@ def test_encoder_may_have_no_parameters():
 # encode, decode, reconstruct
 
 
-def test_logits_come_back_as_probabilities_and_the_loss_still_gets_logits():
+def test_logits_are_returned_as_probabilities_but_reach_the_loss_unchanged():
     X = in_a_plane()
     model = Autoencoder.symmetric([6, 5, 2], rng=0, logits=True)
     plain = Autoencoder(model.encoder, model.decoder)
@@ -261,24 +261,24 @@ def test_logits_come_back_as_probabilities_and_the_loss_still_gets_logits():
     # The loss of the logits is the cross-entropy of those probabilities.
     p, loss = model.reconstruct(X).astype(np.float64), evaluate(model, BCEWithLogitsLoss(), X, X)["loss"]
     assert loss == pytest.approx(-(X * np.log(p) + (1 - X) * np.log1p(-p)).mean(), rel=1e-5)
-    # They are close to the data, while logits are not.
+    # They are close to the data; logits are not.
     assert np.square(model.reconstruct(X) - X).mean() < 0.01 < np.square(plain.reconstruct(X) - X).mean()
 
 
-def test_encode_and_decode_work_in_evaluation_mode_and_restore_the_modes():
+def test_encode_and_decode_run_in_evaluation_mode_and_restore_each_mode():
     model = given()
-    model.encoder[2].eval()  # Frozen, while the rest trains.
+    model.encoder[2].eval()  # Frozen while the rest trains.
     X = in_a_plane()
     before = model.state_dict()
     modes = [module.training for _, module in model.named_modules()]
     first = model.encode(X), model.reconstruct(X)
-    np.testing.assert_array_equal(model.encode(X), first[0])  # Dropout would differ.
+    np.testing.assert_array_equal(model.encode(X), first[0])  # With dropout active, two calls would differ.
     np.testing.assert_array_equal(model.decode(first[0]), first[1])
     assert [module.training for _, module in model.named_modules()] == modes
     assert all(np.array_equal(before[name], array) for name, array in model.state_dict().items())
 
 
-def test_noise_does_not_reach_the_codes():
+def test_codes_are_computed_without_noise():
     X = in_a_plane()
     model = Autoencoder.symmetric([6, 5, 2], rng=0)
     train(Sequential(GaussianNoise(0.3, rng=1), model), X)
@@ -286,18 +286,18 @@ def test_noise_does_not_reach_the_codes():
     np.testing.assert_array_equal(inside.encode(X), model.encode(X))
 
 
-def test_any_number_of_samples():
+def test_encode_and_decode_accept_any_number_of_samples():
     model = Autoencoder.symmetric([3, 2], rng=0)
     assert model.encode([[1, 2, 3]]).shape == (1, 2)
     assert model.decode([[0, 0]]).shape == (1, 3)
-    X = np.random.default_rng(0).uniform(size=(5000, 3))  # More than one batch of predict.
+    X = np.random.default_rng(0).uniform(size=(5000, 3))  # More than one predict batch.
     assert model.reconstruct(X).shape == (5000, 3)
     assert model.reconstruct(X).dtype == np.float32
     np.testing.assert_allclose(model.encode(X)[-5:], model.encode(X[-5:]), rtol=1e-5)
 
 
 @every_way
-def test_state_round_trip_in_both_dtypes(way):
+def test_state_round_trips_in_both_dtypes(way):
     X = in_a_plane()
     model, other = WAYS[way](), WAYS[way]()
     train(model, X, loss=loss_of(model), epochs=2)
@@ -308,7 +308,7 @@ def test_state_round_trip_in_both_dtypes(way):
     assert model.encode(X).dtype == np.float64
 
 
-def test_half_can_be_trained_alone():
+def test_either_half_can_be_trained_alone():
     X = in_a_plane()
     model = Autoencoder.symmetric([6, 5, 2], rng=0)
     codes = model.encode(X)
@@ -320,14 +320,14 @@ def test_half_can_be_trained_alone():
 
 
 @pytest.mark.parametrize("tied", [False, True])
-def test_code_as_wide_as_the_data_is_deep_reconstructs_it(tied):
+def test_code_as_wide_as_the_data_dimension_reconstructs_the_data(tied):
     X = in_a_plane(200)
     model = Autoencoder.symmetric([6, 2], init="xavier_normal", rng=0, tied=tied)
     train(model, X, epochs=150)
     assert np.square(model.reconstruct(X) - X).mean() < 1e-4 < X.var() / 100
 
 
-def test_linear_autoencoder_comes_close_to_the_principal_components_and_never_below():
+def test_linear_autoencoder_approaches_but_never_beats_pca():
     rng = np.random.default_rng(0)
     rotation = np.linalg.qr(rng.normal(size=(6, 6)))[0]
     X = ((rng.normal(size=(300, 6)) * [3, 2, 1, 0.5, 0.3, 0.1]) @ rotation).astype(np.float32)
@@ -337,7 +337,7 @@ def test_linear_autoencoder_comes_close_to_the_principal_components_and_never_be
     assert best * (1 - 1e-4) <= np.square(model.reconstruct(X) - X).mean() <= 1.02 * best
 
 
-def test_denoising_brings_noisy_samples_closer_to_the_clean_ones():
+def test_denoising_moves_noisy_samples_closer_to_the_clean_ones():
     X = in_a_plane(400)
     model = Autoencoder.symmetric([6, 16, 2], rng=0)
     train(Sequential(GaussianNoise(0.1, rng=1), model), X, epochs=40)
@@ -361,7 +361,7 @@ def test_denoising_brings_noisy_samples_closer_to_the_clean_ones():
         (lambda: Autoencoder.symmetric([784, 32], init="glorot"), ValueError, "init must .*glorot"),
     ],
 )
-def test_wrong_arguments_are_named(make, error, match):
+def test_invalid_argument_is_named(make, error, match):
     with pytest.raises(error, match=match):
         make()
 
@@ -375,12 +375,12 @@ def test_wrong_arguments_are_named(make, error, match):
         (lambda model: Autoencoder(model.encoder, model.encoder)(np.zeros((3, 6))), r"\(n, 6\).*\(3, 2\)"),
     ],
 )
-def test_wrong_data_is_named(use, match):
+def test_invalid_data_is_named(use, match):
     with pytest.raises(ValueError, match=match):
         use(Autoencoder.symmetric([6, 2], rng=0))
 
 
-def test_backward_needs_one_forward_each():
+def test_each_backward_needs_its_own_forward():
     model = Autoencoder.symmetric([6, 2], rng=0)
     for _ in range(2):
         with pytest.raises(RuntimeError, match="forward"):

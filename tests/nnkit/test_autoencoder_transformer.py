@@ -1,4 +1,4 @@
-"""AutoencoderTransformer: codes in pipelines, reconstructions, dtypes, seeds; and fit alone trains."""
+"""AutoencoderTransformer: codes in pipelines, reconstructions, dtypes and seeds; only fit trains."""
 
 import pickle
 
@@ -30,7 +30,7 @@ def digits():
 
 
 def in_a_plane(n=60, width=6):
-    """Return samples that two numbers each describe, in [0, 1]."""
+    """Return samples in [0, 1] that lie in a plane, so that two numbers describe each."""
     rng = np.random.default_rng(0)
     X = rng.uniform(size=(n, 2)) @ rng.uniform(size=(2, width))
     return X / X.max()
@@ -48,18 +48,18 @@ def weights(transformer):
 # In pipelines and searches
 
 
-def test_pipeline_with_a_support_vector_machine(digits):
+def test_pipeline_feeds_codes_to_a_support_vector_machine(digits):
     X, X_test, y, y_test = digits
     pipeline = make_pipeline(AutoencoderTransformer(16, 32, loss="bce", lr=3e-3, random_state=0), SVC())
     score = pipeline.fit(X, y).score(X_test, y_test)
     assert score >= 0.93
-    # The machine sees sixteen numbers a digit, and those of a network that was trained.
+    # The SVM sees sixteen numbers per digit, and they come from the trained network.
     assert pipeline[-1].n_features_in_ == 16
     untrained = make_pipeline(AutoencoderTransformer(16, 32, lr=0.0, max_epochs=1, random_state=0), SVC())
     assert untrained.fit(X, y).score(X_test, y_test) < score
 
 
-def test_grid_search_over_the_width_of_the_code(digits):
+def test_grid_search_finds_a_code_width(digits):
     X, _, y, _ = digits
     pipeline = make_pipeline(
         MinMaxScaler(), quick(hidden_layer_sizes=16, max_epochs=5), LogisticRegression(max_iter=500)
@@ -69,7 +69,7 @@ def test_grid_search_over_the_width_of_the_code(digits):
     assert search.best_params_ == {"autoencodertransformer__n_components": 8}
 
 
-def test_features_have_names_and_data_frames_are_taken_and_given():
+def test_data_frames_and_feature_names_are_supported():
     X = in_a_plane()
     transformer = quick().fit(X)
     names = ["autoencodertransformer0", "autoencodertransformer1"]
@@ -88,7 +88,7 @@ def test_targets_are_ignored():
     np.testing.assert_array_equal(weights(quick().fit(X)), weights(quick().fit(X, np.arange(len(X)))))
 
 
-def test_parameters_are_kept_as_they_are_given():
+def test_init_stores_parameters_unchanged():
     given = {"n_components": 3, "hidden_layer_sizes": [3, 2], "activation": nn.Tanh, "clip": (0, 1), "loss": "bce"}
     transformer = AutoencoderTransformer(**given)
     assert all(getattr(transformer, name) is value for name, value in given.items())
@@ -96,7 +96,7 @@ def test_parameters_are_kept_as_they_are_given():
     assert transformer.set_params(lr=0.5, tied=True).get_params()["tied"]
 
 
-def test_clone_is_not_trained_and_trains_alike():
+def test_clone_is_untrained_and_trains_identically():
     X = in_a_plane()
     transformer = quick().fit(X)
     other = clone(transformer)
@@ -106,7 +106,7 @@ def test_clone_is_not_trained_and_trains_alike():
     np.testing.assert_array_equal(weights(other.fit(X)), weights(transformer))
 
 
-def test_pickle_encodes_the_same_and_holds_none_of_the_data():
+def test_pickle_preserves_codes_and_omits_training_data():
     X = in_a_plane(2000)
     transformer = quick(noise=0.1, max_epochs=1).fit(X)
     expected = transformer.transform(X)
@@ -120,7 +120,7 @@ def test_pickle_encodes_the_same_and_holds_none_of_the_data():
 
 @pytest.mark.parametrize("loss", ["mse", "bce"])
 @pytest.mark.parametrize("tied", [False, True])
-def test_there_and_back_is_the_reconstruction(loss, tied):
+def test_inverse_transform_of_transform_is_the_reconstruction(loss, tied):
     X = in_a_plane()
     transformer = quick(loss=loss, tied=tied, max_epochs=200).fit(X)
     codes = transformer.transform(X)
@@ -133,8 +133,8 @@ def test_there_and_back_is_the_reconstruction(loss, tied):
         assert 0 <= back.min() <= back.max() <= 1
 
 
-def test_codes_are_those_of_the_trained_weights():
-    # A source's library encoded with a network that was never trained.
+def test_codes_come_from_the_trained_weights():
+    # One source's library encoded with a network that was never trained.
     X = in_a_plane()
     before, after = quick(lr=0.0).fit(X), quick(max_epochs=20).fit(X)
     assert np.abs(before.transform(X) - after.transform(X)).max() > 0.1
@@ -145,7 +145,7 @@ def test_codes_are_those_of_the_trained_weights():
     assert not after.transform(X).any()
 
 
-def test_linear_autoencoder_comes_from_no_hidden_layers():
+def test_no_hidden_layers_gives_a_linear_autoencoder():
     X = in_a_plane()
     transformer = quick(hidden_layer_sizes=()).fit(X)
     mean = transformer.transform(np.stack([X[0], X[1]])).mean(axis=0)
@@ -153,19 +153,19 @@ def test_linear_autoencoder_comes_from_no_hidden_layers():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_dtype_that_goes_in_comes_out(dtype):
+def test_input_dtype_is_preserved(dtype):
     X = in_a_plane().astype(dtype)
     transformer = quick().fit(X)
     codes = transformer.transform(X)
     assert codes.dtype == dtype
     assert transformer.inverse_transform(codes).dtype == dtype
-    # Single precision only rounds what goes in and what comes out: the two agree to it.
+    # Only the input and output are rounded to single precision, so the two agree to that precision.
     np.testing.assert_allclose(codes, quick().fit(in_a_plane()).transform(in_a_plane()), rtol=1e-4, atol=1e-6)
     assert transformer.transform((9 * X).astype(int)).dtype == np.float64
     assert {parameter.data.dtype for parameter in transformer.model_.parameters()} == {np.dtype(np.float64)}
 
 
-def test_code_of_a_sample_does_not_depend_on_its_company():
+def test_code_of_a_sample_does_not_depend_on_the_batch():
     X = in_a_plane()
     transformer = quick(noise=0.1).fit(X)
     for data in (X, X.astype(np.float32)):
@@ -174,7 +174,7 @@ def test_code_of_a_sample_does_not_depend_on_its_company():
         np.testing.assert_allclose(together, alone, rtol=1e-12 if data is X else 1e-6)
 
 
-def test_tags_say_what_it_can_do():
+def test_tags_match_capabilities():
     tags = get_tags(AutoencoderTransformer())
     assert tags.transformer_tags.preserves_dtype == ["float64", "float32"]
     assert not any(
@@ -182,7 +182,7 @@ def test_tags_say_what_it_can_do():
     )
 
 
-def test_checks_would_notice_wrong_dtypes_and_codes_that_differ():
+def test_scikit_learn_checks_catch_wrong_dtypes_and_varying_codes():
     class Widened(AutoencoderTransformer):
         def transform(self, X):
             return super().transform(X).astype(np.float64)
@@ -200,7 +200,7 @@ def test_checks_would_notice_wrong_dtypes_and_codes_that_differ():
         check_transformer_general("Noisy", Noisy())
 
 
-# Training is fit's
+# Training is done by fit
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_checks_would_notice_wrong_dtypes_and_codes_that_differ():
         ({"hidden_layer_sizes": [9], "optimizer": "sgd", "lr": 0.5, "weight_decay": 0.01}, [64, 9, 32], {}),
     ],
 )
-def test_weights_are_those_of_the_same_training_by_hand(digits, params, sizes, options):
+def test_weights_match_the_same_training_by_hand(digits, params, sizes, options):
     X = digits[0][:200]
     transformer = AutoencoderTransformer(max_epochs=2, batch_size=50, random_state=7, **params).fit(X)
 
@@ -237,7 +237,7 @@ def test_weights_are_those_of_the_same_training_by_hand(digits, params, sizes, o
     assert transformer.n_iter_ == 2
 
 
-def test_denoising_brings_noisy_samples_closer_to_the_clean_ones():
+def test_denoising_moves_noisy_samples_closer_to_the_clean_ones():
     X = in_a_plane(400)
     noisy = nn.GaussianNoise(0.1, rng=2)(X)
     transformer = quick(hidden_layer_sizes=16, noise=0.1, max_epochs=60).fit(X)
@@ -245,7 +245,7 @@ def test_denoising_brings_noisy_samples_closer_to_the_clean_ones():
     assert np.square(back - X).mean() < 0.6 * np.square(noisy - X).mean()
 
 
-def test_another_fit_starts_from_scratch():
+def test_refit_starts_from_scratch():
     X = in_a_plane()
     transformer = quick().fit(X)
     first, kept = weights(transformer), transformer.model_
@@ -255,7 +255,7 @@ def test_another_fit_starts_from_scratch():
     assert transformer.model_ is not kept
 
 
-def test_verbose_shows_a_bar(capsys):
+def test_verbose_shows_a_progress_bar(capsys):
     pytest.importorskip("tqdm")
     quick().fit(in_a_plane())
     assert capsys.readouterr().err == ""
@@ -267,7 +267,7 @@ def test_verbose_shows_a_bar(capsys):
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.1])
-def test_same_seed_gives_the_same_bits_and_another_does_not(noise):
+def test_same_seed_is_reproducible_and_another_seed_differs(noise):
     X = in_a_plane()
     first, same, other = (quick(random_state=seed, noise=noise).fit(X) for seed in (3, 3, 4))
     np.testing.assert_array_equal(weights(first), weights(same))
@@ -278,14 +278,14 @@ def test_same_seed_gives_the_same_bits_and_another_does_not(noise):
 
 
 @pytest.mark.parametrize("make", [np.random.RandomState, np.random.default_rng])
-def test_a_generator_continues_from_its_state(make):
+def test_generator_continues_from_its_state(make):
     X = in_a_plane()
     first, second = quick(random_state=make(3)).fit(X), quick(random_state=make(3)).fit(X)
     np.testing.assert_array_equal(weights(first), weights(second))
     assert not np.array_equal(weights(first), weights(second.fit(X)))
 
 
-def test_global_random_state_is_not_touched():
+def test_global_random_state_is_untouched():
     np.random.seed(0)  # noqa: NPY002
     before = np.random.get_state()[1].copy()  # noqa: NPY002
     quick(noise=0.1, random_state=None, activation="tanh").fit_transform(in_a_plane())
@@ -304,12 +304,12 @@ def test_global_random_state_is_not_touched():
         ({"noise": 0.1, "clip": (1, 0)}, ValueError, r"clip\[1\] must be .* above 1.0; got 0"),
     ],
 )
-def test_wrong_parameters_are_named(params, error, message):  # test_failed_fits has every parameter.
+def test_invalid_parameter_is_named(params, error, message):  # test_failed_fits covers every parameter.
     with pytest.raises(error, match=message):
         quick(**params).fit(in_a_plane())
 
 
-def test_wrong_data_is_named():
+def test_invalid_data_is_named():
     X = in_a_plane()
     with pytest.raises(ValueError, match=r"X must lie in \[0, 1\] for loss='bce'; got values from 0\.\d+ to 2"):
         quick(loss="bce").fit(2 * X)

@@ -1,4 +1,4 @@
-"""Checkpoints: what comes back, which files and networks are refused, and training that goes on bit for bit."""
+"""Checkpoints: what is restored, which files and networks are rejected, and training that resumes bit for bit."""
 
 import copy
 import io
@@ -41,7 +41,7 @@ from nnkit.files import plain
 
 
 def network(seed=0, widths=(4, 3, 2)):
-    """Return an untrained autoencoder behind layers that draw, and one that keeps running statistics."""
+    """Return an untrained autoencoder behind layers that draw random numbers and one that keeps running statistics."""
     rng = np.random.default_rng(seed)
     first, code, last = widths
     encoder = Sequential(
@@ -69,7 +69,7 @@ GENERATORS = {kind.__name__: kind for kind in (np.random.PCG64, np.random.MT1993
 
 
 class Run:
-    """A training and its parts, all made from a seed."""
+    """A training run and its parts, all made from one seed."""
 
     def __init__(self, seed=0, optimizer="Adam", scheduler="StepLR", generator="PCG64"):
         self.X = np.random.default_rng(9).uniform(size=(30, 4)).astype(np.float32)
@@ -92,7 +92,7 @@ class Run:
         saved.restore(self.model, self.optimizer, self.scheduler, rng=self.rng)
 
     def state(self):
-        """Return everything that decides how the training goes on."""
+        """Return everything that determines how training continues."""
         arrays = self.model.state_dict() | self.optimizer.state_dict()
         numbers = self.scheduler.state_dict() if self.scheduler else {}
         generators = [*(generator for _, generator in self.model.named_generators()), self.rng]
@@ -100,7 +100,7 @@ class Run:
 
 
 class Plateau:
-    """Somebody else's schedule, which knows nothing of nnkit; its `load_state_dict` can be made to fail."""
+    """A third-party schedule, unaware of nnkit; its `load_state_dict` can be made to fail."""
 
     def __init__(self, error=None):
         self.best, self.waited, self.rates, self.error = float("inf"), 0, [0.1], error
@@ -128,7 +128,7 @@ def check_same(one, two):
             np.testing.assert_array_equal(value, second[name])
 
 
-def check_refused_unchanged(run, saved, match):
+def check_rejected_unchanged(run, saved, match):
     before = copy.deepcopy(run)
     with pytest.raises(ValueError, match=match):
         run.restore(saved)
@@ -151,7 +151,7 @@ def path(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_network_comes_back_to_the_last_bit(dtype, path):
+def test_network_round_trips_exactly(dtype, path):
     run = Run(scheduler="none")
     run.model.astype(dtype)
     run.optimizer = Adam(run.model.parameters())
@@ -167,7 +167,7 @@ def test_network_comes_back_to_the_last_bit(dtype, path):
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
-def test_training_goes_on_bit_for_bit(optimizer, scheduler, path):
+def test_resumed_training_matches_bit_for_bit(optimizer, scheduler, path):
     whole = Run(0, optimizer, scheduler)
     losses = [*whole.fit(3)["loss"], *whole.fit(4)["loss"]]
     first, untouched = Run(0, optimizer, scheduler), Run(0, optimizer, scheduler)
@@ -175,7 +175,7 @@ def test_training_goes_on_bit_for_bit(optimizer, scheduler, path):
     check_same(first, untouched)  # Saving changes nothing.
     first.fit(3)
     first.save(path)
-    second = Run(7, optimizer, scheduler)  # Another seed: everything that counts must come from the file.
+    second = Run(7, optimizer, scheduler)  # A different seed: everything that matters must come from the file.
     second.restore(path)
     check_same(first, second)
     np.testing.assert_array_equal(second.fit(4)["loss"], losses[3:])
@@ -183,8 +183,8 @@ def test_training_goes_on_bit_for_bit(optimizer, scheduler, path):
 
 
 @pytest.mark.parametrize("left_out", ["optimizer", "scheduler", "rng", "dropout"])
-def test_training_goes_on_differently_without_a_part(left_out, path):
-    # The test above can fail.
+def test_resuming_without_any_part_changes_the_result(left_out, path):
+    # Shows that the test above can fail.
     first, second = Run(0), Run(7)
     first.fit(3)
     first.save(path)
@@ -198,19 +198,19 @@ def test_training_goes_on_differently_without_a_part(left_out, path):
         check_same(first, second)
 
 
-def test_extra_comes_back_as_json_has_it(path):
+def test_extra_round_trips_through_json(path):
     extra = {"epochs": np.int64(3), "loss": [np.float32(0.5), np.nan, -np.inf], "sizes": (784, 32), "mean": np.ones(2)}
     save_checkpoint(path, network(), extra=extra)
     found = load_checkpoint(path).extra
     np.testing.assert_array_equal(found.pop("loss"), [0.5, np.nan, -np.inf])
-    assert b"NaN" not in path.read_bytes()  # Other readers of JSON need not accept it.
+    assert b"NaN" not in path.read_bytes()  # Other JSON readers need not accept it.
     assert found == {"epochs": 3, "sizes": [784, 32], "mean": [1.0, 1.0]}
     save_checkpoint(path, network())
     assert load_checkpoint(path).extra == {}
 
 
 def test_file_is_an_npz_of_plain_arrays_and_json(tmp_path):
-    path = tmp_path / "net (2) ü"  # A path need have no suffix, and may have what a shell trips over.
+    path = tmp_path / "net (2) ü"  # The path may lack a suffix, and may contain characters that are awkward in a shell.
     run = Run(scheduler="CosineLR")
     run.save(str(path))
     assert list(tmp_path.iterdir()) == [path]
@@ -228,7 +228,7 @@ def test_file_is_an_npz_of_plain_arrays_and_json(tmp_path):
     assert path.read_bytes() == content  # The same state gives the same bytes.
 
 
-def test_weights_may_be_stored_at_half_the_size(path):
+def test_weights_can_be_stored_at_half_the_size(path):
     run = Run()
     run.fit(2)
     save_checkpoint(path, run.model.astype(np.float16))
@@ -239,7 +239,7 @@ def test_weights_may_be_stored_at_half_the_size(path):
         np.testing.assert_array_equal(array, run.model.state_dict()[name])
 
 
-def test_restoring_only_the_weights_touches_no_generator(path):
+def test_restoring_only_weights_leaves_generators_alone(path):
     run, other = Run(), Run(3)
     run.fit(1)
     run.save(path)
@@ -248,16 +248,16 @@ def test_restoring_only_the_weights_touches_no_generator(path):
     assert other.state()[2] == generators
 
 
-# Files that are not, or no longer, checkpoints
+# Files that are not checkpoints, or no longer are
 
 
-def check_refused(path, reason=""):
+def check_rejected(path, reason=""):
     with pytest.raises(ValueError, match=rf"path must .*{reason}"):
         load_checkpoint(path)
 
 
 def write_npz(path, members, **options):
-    """Write the members, bytes by name, as an npz file."""
+    """Write an npz file from a dict of member names to bytes."""
     with zipfile.ZipFile(path, "w", **options) as archive:
         for name, content in members:
             archive.writestr(name, content)
@@ -270,14 +270,14 @@ def npy(array, version=(1, 0)):
 
 
 def header(shape, dtype="<f4"):
-    """Return the header of an array, without the array."""
+    """Return the npy header of an array, without its data."""
     stream = io.BytesIO()
     np.lib.format.write_array_header_1_0(stream, {"descr": dtype, "fortran_order": False, "shape": shape})
     return stream.getvalue()
 
 
 def record(**changed):
-    """Return the member with the JSON of an empty checkpoint."""
+    """Return the JSON member of an empty checkpoint."""
     empty = {"nnkit_checkpoint": 2, "saved_from": {"model": "nothing"}, "states": {"model": {}}}
     return json_member(json.dumps(empty | {"generators": {}, "extra": {}} | changed).encode())
 
@@ -290,16 +290,16 @@ WEIGHT = "model/weight.npy"
 ONES = npy(np.ones(3))
 
 
-def test_file_that_is_no_archive_or_is_cut_off_anywhere_is_refused(path):
+def test_non_archive_or_truncated_file_is_rejected(path):
     Run().save(path)
     content = path.read_bytes()
     cut_off = [content[:length] for length in {0, 1, 4, 100, *range(0, len(content), 197), len(content) - 1}]
     for wrong in (*cut_off, ONES, b"epoch,loss\n1,0.5\n"):
         path.write_bytes(wrong)
-        check_refused(path)
+        check_rejected(path)
 
 
-def test_damaged_byte_is_noticed_or_changes_nothing(path):
+def test_corrupted_byte_is_detected_or_harmless(path):
     save_checkpoint(path, Linear(3, 2, rng=0), rng=np.random.default_rng(0), extra={"note": "kept"})
     content, expected = path.read_bytes(), load_checkpoint(path)
     refused, positions = 0, range(0, len(content), 3)
@@ -318,7 +318,7 @@ def test_damaged_byte_is_noticed_or_changes_nothing(path):
 
 
 class Trap:
-    """Unpickling it would leave a trace."""
+    """Leaves a trace if it is unpickled."""
 
     def __init__(self, path):
         self.path = path
@@ -327,15 +327,15 @@ class Trap:
         return Path.touch, (self.path,)
 
 
-def test_pickles_are_never_opened(path, tmp_path):
+def test_pickles_are_never_loaded(path, tmp_path):
     trace = tmp_path / "trace"
     np.savez(path, **{"model/weight": np.array([Trap(trace)], dtype=object)})
-    check_refused(path)
+    check_rejected(path)
     path.write_bytes(pickle.dumps(Trap(trace)))
-    check_refused(path)
+    check_rejected(path)
     assert not trace.exists()
     pickle.loads(pickle.dumps(Trap(trace)))
-    assert trace.exists()  # The trap would have worked.
+    assert trace.exists()  # The trap does work when it is sprung.
 
 
 @pytest.mark.parametrize(
@@ -362,69 +362,69 @@ def test_pickles_are_never_opened(path, tmp_path):
     ],
     ids=lambda value: reprlib.repr(value)[:40],
 )
-def test_file_of_another_program_or_version_is_refused(members, reason, path):
+def test_file_from_another_program_or_version_is_rejected(members, reason, path):
     write_npz(path, members)
-    check_refused(path, reason)
+    check_rejected(path, reason)
 
 
-def test_weights_of_version_1_are_read_and_its_optimizers_refused_by_name(path):
+def test_version_1_weights_load_but_its_optimizers_are_rejected(path):
     write_npz(path, [record(nnkit_checkpoint=1), (WEIGHT, ONES)])
     np.testing.assert_array_equal(load_checkpoint(path).states["model"]["weight"], 1)
     parts = {"model": {}, "optimizer": {"lr": 0.1, "steps": 1}}
     write_npz(path, [record(nnkit_checkpoint=1, states=parts, saved_from={"model": "", "optimizer": "Adam"})])
-    check_refused(path, "version 1;.*save the model alone")
+    check_rejected(path, "version 1;.*save the model alone")
 
 
 # Files that claim more than they hold
 
 
-def check_refused_in_little_memory(path, reason, most=2**21):
+def check_rejected_in_little_memory(path, reason, most=2**21):
     tracemalloc.start()
     try:
-        check_refused(path, reason)
+        check_rejected(path, reason)
         assert tracemalloc.get_traced_memory()[1] < most
     finally:
         tracemalloc.stop()
 
 
-def test_compressed_members_are_refused_before_they_are_unpacked(path):
+def test_compressed_members_are_rejected_before_decompression(path):
     zeros = (WEIGHT, npy(np.zeros(2**22, np.uint8)))
     write_npz(path, [record(), zeros], compression=zipfile.ZIP_DEFLATED)
     assert path.stat().st_size < 2**14
-    check_refused_in_little_memory(path, rf"claim 419\d+ bytes, and the file has {path.stat().st_size}")
+    check_rejected_in_little_memory(path, rf"claim 419\d+ bytes, and the file has {path.stat().st_size}")
 
 
-def test_members_that_share_their_bytes_are_refused(path):
-    # A thousand names for one member: together they are longer than the file.
+def test_overlapping_members_are_rejected(path):
+    # A thousand names for one member: together they claim more than the size of the file.
     write_npz(path, [record(), (WEIGHT, npy(np.ones(2**14)))])
     content = path.read_bytes()
     start, entry, end = content.index(b"PK\x01\x02"), content.rindex(b"PK\x01\x02"), content.rindex(b"PK\x05\x06")
     copies = b"".join(content[entry:end].replace(b"model/weight", b"model/%06d" % i) for i in range(1000))
     tail = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1001, 1001, entry - start + len(copies), start, 0)
     path.write_bytes(content[:entry] + copies + tail)
-    check_refused(path, rf"claim 131\d+ bytes, and the file has {path.stat().st_size}")
+    check_rejected(path, rf"claim 131\d+ bytes, and the file has {path.stat().st_size}")
 
 
 @pytest.mark.parametrize("shape", [(2**40,), (10**6, 10**6), (4,), (2,), (-3,)])
-def test_header_that_claims_another_size_is_refused_before_memory_is_allocated(shape, path):
+def test_header_with_the_wrong_size_is_rejected_before_allocation(shape, path):
     write_npz(path, [record(), (WEIGHT, header(shape) + bytes(12))])
-    check_refused_in_little_memory(path, f"{WEIGHT}.*holds 12")
+    check_rejected_in_little_memory(path, f"{WEIGHT}.*holds 12")
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_members_of_the_same_name_are_refused(path):
+def test_duplicate_member_names_are_rejected(path):
     write_npz(path, [record(), (WEIGHT, ONES), (WEIGHT, ONES)])
-    check_refused(path, "same name")
+    check_rejected(path, "same name")
 
 
-# JSON with wrong and missing entries
+# JSON with wrong or missing entries
 
 MISSING = object()
 WRONG = [MISSING, None, "x", -1, 1.5, {}, [None]]
 
 
 def places(record, above=()):
-    """Yield the path to everything that a record holds, at every depth; in a list, to its first entry."""
+    """Yield the path to every entry of a record, at every depth; in a list, only to its first entry."""
     items = record.items() if isinstance(record, dict) else list(enumerate(record))[:1]
     for name, value in items:
         yield (*above, name)
@@ -443,17 +443,17 @@ def change(record, place, wrong):
 
 
 def could_be_right(place, wrong):
-    """Return whether this entry, although it looks wrong, could have been saved in this place."""
+    """Return whether this entry looks wrong but could have been saved here."""
     number = type(wrong) in (int, float)
     return (
-        (place == ("saved_from", "model") and wrong is not MISSING)  # It is only shown.
-        or (place == ("states", "model") and wrong == {})  # Its arrays are members of their own.
+        (place == ("saved_from", "model") and wrong is not MISSING)  # It is only displayed.
+        or (place == ("states", "model") and wrong == {})  # Its arrays are stored as separate members.
         or (place[-1] in ("lr", "base_lr") and wrong == 1.5)
         or (place[:2] == ("extra", "history") and number and type(place[-1]) is int)
     )
 
 
-def test_any_wrong_entry_is_a_value_error_and_changes_nothing(path):
+def test_any_wrong_entry_raises_value_error_and_changes_nothing(path):
     run, other = Run(scheduler="CosineLR"), Run(3, scheduler="CosineLR")
     run.fit(2, Checkpoint(path))
     before = copy.deepcopy(other)
@@ -473,12 +473,12 @@ def test_any_wrong_entry_is_a_value_error_and_changes_nothing(path):
             with pytest.raises(ValueError, match=r"wrong\.npz"):
                 other.fit(5, Checkpoint(wrong_path, resume=True))
     check_same(other, before)
-    other.fit(2, Checkpoint(path, resume=True))  # They were wrong, and not the file.
+    other.fit(2, Checkpoint(path, resume=True))  # The file itself was fine.
     check_same(other, run)
 
 
 @pytest.mark.parametrize("kind", GENERATORS)
-def test_any_wrong_state_of_a_generator_changes_nothing(kind, path):
+def test_invalid_generator_state_changes_nothing(kind, path):
     run, other = Run(generator=kind), Run(3, generator=kind)
     run.save(path)
     saved = load_checkpoint(path)
@@ -502,48 +502,48 @@ def test_any_wrong_state_of_a_generator_changes_nothing(kind, path):
         with pytest.raises(ValueError, match=r"generator 'rng' .*net\.npz"):
             other.restore(saved)
     check_same(other, before)
-    check_refused_unchanged(Run(3, generator="Philox" if kind == "PCG64" else "PCG64"), path, "generator 'rng'")
-    other.restore(path)  # They were wrong, and not the file.
+    check_rejected_unchanged(Run(3, generator="Philox" if kind == "PCG64" else "PCG64"), path, "generator 'rng'")
+    other.restore(path)  # The file itself was fine.
     check_same(other, run)
 
 
 @pytest.mark.parametrize("optimizer", ["RMSprop", "Adam", "AdamW"])
 @pytest.mark.parametrize("wrong", [-1e-3, np.nan])
-def test_variances_and_means_of_squares_must_be_possible(optimizer, wrong, path):
+def test_negative_variances_and_mean_squares_are_rejected(optimizer, wrong, path):
     run = Run(optimizer=optimizer)
     run.fit(1)
     run.save(path)
     for part, name in (("model", "1.encoder.1.running_var"), ("optimizer", list(run.optimizer.state_dict())[-1])):
         saved = load_checkpoint(path)
         saved.states[part][name].flat[1] = wrong
-        check_refused_unchanged(Run(3, optimizer=optimizer), saved, rf"{part} must .*state\['{name}'\]")
+        check_rejected_unchanged(Run(3, optimizer=optimizer), saved, rf"{part} must .*state\['{name}'\]")
 
 
-# Other people's parts
+# Third-party parts
 
 
 @pytest.mark.parametrize("error", [KeyError("best"), RuntimeError("best"), IndexError()], ids=repr)
-def test_foreign_part_that_fails_changes_nothing(error, path):
+def test_third_party_part_that_fails_changes_nothing(error, path):
     run, other = Run(scheduler="none"), Run(3, scheduler="none")
     run.scheduler, other.scheduler = Plateau(), Plateau(error)
     run.fit(2, Checkpoint(path))
-    check_refused_unchanged(other, path, r"scheduler must .*net\.npz, Plateau; got <")
+    check_rejected_unchanged(other, path, r"scheduler must .*net\.npz, Plateau; got <")
     check_resume_fails(other, path, "scheduler must ", epochs=3)
 
 
-def test_foreign_part_comes_back_and_owns_what_it_was_given(path):
+def test_third_party_part_is_restored_with_its_own_copy(path):
     run, other = Run(scheduler="none"), Run(3, scheduler="none")
     run.scheduler, other.scheduler = Plateau(), Plateau()
     run.fit(2, Checkpoint(path))
     other.scheduler.best = 0
     saved = load_checkpoint(path)
-    for _ in range(2):  # It takes its state apart, and keeps pieces of it.
+    for _ in range(2):  # It takes its state apart and keeps pieces of it.
         other.restore(saved)
         assert other.scheduler.state_dict() == {"best": float("inf"), "waited": 2, "rates": [0.1]}
         other.scheduler.rates.append(5)
 
 
-def test_part_that_cannot_be_copied_is_named_and_nothing_changes(path):
+def test_part_that_cannot_be_copied_is_named_and_changes_nothing(path):
     run, other = Run(scheduler="none"), Run(3, scheduler="none")
     run.scheduler, other.scheduler = Plateau(), Plateau()
     run.save(path)
@@ -561,12 +561,12 @@ def test_diverged_network_can_be_restored(path):
     other.model[1].encoder[0].weight.data[:] = np.nan
     saved = load_checkpoint(path)
     saved.states["scheduler"]["epoch"] = None
-    check_refused_unchanged(other, saved, "scheduler must ")
+    check_rejected_unchanged(other, saved, "scheduler must ")
     other.restore(path)
     check_same(run, other)
 
 
-# Parts that do not fit
+# Mismatched parts
 
 
 @pytest.mark.parametrize(
@@ -577,7 +577,7 @@ def test_diverged_network_can_be_restored(path):
         (Sequential(Linear(4, 3, rng=0), BatchNorm1d(3)), "missing .*running_mean"),
     ],
 )
-def test_other_architecture_is_told_what_the_file_holds(model, match, path):
+def test_architecture_mismatch_reports_what_the_file_holds(model, match, path):
     kept = Sequential(Linear(4, 3, rng=0), ReLU(), Linear(3, 2, rng=0))
     save_checkpoint(path, kept)
     before = model.state_dict()
@@ -596,13 +596,13 @@ def test_other_architecture_is_told_what_the_file_holds(model, match, path):
         ("momentum", lambda params: SGD(params, 0.1), "SGD; .*velocity"),
     ],
 )
-def test_optimizer_and_scheduler_must_be_of_the_same_class_and_size(saved, make, match, path):
+def test_optimizer_and_scheduler_must_match_in_class_and_size(saved, make, match, path):
     run = Run(optimizer=saved)
     run.save(path)
     run.optimizer = make(run.model.parameters())
-    check_refused_unchanged(run, path, f"optimizer must .*{match}")
+    check_rejected_unchanged(run, path, f"optimizer must .*{match}")
     run = Run(optimizer=saved, scheduler="CosineLR")
-    check_refused_unchanged(run, path, "scheduler must .*StepLR; got CosineLR")
+    check_rejected_unchanged(run, path, "scheduler must .*StepLR; got CosineLR")
 
 
 def test_part_that_was_not_saved_cannot_be_restored(path):
@@ -614,7 +614,7 @@ def test_part_that_was_not_saved_cannot_be_restored(path):
             saved.restore(run.model, **{name: getattr(run, name)})
 
 
-def test_generators_must_be_shared_in_the_same_way(path):
+def test_generators_must_be_shared_as_they_were_when_saved(path):
     shared = np.random.default_rng(0)
     save_checkpoint(path, Sequential(Dropout(rng=shared), Dropout(rng=shared)), rng=shared)
     saved = load_checkpoint(path)
@@ -654,7 +654,7 @@ def contains_itself():
     ],
     ids=lambda value: reprlib.repr(value)[:30],
 )
-def test_extra_that_json_cannot_hold_is_named_and_does_not_replace_the_file(extra, error, match, path):
+def test_unserializable_extra_is_named_and_keeps_the_old_file(extra, error, match, path):
     save_checkpoint(path, network())
     content = path.read_bytes()
     with pytest.raises(error, match=match):
@@ -663,7 +663,7 @@ def test_extra_that_json_cannot_hold_is_named_and_does_not_replace_the_file(extr
 
 
 @pytest.mark.parametrize("part", ["model", "optimizer"])
-def test_values_that_are_not_finite_do_not_replace_the_file(part, path):
+def test_non_finite_values_do_not_replace_the_file(part, path):
     run = Run()
     run.save(path)
     content = path.read_bytes()
@@ -680,7 +680,7 @@ def test_values_that_are_not_finite_do_not_replace_the_file(part, path):
     "given",
     [{"model": 5}, {"model": Linear}, {"optimizer": 0.1}, {"optimizer": Adam}, {"scheduler": "cosine"}, {"rng": 3}],
 )
-def test_parts_of_another_kind_are_named(given, path):
+def test_part_of_the_wrong_type_is_named(given, path):
     (name,) = given
     with pytest.raises(TypeError, match=f"{name} must"):
         save_checkpoint(path, **({"model": network()} | given))
@@ -690,7 +690,7 @@ def test_parts_of_another_kind_are_named(given, path):
         load_checkpoint(path).restore(**({"model": network()} | given))
 
 
-def test_foreign_state_that_json_cannot_hold_is_named(path):
+def test_unserializable_third_party_state_is_named(path):
     scheduler = Plateau()
     scheduler.rates = {0: 0.1}
     with pytest.raises(TypeError, match=r"scheduler\['rates'\] must"):
@@ -698,7 +698,7 @@ def test_foreign_state_that_json_cannot_hold_is_named(path):
     assert not path.exists()
 
 
-def test_error_in_the_middle_of_writing_leaves_the_old_file_and_no_other(path, monkeypatch):
+def test_error_while_writing_leaves_only_the_old_file(path, monkeypatch):
     save_checkpoint(path, Linear(3, 2, rng=1))
     content = path.read_bytes()
 
@@ -713,14 +713,14 @@ def test_error_in_the_middle_of_writing_leaves_the_old_file_and_no_other(path, m
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_missing_folder_and_missing_file(tmp_path):
+def test_missing_folder_or_file_raises(tmp_path):
     with pytest.raises(FileNotFoundError):
         save_checkpoint(tmp_path / "nowhere" / "net.npz", network())
     with pytest.raises(FileNotFoundError, match=r"net\.npz"):
         load_checkpoint(tmp_path / "net.npz")
 
 
-# Checkpoint, the callback
+# The Checkpoint callback
 
 
 class Stop(Callback):
@@ -736,11 +736,11 @@ class Stop(Callback):
 
 @pytest.mark.parametrize(("every", "cuts"), [(1, [3]), (2, [5]), (3, [1, 4]), (1, [1, 2, 6]), (1, [7])])
 @pytest.mark.parametrize("scheduler", ["none", "CosineLR"])
-def test_interrupted_training_ends_with_the_bits_of_an_uninterrupted_one(scheduler, every, cuts, path):
+def test_interrupted_training_matches_uninterrupted_training_bit_for_bit(scheduler, every, cuts, path):
     whole = Run(scheduler=scheduler)
     expected = whole.fit(7, validation_data=(whole.X, whole.X))
     for cut in (*cuts, None):
-        # Before anything has been saved, the call starts over and needs the same seed; afterwards it does not.
+        # Until something has been saved, the call starts over and needs the same seed; after that it does not.
         run = Run(50 + (cut or 0) if path.exists() else 0, scheduler=scheduler)
         callbacks = [Checkpoint(path, every, resume=True)]
         if cut:
@@ -767,7 +767,7 @@ def test_finished_training_is_not_repeated(path):
     np.testing.assert_array_equal(longer["loss"][:3], history["loss"])
 
 
-def test_without_resume_training_starts_over_and_the_file_is_replaced(path):
+def test_without_resume_training_starts_over_and_replaces_the_file(path):
     Run(3).fit(5, Checkpoint(path))
     first, plain = Run(), Run()
     history = first.fit(2, Checkpoint(path))
@@ -780,7 +780,7 @@ def test_without_resume_training_starts_over_and_the_file_is_replaced(path):
     check_same(restored, first)
 
 
-def test_every_save_is_the_training_after_that_epoch(tmp_path):
+def test_each_save_holds_the_state_after_its_epoch(tmp_path):
     class Keep(Callback):
         def on_epoch_end(self, state):
             if (tmp_path / "net.npz").exists():
@@ -795,7 +795,7 @@ def test_every_save_is_the_training_after_that_epoch(tmp_path):
         check_same(part, restored)
 
 
-def test_seed_given_to_fit_is_saved_as_the_generator_it_became(path):
+def test_seed_passed_to_fit_is_saved_as_its_generator(path):
     def train(epochs, seed, *callbacks):
         model = Linear(4, 4, rng=0)
         X, optimizer = Run().X, SGD(model.parameters(), 0.1)
@@ -816,12 +816,12 @@ def test_seed_given_to_fit_is_saved_as_the_generator_it_became(path):
         {"history": {"loss": [0.5, 0.4], "seconds": [0.1]}}, {"history": {"loss": [[0.5]], "seconds": [[0.1]]}},
     ],
 )  # fmt: skip
-def test_file_without_a_usable_history_cannot_be_resumed_and_changes_nothing(extra, path):
+def test_resuming_without_a_usable_history_fails_and_changes_nothing(extra, path):
     Run().save(path, extra=extra)
     check_resume_fails(Run(3), path, r"net\.npz")
 
 
-def test_history_of_other_metrics_changes_nothing(path):
+def test_history_with_other_metrics_changes_nothing(path):
     def undefined(pred, target):
         return float("nan")
 
@@ -837,14 +837,14 @@ def test_history_of_other_metrics_changes_nothing(path):
         assert len(history[name]) == 3
 
 
-def test_schedule_must_be_there_again_and_only_then(path):
+def test_scheduler_must_be_given_again_if_and_only_if_it_was_saved(path):
     Run(scheduler="StepLR").fit(2, Checkpoint(path))
     check_resume_fails(Run(3, scheduler="none"), path, r"scheduler must be the StepLR that .*net\.npz")
     Run(scheduler="none").fit(2, Checkpoint(path))
     check_resume_fails(Run(3), path, r"scheduler must .*net\.npz")
 
 
-def test_file_with_more_epochs_than_asked_for_changes_nothing(path):
+def test_file_with_more_epochs_than_requested_changes_nothing(path):
     Run().fit(4, Checkpoint(path))
     check_resume_fails(Run(3), path, r"epochs must be at least the 4 .*; got 3", epochs=3)
 
@@ -860,7 +860,7 @@ def test_divergence_does_not_replace_the_last_good_file(path):
     assert path.read_bytes() == content
 
 
-def test_schedule_that_cannot_be_saved_is_refused_before_the_training(path):
+def test_unsavable_schedule_is_rejected_before_training(path):
     class Halving:
         def step(self):
             pass
@@ -873,7 +873,7 @@ def test_schedule_that_cannot_be_saved_is_refused_before_the_training(path):
     assert all(np.array_equal(before[name], array) for name, array in run.model.state_dict().items())
 
 
-def test_progress_bar_shows_the_epochs_done_before(path, capsys):
+def test_progress_bar_includes_earlier_epochs(path, capsys):
     pytest.importorskip("tqdm")
     Run().fit(2, Checkpoint(path))
     Run().fit(3, Checkpoint(path, resume=True), progress=True)
@@ -884,6 +884,6 @@ def test_progress_bar_shows_the_epochs_done_before(path, capsys):
 
 
 @pytest.mark.parametrize(("every", "error"), [(0, ValueError), (None, TypeError)])
-def test_callback_checks_its_arguments(every, error, path):
+def test_callback_validates_its_arguments(every, error, path):
     with pytest.raises(error, match="every must"):
         Checkpoint(path, every=every)

@@ -1,4 +1,4 @@
-"""load_mnist with the real files and with its fallback, and the small problems."""
+"""load_mnist with the real files and with its fallback, and the toy data sets."""
 
 import gzip
 import struct
@@ -22,7 +22,7 @@ def test_mnist_has_its_published_shapes_and_values(mnist):
         assert images.flags.writeable
         assert labels.flags.writeable
         assert (images.min(), images.max()) == (0, 1)
-        assert not images[:, [0, 27, 756, 783]].any()  # The corners of every image are paper.
+        assert not images[:, [0, 27, 756, 783]].any()  # The corners of every image are blank.
     assert mnist.X_train.mean(dtype=np.float64) == pytest.approx(0.1307, abs=1e-4)
     np.testing.assert_array_equal(mnist.y_train[:5], [5, 0, 4, 1, 9])
     np.testing.assert_array_equal(mnist.y_test[:5], [7, 2, 1, 0, 4])
@@ -31,7 +31,7 @@ def test_mnist_has_its_published_shapes_and_values(mnist):
 
 @pytest.fixture(scope="module")
 def published(mnist):
-    """Return the images and labels in the form of the published files."""
+    """Return the images and labels as the published files store them."""
     X_train, X_test = (np.rint(X * 255).astype(np.uint8) for X in (mnist.X_train, mnist.X_test))
     return {"x_train": X_train, "y_train": mnist.y_train, "x_test": X_test, "y_test": mnist.y_test}
 
@@ -58,12 +58,12 @@ def write_arff(folder, published):
             rows = np.column_stack([published[f"x_{half}"], published[f"y_{half}"].astype(np.uint8)])
             for part in np.array_split(rows, 10):
                 text = words[part]
-                text[:, -1, 1] = ord("\n")  # After the label instead of a comma.
+                text[:, -1, 1] = ord("\n")  # Instead of the comma after the label.
                 file.write(text[text != 0].tobytes())
 
 
 @pytest.mark.parametrize("write", [write_raw, write_npz, write_arff])
-def test_mnist_is_the_same_in_every_form(write, published, mnist, tmp_path, monkeypatch):
+def test_mnist_is_identical_in_every_file_format(write, published, mnist, tmp_path, monkeypatch):
     write(tmp_path, published)
     monkeypatch.setenv("NNKIT_DATA", str(tmp_path))
     again = load_mnist()
@@ -83,10 +83,11 @@ def nowhere(monkeypatch):
 
 
 @pytest.mark.usefixtures("nowhere")
-def test_fallback_has_the_form_of_mnist():
+def test_fallback_has_the_same_layout_as_mnist():
     with pytest.warns(UserWarning, match="1,797 digits instead of MNIST") as caught:
         digits = load_mnist(fallback=True)
-    assert [Path(warning.filename).name for warning in caught] == [Path(__file__).name]  # It points at the caller.
+    # The warning points at the caller.
+    assert [Path(warning.filename).name for warning in caught] == [Path(__file__).name]
     assert (digits.name, digits.source) == ("digits", "scikit-learn")
     assert digits.X_train.shape == (1437, 784)
     assert digits.X_test.shape == (360, 784)
@@ -107,7 +108,7 @@ def test_fallback_images_match_their_labels_on_every_call():
     digits, again, (small, labels) = load_mnist(fallback=True), load_mnist(fallback=True), load_digits(return_X_y=True)
     np.testing.assert_array_equal(digits.X_train, again.X_train)
     np.testing.assert_array_equal(digits.y_test, again.y_test)
-    # The corners of an enlarged digit are those of the small one, which shows which image became which.
+    # An enlarged digit keeps the corners of the original, which identify it.
     images = np.concatenate([digits.X_train, digits.X_test]).reshape(-1, 28, 28)
     order = np.random.default_rng(0).permutation(len(small))
     small = small.reshape(-1, 8, 8)[order] / 16
@@ -118,14 +119,14 @@ def test_fallback_images_match_their_labels_on_every_call():
     assert not images[:, :, 24:].any()
 
 
-def test_dataset_shows_its_size():
+def test_dataset_repr_shows_its_size():
     images, labels = np.zeros((1200, 784)), np.zeros(1200)
     assert repr(Dataset(images, labels, images[:300], labels[:300], "mnist")) == (
         "Dataset(mnist: 1,200 for training, 300 for testing)"
     )
 
 
-# The small problems
+# The toy data sets
 
 
 SMALL = {"linear": make_linear, "blobs": make_blobs, "xor": make_xor, "moons": make_moons}
@@ -134,7 +135,7 @@ every_problem = pytest.mark.parametrize("make", SMALL.values(), ids=SMALL)
 
 @every_problem
 @pytest.mark.parametrize("n", [1, 2, 51])
-def test_problems_have_as_many_points_as_asked_for(make, n):
+def test_toy_data_has_the_requested_number_of_points(make, n):
     X, y = make(n, rng=0)
     assert len(X) == len(y) == n
     assert X.dtype == np.float32
@@ -142,7 +143,7 @@ def test_problems_have_as_many_points_as_asked_for(make, n):
 
 
 @every_problem
-def test_problems_are_the_same_for_the_same_seed(make):
+def test_toy_data_is_reproducible(make):
     (X, y), (same_X, same_y), (other_X, _) = make(20, rng=1), make(20, rng=1), make(20, rng=2)
     np.testing.assert_array_equal(X, same_X)
     np.testing.assert_array_equal(y, same_y)
@@ -150,7 +151,7 @@ def test_problems_are_the_same_for_the_same_seed(make):
 
 
 @every_problem
-def test_problems_leave_the_global_random_state_alone(make):
+def test_toy_data_does_not_touch_the_global_random_state(make):
     np.random.seed(0)  # noqa: NPY002
     before = np.random.get_state()[1].copy()  # noqa: NPY002
     make(20)
@@ -161,7 +162,7 @@ def test_problems_leave_the_global_random_state_alone(make):
 @pytest.mark.parametrize(
     ("arguments", "kind"), [({"n": 0}, ValueError), ({"n": 2.5}, TypeError), ({"n": 10, "rng": -1}, ValueError)]
 )
-def test_problems_name_a_bad_number_of_points_or_seed(make, arguments, kind):
+def test_invalid_number_of_points_or_seed_is_named(make, arguments, kind):
     with pytest.raises(kind, match=f"^{list(arguments)[-1]} must"):
         make(**arguments)
 
@@ -182,7 +183,7 @@ def test_problems_name_a_bad_number_of_points_or_seed(make, arguments, kind):
         (make_xor, {"margin": 1}),
     ],
 )
-def test_problems_name_an_argument_out_of_range(make, arguments):
+def test_argument_out_of_range_is_named(make, arguments):
     (name,) = arguments
     with pytest.raises(ValueError, match=f"^{name} must"):
         make(10, **arguments)
@@ -195,12 +196,12 @@ def test_linear_points_lie_on_the_line_without_noise():
     assert np.abs(X).max() <= 2
 
 
-def test_linear_noise_has_the_stated_deviation():
+def test_linear_noise_has_the_stated_standard_deviation():
     X, y = make_linear(10000, noise=0.5, rng=0)
     assert (y - (2 * X - 1)).std() == pytest.approx(0.5, rel=0.03)
 
 
-def test_blobs_lie_around_their_centers_in_equal_shares():
+def test_blobs_split_evenly_around_their_centers():
     X, y = make_blobs(3000, centers=((0, 0, 0), (5, 5, 5), (-5, 0, 5)), spread=0.5, rng=0)
     assert X.shape == (3000, 3)
     np.testing.assert_array_equal(np.bincount(y), [1000] * 3)
@@ -214,7 +215,7 @@ def test_xor_is_its_truth_table_by_default():
     np.testing.assert_array_equal(y, [0, 1, 1, 0])
 
 
-def test_xor_points_have_class_one_where_the_signs_differ():
+def test_xor_points_have_class_one_if_the_signs_differ():
     X, y = make_xor(500, margin=0.2, rng=0)
     np.testing.assert_array_equal(y, np.sign(X[:, 0]) != np.sign(X[:, 1]))
     assert np.abs(X).min() >= np.float32(0.2)

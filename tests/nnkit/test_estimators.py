@@ -1,4 +1,4 @@
-"""The contract of both estimators; MLPClassifier: labels that come back, seeds, early stopping, and fit's training."""
+"""The scikit-learn contract of the estimators, and MLPClassifier: labels, seeds, early stopping, training by fit."""
 
 import os
 import pickle
@@ -35,7 +35,7 @@ def digits():
 
 
 def blobs(n=90, n_classes=3, spread=0.5):
-    """Return points around centres on a circle, with the names of colours for labels."""
+    """Return points around centres on a circle, labelled with colour names."""
     rng = np.random.default_rng(0)
     classes = rng.permutation(np.arange(n) % n_classes)
     angles = 2 * np.pi * classes / n_classes
@@ -51,18 +51,18 @@ def weights(classifier):
     return np.concatenate([parameter.data.ravel() for parameter in classifier.model_.parameters()])
 
 
-# The contract
+# The scikit-learn contract
 
 
 @parametrize_with_checks(
     [MLPClassifier(early_stopping=True), AutoencoderTransformer(3, (), loss="mse", noise=0.1, tied=True)]
 )
-def test_scikit_learns_checks(estimator, check):
+def test_scikit_learn_estimator_checks_pass(estimator, check):
     check(estimator)
 
 
-def test_estimators_pass_all_of_scikit_learns_checks():
-    # Some need pandas, and some need SciPy to have been told of array APIs before anything imports it.
+def test_optional_scikit_learn_checks_pass_with_default_parameters():
+    # Some need pandas, and some need SciPy's array API support switched on before anything imports it.
     pytest.importorskip("pandas")
     code = (
         "import nnkit\n"
@@ -80,7 +80,7 @@ def test_estimators_pass_all_of_scikit_learns_checks():
     assert done.stdout.splitlines() == [f"{name} True []" for name in nn.estimators.__all__]
 
 
-def test_checks_would_notice_labels_that_are_not_mapped_back():
+def test_scikit_learn_checks_catch_unmapped_labels():
     from sklearn.utils.estimator_checks import check_classifiers_classes
 
     class Forgetful(MLPClassifier):
@@ -92,7 +92,7 @@ def test_checks_would_notice_labels_that_are_not_mapped_back():
         check_classifiers_classes("Forgetful", Forgetful())
 
 
-def test_tags_say_what_it_can_do():
+def test_tags_match_capabilities():
     tags = get_tags(MLPClassifier())
     assert is_classifier(MLPClassifier())
     assert tags.classifier_tags.multi_class
@@ -101,7 +101,7 @@ def test_tags_say_what_it_can_do():
     assert not any([*claims, tags.input_tags.sparse, tags.input_tags.allow_nan])
 
 
-def test_parameters_are_kept_as_they_are_given():
+def test_init_stores_parameters_unchanged():
     given = {"hidden_layer_sizes": [3, 2], "activation": nn.Tanh, "random_state": np.random.RandomState(0)}
     classifier = MLPClassifier(**given)
     assert all(getattr(classifier, name) is value for name, value in given.items())
@@ -109,7 +109,7 @@ def test_parameters_are_kept_as_they_are_given():
     assert classifier.set_params(lr=0.5, max_epochs=3).get_params()["lr"] == 0.5
 
 
-def test_clone_is_not_trained_and_trains_alike():
+def test_clone_is_untrained_and_trains_identically():
     X, y = blobs()
     classifier = quick().fit(X, y)
     other = clone(classifier)
@@ -118,7 +118,7 @@ def test_clone_is_not_trained_and_trains_alike():
     np.testing.assert_array_equal(weights(other.fit(X, y)), weights(classifier))
 
 
-def test_pickle_predicts_the_same_and_holds_none_of_the_data():
+def test_pickle_preserves_predictions_and_omits_training_data():
     X, y = blobs(2000)
     classifier = quick(max_epochs=1, early_stopping=True).fit(X, y)
     expected = classifier.predict_proba(X)
@@ -130,7 +130,7 @@ def test_pickle_predicts_the_same_and_holds_none_of_the_data():
 # With scikit-learn's tools
 
 
-def test_grid_search_over_widths_and_learning_rates():
+def test_grid_search_finds_width_and_learning_rate():
     X, y = blobs()
     grid = {"hidden_layer_sizes": [(4,), (8, 8)], "lr": [1e-6, 0.03]}
     search = GridSearchCV(quick(max_epochs=10), grid, cv=3, error_score="raise").fit(X, y)
@@ -143,16 +143,16 @@ def test_grid_search_over_widths_and_learning_rates():
 @pytest.mark.parametrize(
     ("n_classes", "scoring"), [(2, "roc_auc"), (3, "roc_auc_ovr"), (3, "neg_log_loss"), (3, None), (3, "f1_macro")]
 )
-def test_cross_validation(n_classes, scoring):
+def test_cross_validation_works(n_classes, scoring):
     X, y = blobs(n_classes=n_classes)
     scores = cross_val_score(quick(), X, y, cv=3, scoring=scoring, error_score="raise")
     assert scores.shape == (3,)
     assert scores.min() > (-0.3 if scoring == "neg_log_loss" else 0.9)
 
 
-def test_pipeline_with_labels_that_are_strings():
+def test_pipeline_supports_string_labels():
     X, y = blobs()
-    X = X * [1000, 1e-3] + [5000, 0]  # What a network cannot learn until it is scaled.
+    X = X * [1000, 1e-3] + [5000, 0]  # Data that a network cannot learn until it is scaled.
     pipeline = make_pipeline(StandardScaler(), quick())
     assert pipeline.fit(X, y).score(X, y) > 0.95
     assert quick().fit(X, y).score(X, y) < 0.8
@@ -161,7 +161,7 @@ def test_pipeline_with_labels_that_are_strings():
     assert search.fit(X, y).best_score_ > 0.9
 
 
-def test_columns_of_a_data_frame_are_remembered():
+def test_data_frame_columns_are_remembered():
     pandas = pytest.importorskip("pandas")
     X, y = blobs()
     frame = pandas.DataFrame(X, columns=["width", "height"])
@@ -175,7 +175,7 @@ def test_columns_of_a_data_frame_are_remembered():
 
 
 @pytest.mark.parametrize("labels", [["red", "green", "blue"], [30, 10, 20], np.array(["c", "a", "b"], dtype=object)])
-def test_labels_come_back_as_they_were(labels):
+def test_predictions_use_the_original_labels(labels):
     X, y = blobs()
     y = np.asarray(labels)[np.unique(y, return_inverse=True)[1]]
     classifier = quick().fit(X, y)
@@ -202,7 +202,7 @@ def test_probabilities_scores_and_predictions_agree(n_classes):
         np.testing.assert_allclose(nn.softmax(scores), probabilities, rtol=1e-12)
 
 
-def test_prediction_for_a_sample_does_not_depend_on_its_company(digits):
+def test_prediction_for_a_sample_does_not_depend_on_the_batch(digits):
     X, X_test, y, _ = digits
     classifier = MLPClassifier(max_epochs=2, random_state=0).fit(X, y)
     together = classifier.predict_proba(X_test)
@@ -211,9 +211,9 @@ def test_prediction_for_a_sample_does_not_depend_on_its_company(digits):
     assert {parameter.data.dtype for parameter in classifier.model_.parameters()} == {np.dtype(np.float64)}
 
 
-def test_predictions_are_made_in_evaluation_mode():
+def test_predictions_use_evaluation_mode():
     class Noisy(nn.Module):
-        """Like dropout: in training mode it shakes what goes through."""
+        """Perturbs its input in training mode, like dropout."""
 
         rng = np.random.default_rng(0)
 
@@ -232,7 +232,7 @@ def test_predictions_are_made_in_evaluation_mode():
     assert not classifier.model_.training
 
 
-# Training is fit's
+# Training is done by fit
 
 
 def by_hand(X, y, widths, activation, optimizer, seed, **options):
@@ -266,7 +266,7 @@ def by_hand(X, y, widths, activation, optimizer, seed, **options):
         ({"activation": partial(nn.LeakyReLU, 0.3)}, [64, 64, 32, 10], partial(nn.LeakyReLU, 0.3), nn.Adam),
     ],
 )
-def test_weights_are_those_of_the_same_training_by_hand(digits, params, widths, activation, optimizer):
+def test_weights_match_the_same_training_by_hand(digits, params, widths, activation, optimizer):
     X, _, y, _ = digits
     X, y = X[:200], y[:200]
     classifier = MLPClassifier(max_epochs=2, batch_size=50, random_state=7, **params).fit(X, y)
@@ -290,7 +290,7 @@ def test_digits_are_learned(digits):
         assert MLPClassifier(random_state=seed, lr=3e-3).fit(X, y).score(X_test, y_test) >= 0.93
 
 
-def test_another_fit_starts_from_scratch():
+def test_refit_starts_from_scratch():
     X, y = blobs()
     classifier = quick().fit(X, y)
     first = weights(classifier)
@@ -302,7 +302,7 @@ def test_another_fit_starts_from_scratch():
     assert classifier.model_ is not kept
 
 
-def test_verbose_shows_a_bar(capsys):
+def test_verbose_shows_a_progress_bar(capsys):
     pytest.importorskip("tqdm")
     X, y = blobs()
     quick(max_epochs=2).fit(X, y)
@@ -315,30 +315,30 @@ def test_verbose_shows_a_bar(capsys):
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_same_seed_gives_the_same_bits_and_another_does_not(early_stopping):
+def test_same_seed_is_reproducible_and_another_seed_differs(early_stopping):
     X, y = blobs()
     first, same, other = (quick(random_state=s, early_stopping=early_stopping).fit(X, y) for s in (3, 3, 4))
     np.testing.assert_array_equal(weights(first), weights(same))
     assert not np.array_equal(weights(first), weights(other))
-    np.testing.assert_array_equal(weights(first), weights(first.fit(X, y)))  # And the second fit like the first.
+    np.testing.assert_array_equal(weights(first), weights(first.fit(X, y)))  # A second fit repeats the first.
 
 
 @pytest.mark.parametrize("make", [np.random.RandomState, np.random.default_rng])
-def test_a_generator_continues_from_its_state(make):
+def test_generator_continues_from_its_state(make):
     X, y = blobs()
     first, second = quick(random_state=make(3)).fit(X, y), quick(random_state=make(3)).fit(X, y)
     np.testing.assert_array_equal(weights(first), weights(second))
     assert not np.array_equal(weights(first), weights(second.fit(X, y)))
 
 
-def test_without_a_seed_each_training_differs():
+def test_unseeded_fits_differ():
     X, y = blobs()
     first, second = (quick(random_state=None, activation="tanh").fit(X, y) for _ in range(2))
     assert not np.array_equal(weights(first), weights(second))
 
 
 @pytest.mark.parametrize("random_state", [None, 0, np.int64(3)])
-def test_global_random_state_is_not_touched(random_state):
+def test_global_random_state_is_untouched(random_state):
     X, y = blobs()
     np.random.seed(0)  # noqa: NPY002
     before = np.random.get_state()[1].copy()  # noqa: NPY002
@@ -351,7 +351,7 @@ def test_global_random_state_is_not_touched(random_state):
 
 @pytest.fixture
 def given_to_fit(monkeypatch):
-    """Return a dict that will hold what the estimator gave to `nnkit.fit`."""
+    """Return a dict that records the arguments the estimator passes to `nnkit.fit`."""
     given = {}
 
     def spy(model, loss, optimizer, X, y, **options):
@@ -374,26 +374,27 @@ def test_early_stopping_stops_and_restores_the_best_epoch(given_to_fit):
     assert history["val_loss"][-1] - history["val_loss"][best] > 1e-3
 
 
-def test_without_early_stopping_all_the_data_is_trained_on_for_all_the_epochs(given_to_fit):
+def test_without_early_stopping_every_epoch_trains_on_all_the_data(given_to_fit):
     X, y = blobs(60, spread=2.5)
     assert quick(patience=1, max_epochs=40).fit(X, y).n_iter_ == 40
     assert len(given_to_fit["train"][0]) == 60
     assert given_to_fit["held_out"] is None
 
 
-def test_held_out_part_gives_each_class_its_share_and_is_not_trained_on(given_to_fit):
+def test_held_out_part_is_stratified_and_not_trained_on(given_to_fit):
     X, y = blobs(120)
     quick(early_stopping=True, validation_fraction=0.25, max_epochs=1).fit(X, y)
     (X_train, y_train), (X_held_out, y_held_out) = given_to_fit["train"], given_to_fit["held_out"]
     assert np.bincount(y_held_out).tolist() == [10, 10, 10]
     assert np.bincount(y_train).tolist() == [30, 30, 30]
     together = np.concatenate([X_train, X_held_out])
-    np.testing.assert_array_equal(np.sort(together[:, 0]), np.sort(X[:, 0]))  # Every sample once, in one of the two.
+    # Every sample appears exactly once, in one of the two parts.
+    np.testing.assert_array_equal(np.sort(together[:, 0]), np.sort(X[:, 0]))
     labels = dict(zip(X[:, 0], np.unique(y, return_inverse=True)[1], strict=True))
     assert [labels[x] for x in together[:, 0]] == [*y_train, *y_held_out]
 
 
-def test_early_stopping_works_with_a_class_of_one_sample():
+def test_early_stopping_accepts_a_class_with_one_sample():
     X, y = blobs()
     y = y.copy()
     y[0] = "alone"
@@ -402,7 +403,7 @@ def test_early_stopping_works_with_a_class_of_one_sample():
     assert classifier.predict_proba(X).shape == (90, 4)
 
 
-def test_early_stopping_needs_something_to_train_on():
+def test_early_stopping_must_leave_a_training_sample():
     with pytest.raises(ValueError, match=r"validation_fraction must leave a sample to train on; got 0.9 of 3 samples"):
         quick(early_stopping=True, validation_fraction=0.9).fit([[0.0], [1.0], [2.0]], [0, 1, 1])
 
@@ -426,12 +427,12 @@ def test_early_stopping_needs_something_to_train_on():
         ({"early_stopping": "no"}, TypeError, "early_stopping must be True or False; got 'no'"),
     ],
 )
-def test_wrong_parameters_are_named(params, error, message):  # test_failed_fits has every parameter.
+def test_invalid_parameter_is_named(params, error, message):  # test_failed_fits covers every parameter.
     with pytest.raises(error, match=message):
         quick(**params).fit(*blobs())
 
 
-def test_wrong_data_is_named():
+def test_invalid_data_is_named():
     X, y = blobs()
     with pytest.raises(ValueError, match=r"y must hold at least two classes; got one class, .*'red'"):
         quick().fit(X, np.full(len(y), "red"))
@@ -450,4 +451,4 @@ def test_divergence_warns():
         classifier.fit(X, y)
     assert classifier.history_.stop_reason.startswith("diverged")
     assert classifier.n_iter_ == 1
-    assert set(classifier.predict(X)) <= set(y)  # Worthless, but labels still, so that a search can go on.
+    assert set(classifier.predict(X)) <= set(y)  # Worthless, but still labels, so that a search can continue.

@@ -1,4 +1,4 @@
-"""A fit that fails names the parameter, and leaves the estimator as it was: never fitted, or with its last good fit."""
+"""A failed fit names the parameter and leaves the estimator as it was: unfitted, or with its last good fit."""
 
 import warnings
 
@@ -31,7 +31,7 @@ def no_initializer(shape, rng):
     return np.zeros(3)
 
 
-# A value of the right type that is out of range, and one of a wrong type.
+# A value of the right type but out of range, and one of the wrong type.
 BAD = {
     "C": [-1, "1"],
     "activation": ["rleu", nn.Tanh()],
@@ -78,14 +78,14 @@ BAD_DATA = {
 }
 BAD_LABELS = {
     "no labels": (OTHER_X, None),
-    "a label too few": (OTHER_X, OTHER_Y[:4]),
+    "one label too few": (OTHER_X, OTHER_Y[:4]),
     "labels that are not classes": (OTHER_X, np.array([0.5, 0.1, 0.2, 0.3, 0.4])),
-    "two labels a sample": (OTHER_X, np.column_stack([OTHER_Y, OTHER_Y])),
+    "two labels per sample": (OTHER_X, np.column_stack([OTHER_Y, OTHER_Y])),
 }
 
 
 def answers(estimator):
-    """Return all that a fitted estimator says."""
+    """Return everything that a fitted estimator predicts."""
     if isinstance(estimator, AutoencoderTransformer):
         codes = estimator.transform(X)
         return [codes, estimator.inverse_transform(codes), estimator.get_feature_names_out()]
@@ -103,27 +103,27 @@ def assert_same_answers(estimator, said):
 
 
 class Fitted:
-    """An estimator that was fitted, and what it was then."""
+    """A fitted estimator and a record of its state."""
 
     def __init__(self, maker):
         self.estimator = MAKERS[maker]().fit(X, Y)
         self.attributes, self.said = vars(self.estimator).copy(), answers(self.estimator)
 
     def assert_unchanged(self):
-        """Stop unless the estimator has the very attributes that it had, and says what it said."""
+        """Assert that the estimator has the same attribute objects as before and gives the same answers."""
         assert vars(self.estimator).keys() == self.attributes.keys()
         changed = [name for name, value in vars(self.estimator).items() if value is not self.attributes[name]]
         assert changed == []
         assert_same_answers(self.estimator, self.said)
 
 
-def test_every_parameter_of_every_estimator_has_bad_values():
+def test_bad_values_cover_every_parameter_of_every_estimator():
     assert {name for _, name in PARAMETERS} == BAD.keys()
     assert {type(make()).__name__ for make in MAKERS.values()} == set(nn.estimators.__all__)
 
 
 @every_estimator
-def test_a_good_fit_changes_it(maker):
+def test_successful_refit_changes_the_answers(maker):
     fitted = Fitted(maker)
     fitted.estimator.fit(OTHER_X[:, :2], OTHER_Y)
     with pytest.raises(AssertionError):
@@ -131,7 +131,7 @@ def test_a_good_fit_changes_it(maker):
 
 
 @pytest.mark.parametrize(("maker", "name"), PARAMETERS)
-def test_bad_parameter_is_named_and_leaves_what_was_there(maker, name):
+def test_bad_parameter_is_named_and_keeps_the_old_fit(maker, name):
     fitted = Fitted(maker)
     estimator, good = fitted.estimator, getattr(fitted.estimator, name)
     for bad in BAD[name]:
@@ -141,7 +141,7 @@ def test_bad_parameter_is_named_and_leaves_what_was_there(maker, name):
         assert vars(never).keys() == never.get_params().keys()
 
         estimator.set_params(**{name: bad})
-        if maker != "KNeighborsClassifier":  # Its parameters count at once; others wait for the next fit.
+        if maker != "KNeighborsClassifier":  # The only one whose parameters take effect without a fit.
             assert_same_answers(estimator, fitted.said)
         with pytest.raises((TypeError, ValueError), match=name):
             estimator.fit(OTHER_X, OTHER_Y)
@@ -151,7 +151,7 @@ def test_bad_parameter_is_named_and_leaves_what_was_there(maker, name):
 
 
 @every_estimator
-def test_bad_data_leaves_the_old_fit(maker):
+def test_bad_data_keeps_the_old_fit(maker):
     fitted = Fitted(maker)
     cases = BAD_DATA if maker == "AutoencoderTransformer" else BAD_DATA | BAD_LABELS
     for data in cases.values():
@@ -169,7 +169,7 @@ def test_bad_data_leaves_the_old_fit(maker):
         ("KNeighborsClassifier", (OTHER_X[:1], OTHER_Y[:1]), "n_neighbors=2 and n_samples=1"),
     ],
 )
-def test_data_that_do_not_suit_the_estimator_leave_the_old_fit(maker, data, message):
+def test_unsuitable_data_keeps_the_old_fit(maker, data, message):
     fitted = Fitted(maker)
     with pytest.raises(ValueError, match=message):
         fitted.estimator.fit(*data)
@@ -177,7 +177,7 @@ def test_data_that_do_not_suit_the_estimator_leave_the_old_fit(maker, data, mess
 
 
 @every_estimator
-def test_names_of_features_stay_too(maker):
+def test_failed_fit_keeps_feature_names(maker):
     pandas = pytest.importorskip("pandas")
     frame, other = pandas.DataFrame(X, columns=["width", "height"]), pandas.DataFrame(OTHER_X, columns=list("abc"))
     estimator = MAKERS[maker]().fit(frame, Y)
@@ -193,7 +193,7 @@ def test_names_of_features_stay_too(maker):
 
 
 class Interrupted(nn.ReLU):
-    """An activation during whose third batch something happens."""
+    """An activation that runs a callback during its third batch."""
 
     def forward(self, x):
         if self.training:
@@ -205,7 +205,7 @@ class Interrupted(nn.ReLU):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
 @every_estimator
-def test_an_interruption_in_the_middle_leaves_the_old_fit(maker, error, monkeypatch):
+def test_interrupted_fit_keeps_the_old_fit(maker, error, monkeypatch):
     fitted = Fitted(maker)
 
     def fails(*given):
@@ -234,7 +234,7 @@ def test_an_interruption_in_the_middle_leaves_the_old_fit(maker, error, monkeypa
         ("AutoencoderTransformer", {"optimizer": "sgd", "lr": 1e30, "loss": "mse"}),
     ],
 )
-def test_a_warning_turned_into_an_error_leaves_the_old_fit(maker, params):
+def test_warning_raised_as_an_error_keeps_the_old_fit(maker, params):
     fitted = Fitted(maker)
     good = {name: getattr(fitted.estimator, name) for name in params}
     with warnings.catch_warnings():
@@ -247,7 +247,7 @@ def test_a_warning_turned_into_an_error_leaves_the_old_fit(maker, params):
 
 @pytest.mark.parametrize(("fitted", "then"), [("linear", "rbf"), ("rbf", "linear")])
 @pytest.mark.parametrize("strategies", [("ovr", "ovo"), ("ovo", "ovr")])
-def test_machine_answers_as_it_was_fitted_after_its_parameters_change(fitted, then, strategies):
+def test_svc_predicts_as_fitted_after_its_parameters_change(fitted, then, strategies):
     machine = SVC(kernel=fitted, multi_class=strategies[0]).fit(X, Y)
     scores = machine.decision_function(X)
     machine.set_params(kernel=then, multi_class=strategies[1], decision_function_shape=strategies[1])

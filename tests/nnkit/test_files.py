@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: what killed processes leave behind, links, permissions."""
+"""Atomic writes: files appear whole or not at all; what killed processes leave behind; links; permissions."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ import pytest
 
 from nnkit import files
 
-fcntl = pytest.importorskip("fcntl", reason="without locks, nobody can tell whether a writer is still alive")
+fcntl = pytest.importorskip(
+    "fcntl", reason="without file locks there is no way to tell whether a writer is still alive"
+)
 
-# Saves in another process, which halts once everything is written but the file does not have its name yet.
+# Saves in another process, which halts after writing everything but before renaming the file.
 HALTS = """
 import os, sys
 from pathlib import Path
@@ -38,7 +40,7 @@ def save(path, text):
 
 @pytest.fixture
 def start():
-    """Return a function that starts a save in a process, and waits until it halts in the middle."""
+    """Return a function that starts a save in another process and waits until it halts before the rename."""
     processes = []
 
     def start(path, text):
@@ -57,18 +59,18 @@ def start():
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / "net [1].npz"  # A glob would read the brackets as a pattern.
+    return tmp_path / "net [1].npz"  # A glob would interpret the brackets as a pattern.
 
 
 def others(path):
     return [file for file in path.parent.iterdir() if file != path]
 
 
-def test_killed_save_leaves_the_old_file_and_the_next_save_cleans_up(start, path):
+def test_killed_save_keeps_the_old_file_and_the_next_save_cleans_up(start, path):
     save(path, "1")
     for _ in range(2):
         process = start(path, "2")
-        assert len(others(path)) == 1  # Each save removes what the killed one before it left.
+        assert len(others(path)) == 1  # Each save removes what the killed save before it left behind.
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert path.read_text() == "1"
@@ -78,7 +80,7 @@ def test_killed_save_leaves_the_old_file_and_the_next_save_cleans_up(start, path
     assert others(path) == []
 
 
-def test_process_that_is_still_writing_keeps_its_file(start, path):
+def test_temporary_file_of_a_live_writer_is_kept(start, path):
     process = start(path, "2")
     (partial,) = others(path)
     for text in ("3", "4"):
@@ -91,10 +93,10 @@ def test_process_that_is_still_writing_keeps_its_file(start, path):
     assert others(path) == []
 
 
-def test_files_of_others_stay(path):
+def test_unrelated_files_are_kept(path):
     names = [".partial", f".{path.name}.partial", f".{path.name}.notes.partial", f"{path.name}.0a1b2c3d.partial"]
     names += [f".{path.name}.{files._HOST}0a1b2c3d", f".other.npz.{files._HOST}0a1b2c3d.partial"]
-    names += [f".{path.name}.ffffffff0a1b2c3d.partial"]  # Made on another machine, whose locks may be invisible here.
+    names += [f".{path.name}.ffffffff0a1b2c3d.partial"]  # Made on another machine, whose locks may not be visible here.
     for name in names:
         path.with_name(name).write_bytes(b"mine")
     save(path, "1")
@@ -102,7 +104,7 @@ def test_files_of_others_stay(path):
 
 
 @pytest.mark.parametrize("error", [OSError("no space left"), KeyboardInterrupt()])
-def test_error_while_writing_leaves_the_old_file_and_no_other(error, path):
+def test_error_while_writing_leaves_only_the_old_file(error, path):
     def torn():
         with files.written_whole(path) as file:
             file.write(b"half of it")
@@ -115,7 +117,7 @@ def test_error_while_writing_leaves_the_old_file_and_no_other(error, path):
     assert others(path) == []
 
 
-def test_file_removed_as_abandoned_before_it_was_locked_is_created_again(path, monkeypatch):
+def test_temporary_file_removed_before_locking_is_recreated(path, monkeypatch):
     taken = []
 
     def late(file, how, lock=fcntl.flock):
@@ -131,7 +133,7 @@ def test_file_removed_as_abandoned_before_it_was_locked_is_created_again(path, m
     assert others(path) == []
 
 
-def test_nothing_is_removed_where_the_file_system_has_no_locks(path, monkeypatch):
+def test_nothing_is_removed_on_a_file_system_without_locks(path, monkeypatch):
     def none(*_):
         raise OSError("no locks available")
 
@@ -147,7 +149,7 @@ def test_nothing_is_removed_where_the_file_system_has_no_locks(path, monkeypatch
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="looks for open files in /proc")
-def test_windows_is_asked_to_rename_and_remove_only_closed_files(path, monkeypatch):
+def test_only_closed_files_are_renamed_or_removed(path, monkeypatch):
     def closed(method):
         def checked(file, *arguments, **options):
             for link in Path("/proc/self/fd").iterdir():
@@ -169,7 +171,7 @@ def test_windows_is_asked_to_rename_and_remove_only_closed_files(path, monkeypat
 # Links and permissions
 
 
-def test_link_stays_and_the_file_it_points_to_is_replaced(tmp_path, monkeypatch):
+def test_saving_through_a_link_replaces_its_target(tmp_path, monkeypatch):
     for folder in ("far", "near"):
         (tmp_path / folder).mkdir()
     target, middle, link = tmp_path / "far" / "net", tmp_path / "far" / "middle", tmp_path / "near" / "link"
@@ -177,16 +179,16 @@ def test_link_stays_and_the_file_it_points_to_is_replaced(tmp_path, monkeypatch)
     link.symlink_to("../far/middle")
     where = []
     monkeypatch.setattr(os, "fsync", lambda _: where.append([len(others(target)), len(others(link))]))
-    for text in ("1", "2"):  # At first there is no target yet.
+    for text in ("1", "2"):  # At first the target does not exist.
         save(link, text)
         assert link.is_symlink()
         assert middle.is_symlink()
         assert target.read_text() == text
-    assert where == [[2, 0], [2, 0]]  # The new file grows beside the target, where it can be renamed in one step.
+    assert where == [[2, 0], [2, 0]]  # The temporary file is beside the target, so that the rename is atomic.
     assert others(target) == [middle]
 
 
-def test_link_to_itself_is_an_error(tmp_path):
+def test_link_to_itself_raises(tmp_path):
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(OSError, match="loop"):
         save(tmp_path / "loop", "1")
@@ -194,19 +196,19 @@ def test_link_to_itself_is_an_error(tmp_path):
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o444, 0o755])
-def test_file_keeps_its_permissions(mode, path, monkeypatch):
+def test_replaced_file_keeps_its_permissions(mode, path, monkeypatch):
     save(path, "1")
     path.chmod(mode)
     before = []
     monkeypatch.setattr(os, "fsync", lambda file: before.append(os.fstat(file).st_mode & 0o777))
     save(path, "2")
-    assert before == [mode]  # Nobody could read it under its first name either.
+    assert before == [mode]  # The temporary file was just as private.
     assert path.stat().st_mode & 0o777 == mode
     assert path.read_bytes() == b"2"
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077])
-def test_new_file_has_the_permissions_of_any_new_file(umask, path):
+def test_new_file_gets_default_permissions(umask, path):
     before = os.umask(umask)
     try:
         save(path, "1")

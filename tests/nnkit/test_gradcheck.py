@@ -1,4 +1,4 @@
-"""The gradient checker: it passes what is right, catches planted bugs, and leaves everything as it was."""
+"""The gradient checker: it passes correct gradients, catches planted bugs, and changes nothing."""
 
 import copy
 
@@ -20,7 +20,7 @@ from nnkit import (
     numeric_gradient,
 )
 
-# Planted bugs: each is a mistake that people make, in a subclass of the right thing.
+# Planted bugs: each is a common mistake, in a subclass of the correct layer.
 
 
 class FlippedSign(Tanh):
@@ -43,8 +43,8 @@ class ForgottenBias(Linear):
         return result
 
 
-class BiasOfTheFirstSample(Linear):
-    """Takes one row of the upstream gradient instead of the sum over the batch."""
+class BiasFromFirstSample(Linear):
+    """Uses one row of the upstream gradient instead of the sum over the batch."""
 
     def backward(self, grad):
         result = super().backward(grad)
@@ -60,15 +60,15 @@ class InfiniteWeightGradient(Linear):
 
 
 class OverwrittenGradient(Linear):
-    """Sets the gradient instead of adding to it; only a shared layer shows the difference."""
+    """Assigns the gradient instead of adding to it; only a shared layer reveals the bug."""
 
     def backward(self, grad):
         self.zero_grad()
         return super().backward(grad)
 
 
-class DerivativeAtTheOutput(Sigmoid):
-    """Computes the derivative s(x) (1 - s(x)) at y instead of at x."""
+class DerivativeAtOutput(Sigmoid):
+    """Evaluates the derivative s(x) (1 - s(x)) at y instead of at x."""
 
     def forward(self, x):
         self.y = super().forward(x)
@@ -109,8 +109,8 @@ class OneWrongEntry(Tanh):
         return grad
 
 
-class GradientThatCancels(Tanh):
-    """Its error sums to zero, so that an upstream gradient of ones would hide it in the sum of the next layer."""
+class CancellingGradient(Tanh):
+    """Its error sums to zero, so an upstream gradient of ones would hide it in the next layer's sum."""
 
     def backward(self, grad):
         error = np.where(np.arange(grad.shape[1]) % 2 == 0, 1e-3, -1e-3)
@@ -118,7 +118,7 @@ class GradientThatCancels(Tanh):
 
 
 class Twice(Module):
-    """One weight used in two layers."""
+    """Uses one weight in two layers."""
 
     def __init__(self, layer):
         self.first = layer(3, 3, rng=0)
@@ -133,7 +133,7 @@ class Twice(Module):
 
 
 class WrongNorm(BatchNorm1d):
-    """Has one of the mistakes that people make in the gradient of batch normalization."""
+    """Makes one of the common mistakes in the gradient of batch normalization."""
 
     def __init__(self, n, mistake):
         super().__init__(n)
@@ -160,7 +160,7 @@ class WrongNorm(BatchNorm1d):
 
 
 class RedrawnMask(Dropout):
-    """Draws a second time in backward."""
+    """Draws a new mask in backward."""
 
     def backward(self, grad):
         return grad * (self.rng.random(grad.shape, dtype=np.float32) >= self.p) / (1 - self.p)
@@ -203,15 +203,15 @@ def failed(report):
         (FlippedSign, {"input"}),
         (
             lambda: Sequential(Linear(3, 3, rng=0), FlippedSign(), Linear(3, 2, rng=1)),
-            {"input", "0.weight", "0.bias"},  # What lies before it.
+            {"input", "0.weight", "0.bias"},  # The layer before it.
         ),
         (lambda: TransposedWeight(3, 3, rng=0), {"input"}),
         (lambda: ForgottenBias(3, 2, rng=0), {"bias"}),
-        (lambda: BiasOfTheFirstSample(3, 2, rng=0), {"bias"}),
+        (lambda: BiasFromFirstSample(3, 2, rng=0), {"bias"}),
         (lambda: InfiniteWeightGradient(3, 2, rng=0), {"weight"}),
         (lambda: Twice(OverwrittenGradient), {"first.weight"}),
-        (DerivativeAtTheOutput, {"input"}),
-        (GradientThatCancels, {"input"}),
+        (DerivativeAtOutput, {"input"}),
+        (CancellingGradient, {"input"}),
         (OneWrongEntry, {"input"}),
         (NanGradient, {"input"}),
         (lambda: RedrawnMask(0.4, rng=0), {"input"}),
@@ -226,7 +226,7 @@ def failed(report):
         (lambda: Sequential(Noisy(np.random.default_rng(0)), Linear(3, 2, rng=0)), set()),
     ],
 )
-def test_planted_bugs_are_caught_where_they_are_and_right_gradients_pass(make, expected, x):
+def test_planted_bugs_are_located_and_correct_gradients_pass(make, expected, x):
     assert failed(check_gradients(make(), x)) == expected
 
 
@@ -235,12 +235,12 @@ def test_planted_bugs_are_caught_where_they_are_and_right_gradients_pass(make, e
     [
         ("no term of the mean", {True, False}),
         ("no term of the variance", {True, False}),
-        ("constant statistics", {True}),  # Right in evaluation mode.
-        ("no mistake", {False}),  # The gradient of training mode in evaluation mode too.
+        ("constant statistics", {True}),  # Correct in evaluation mode.
+        ("no mistake", {False}),  # Uses the training-mode gradient in evaluation mode too.
         ("no scale", {True, False}),
     ],
 )
-def test_mistakes_in_batch_norm_are_caught(mistake, seen_in, x):
+def test_batch_norm_bugs_are_caught(mistake, seen_in, x):
     for training in (True, False):
         right, wrong = BatchNorm1d(3).train(training), WrongNorm(3, mistake).train(training)
         right.weight.data[:] = wrong.weight.data[:] = [1.5, -0.5, 2]
@@ -257,17 +257,17 @@ def test_missing_mean_in_a_loss_is_caught(x):
 
 
 @pytest.mark.parametrize("make", [WrongShape, NoReturn, lambda: TransposedWeight(3, 2, rng=0)])
-def test_backward_that_returns_another_shape_or_nothing_is_an_error(make, x):
+def test_backward_returning_the_wrong_shape_or_nothing_raises(make, x):
     with pytest.raises((ValueError, TypeError), match=r"backward|matmul"):
         check_gradients(make(), x)
 
 
 def test_relu_at_its_kink_is_caught():
-    # There is no derivative at 0: the central difference is 1/2 there.
+    # There is no derivative at 0; the central difference there is 1/2.
     assert not check_gradients(ReLU(), np.array([[0.0, 1.0]]))
 
 
-# What it promises
+# Guarantees
 
 
 def test_upstream_gradient_is_random(x):
@@ -287,7 +287,7 @@ def test_upstream_gradient_is_random(x):
     assert not np.array_equal(seen[0], seen[1])
 
 
-def test_module_is_left_as_it_was(x):
+def test_module_is_left_unchanged(x):
     shared = np.random.default_rng(3)
     model = Sequential(
         Linear(3, 4, rng=0), BatchNorm1d(4), Dropout(0.5, rng=shared), Linear(4, 2, rng=1), Dropout(0.2, rng=shared)
@@ -310,7 +310,7 @@ def test_module_is_left_as_it_was(x):
         for name, value in model.state_dict().items():
             assert value.dtype == np.float32
             np.testing.assert_array_equal(value, kept.state_dict()[name])
-        # The forward pass from before can still be used, once.
+        # The earlier forward pass can still be used, once.
         grad = np.ones((4, 2), dtype=np.float32)
         model.backward(grad)
         kept.backward(grad)
@@ -318,7 +318,7 @@ def test_module_is_left_as_it_was(x):
             np.testing.assert_array_equal(parameter.grad, before.grad)
 
 
-def test_loss_is_left_as_it_was(x, rng):
+def test_loss_is_left_unchanged(x, rng):
     loss, target = MSELoss(), rng.normal(size=(4, 2))
     model = Linear(3, 2, rng=0)
     check_gradients(model, x, loss, target)
@@ -341,12 +341,12 @@ def test_empty_batch_passes():
 
 
 @pytest.mark.parametrize(("max_entries", "checked"), [(2, [2, 2, 2]), (7, [7, 6, 2]), (None, [12, 6, 2])])
-def test_max_entries_limits_what_is_compared(max_entries, checked, x):
+def test_max_entries_limits_the_comparison(max_entries, checked, x):
     report = check_gradients(Linear(3, 2, rng=0), x, max_entries=max_entries)
     assert [check.n_checked for check in report.checks] == checked
 
 
-def test_entries_are_drawn_from_the_generator(x):
+def test_entries_are_sampled_with_the_generator(x):
     found = [not check_gradients(OneWrongEntry(), x, max_entries=6, rng=seed) for seed in range(20)]
     assert any(found)
     assert not all(found)
@@ -355,7 +355,7 @@ def test_entries_are_drawn_from_the_generator(x):
     assert reports[0] == reports[1]
 
 
-def test_tolerances_decide(x):
+def test_tolerances_determine_the_verdict(x):
     class SlightlyWrong(Tanh):
         def backward(self, grad):
             return super().backward(grad) * (1 + 1e-3)
@@ -365,7 +365,7 @@ def test_tolerances_decide(x):
     assert check_gradients(SlightlyWrong(), x, atol=1.0)
 
 
-def test_gradients_that_are_both_zero_pass_under_every_tolerance():
+def test_zero_gradients_pass_at_any_tolerance():
     x = np.array([[-1.0, -2.0, 3.0]])
     assert check_gradients(ReLU(), x, atol=0)
     assert check_gradients(ReLU(), -np.abs(x), atol=0, rtol=0)
@@ -386,7 +386,7 @@ def test_gradients_that_are_both_zero_pass_under_every_tolerance():
         ({"loss": CrossEntropyLoss(), "target": np.zeros(3, dtype=int)}, "target"),
     ],
 )
-def test_bad_arguments_are_named(arguments, name, x):
+def test_invalid_argument_is_named(arguments, name, x):
     with pytest.raises(ValueError, match=name):
         check_gradients(FlippedSign(), **({"x": x} | arguments))
 
@@ -394,7 +394,7 @@ def test_bad_arguments_are_named(arguments, name, x):
 # The report
 
 
-def test_report_can_be_asked_by_name(x):
+def test_report_can_be_indexed_by_name(x):
     report = check_gradients(Sequential(Linear(3, 2, rng=0)), x)
     assert report["0.weight"].shape == (3, 2)
     assert report["input"].shape == (4, 3)
@@ -410,7 +410,7 @@ def test_report_can_be_asked_by_name(x):
         (lambda: Sequential(FlippedSign()), None, pytest.approx(2.0, rel=1), pytest.approx(2)),
     ],
 )
-def test_report_tells_the_worst_entry(make, worst, absolute, relative, x):
+def test_report_gives_the_worst_entry(make, worst, absolute, relative, x):
     report = check_gradients(make(), x)
     check = report["input"]
     assert worst in (check.worst_index, None)
@@ -420,7 +420,7 @@ def test_report_tells_the_worst_entry(make, worst, absolute, relative, x):
         assert check.analytic == pytest.approx(-check.numeric)
 
 
-def test_report_prints_a_table_that_says_where_it_failed(x):
+def test_report_prints_a_table_of_failures(x):
     lines = str(check_gradients(ForgottenBias(3, 2, rng=0), x)).splitlines()
     assert lines[0].split() == ["array", "checked", "max", "rel.", "error", "analytic", "numeric", "result"]
     assert [line.split()[0] for line in lines[1:]] == ["input", "weight", "bias"]
@@ -431,20 +431,20 @@ def test_report_prints_a_table_that_says_where_it_failed(x):
 # numeric_gradient
 
 
-def test_numeric_gradient_of_a_cubic():
+def test_numeric_gradient_of_a_cubic_is_accurate():
     data = np.array([1.0, 2.0, 3.0])
     slope = numeric_gradient(lambda: float((data**3).sum()), data, (1,), 1e-5)
     assert slope == pytest.approx(12, rel=1e-8)
     np.testing.assert_array_equal(data, [1, 2, 3])
 
 
-def test_numeric_gradient_puts_the_entry_back_after_an_error():
+def test_numeric_gradient_restores_the_entry_after_an_error():
     data = np.array([1.0, 2.0])
     with pytest.raises(ZeroDivisionError):
         numeric_gradient(lambda: 1 / 0, data, (0,), 1e-5)
     np.testing.assert_array_equal(data, [1, 2])
 
 
-def test_numeric_gradient_refuses_integers():
+def test_numeric_gradient_rejects_integers():
     with pytest.raises(TypeError, match="data must"):
         numeric_gradient(lambda: 0.0, np.array([1, 2]), (0,), 1e-5)
