@@ -1,4 +1,4 @@
-"""Initializers: the variances of their papers, and their generators."""
+"""Initializers: the variances published in their papers, and their generators."""
 
 import numpy as np
 import pytest
@@ -16,16 +16,16 @@ VARIANCES = {
 
 
 @pytest.mark.parametrize("init", VARIANCES)
-def test_mean_is_zero_and_variance_that_of_the_paper(init, rng):
+def test_mean_is_zero_and_variance_matches_the_paper(init, rng):
     weights = init(SHAPE, rng)
     assert weights.shape == SHAPE
-    # 60,000 draws: the variance is known to about 1 %.
+    # 60,000 draws determine the variance to about 1 %.
     assert weights.var() == pytest.approx(VARIANCES[init], rel=0.03)
     assert abs(weights.mean()) < 4 * np.sqrt(VARIANCES[init] / weights.size)
 
 
 @pytest.mark.parametrize("init", [xavier_uniform, kaiming_uniform])
-def test_uniform_draws_fill_an_interval(init, rng):
+def test_uniform_draws_fill_their_interval(init, rng):
     weights, bound = init(SHAPE, rng), np.sqrt(3 * VARIANCES[init])
     assert np.abs(weights).max() <= bound
     assert np.abs(weights).max() > 0.999 * bound
@@ -44,17 +44,17 @@ def test_same_generator_state_gives_the_same_weights(init):
     assert not np.array_equal(first, init(SHAPE, np.random.default_rng(2)))
 
 
-def test_zeros_are_zeros(rng):
+def test_zeros_initializer_returns_zeros(rng):
     np.testing.assert_array_equal(zeros((2, 3), rng), np.zeros((2, 3)))
 
 
 @pytest.mark.parametrize("name", INITIALIZERS)
-def test_linear_knows_every_name(name):
+def test_linear_accepts_every_initializer_name(name):
     layer = Linear(4, 3, init=name, rng=0)
     np.testing.assert_array_equal(layer.weight.data, INITIALIZERS[name]((4, 3), np.random.default_rng(0)).astype("f4"))
 
 
-def test_init_function_is_used_as_it_is():
+def test_init_accepts_a_function():
     assert get_initializer(zeros) is zeros
 
 

@@ -1,4 +1,4 @@
-"""The layers: values, gradients, dtypes, what differs between the modes, and the errors of their arguments."""
+"""Layers: values, gradients, dtypes, differences between the modes, and argument errors."""
 
 import copy
 
@@ -29,7 +29,7 @@ from nnkit import (
 
 
 def check(module, x, rng, **options):
-    """Compare with central differences, and return the names of the gradients that were compared."""
+    """Compare gradients with central differences; return the names of those compared."""
     report = check_gradients(module, x, rng=rng, **options)
     assert report, report
     return [entry.name for entry in report.checks]
@@ -38,7 +38,7 @@ def check(module, x, rng, **options):
 # Linear
 
 
-def test_linear_is_x_times_weight_plus_bias(rng):
+def test_linear_computes_x_times_weight_plus_bias(rng):
     layer = Linear(3, 2, rng=rng, dtype=np.float64)
     assert layer.weight.data.shape == (3, 2)
     np.testing.assert_array_equal(layer.bias.data, [0, 0])
@@ -78,14 +78,14 @@ def test_same_seed_gives_the_same_weights_in_every_dtype():
     np.testing.assert_array_equal(wide.weight.data.astype(np.float32), narrow.weight.data)
 
 
-def test_init_may_be_a_name_or_a_function():
+def test_init_accepts_a_name_or_a_function():
     assert not Linear(3, 2, init="zeros").weight.data.any()
     layer = Linear(3, 2, init=lambda shape, rng: np.full(shape, 7))
     np.testing.assert_array_equal(layer.weight.data, 7)
     assert layer.weight.data.dtype == np.float32
 
 
-# What all layers share
+# Shared by all layers
 
 LAYERS = {
     "Linear": lambda dtype: Linear(3, 2, rng=0, dtype=dtype),
@@ -99,7 +99,7 @@ every_layer = pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS)
 @every_layer
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_layers_work_in_the_dtype_of_their_parameters(make, dtype, training):
+def test_layers_compute_in_the_dtype_of_their_parameters(make, dtype, training):
     layer = make(dtype).train(training)
     for x in (np.ones((2, 3), dtype=np.float32), np.ones((2, 3)), np.ones((2, 3), dtype=int), [[1, 2, 3], [4, 5, 6]]):
         y = layer(x)
@@ -109,7 +109,7 @@ def test_layers_work_in_the_dtype_of_their_parameters(make, dtype, training):
 
 
 @every_layer
-def test_gradients_of_the_parameters_add_up_until_they_are_zeroed(make, rng):
+def test_parameter_gradients_accumulate_until_zeroed(make, rng):
     layer, x = make(np.float64), rng.normal(size=(5, 3))
     grad = rng.normal(size=layer(x).shape)
     layer.backward(grad)
@@ -125,7 +125,7 @@ def test_gradients_of_the_parameters_add_up_until_they_are_zeroed(make, rng):
 
 @pytest.mark.parametrize("layer", [make(np.float32) for make in LAYERS.values()][:3], ids=repr)
 @pytest.mark.parametrize("shape", [(3,), (4, 2), (2, 4, 3), ()], ids=str)
-def test_input_of_another_shape_is_refused(layer, shape):
+def test_input_of_the_wrong_shape_is_rejected(layer, shape):
     with pytest.raises(ValueError, match=r"x must have shape \(n, 3\)"):
         layer(np.zeros(shape))
     with pytest.raises(TypeError, match="x must hold real numbers"):
@@ -145,7 +145,7 @@ def test_input_of_another_shape_is_refused(layer, shape):
         (lambda: BatchNorm1d(3), "BatchNorm1d(3, eps=1e-05, momentum=0.1)"),
     ],
 )
-def test_layers_show_their_settings(make, text):
+def test_repr_shows_the_settings(make, text):
     assert repr(make()) == text
 
 
@@ -180,7 +180,7 @@ def test_layers_show_their_settings(make, text):
         (lambda: Autoencoder.symmetric([4, 2], rng="a"), TypeError, "rng"),
     ],
 )
-def test_bad_arguments_are_named(make, error, name):
+def test_invalid_argument_is_named(make, error, name):
     with pytest.raises(error, match=rf"\b{name}"):
         make()
 
@@ -188,7 +188,7 @@ def test_bad_arguments_are_named(make, error, name):
 # Flatten
 
 
-def test_flatten_keeps_the_samples_apart(rng):
+def test_flatten_does_not_mix_samples(rng):
     x = rng.normal(size=(2, 3, 4))
     flatten = Flatten()
     y = flatten(x)
@@ -198,13 +198,13 @@ def test_flatten_keeps_the_samples_apart(rng):
 
 
 @pytest.mark.parametrize(("shape", "flat"), [((5,), (5, 1)), ((5, 2), (5, 2)), ((0, 2, 3), (0, 6)), ((4, 0), (4, 0))])
-def test_flatten_keeps_the_number_of_samples(shape, flat):
+def test_flatten_preserves_the_number_of_samples(shape, flat):
     flatten = Flatten()
     assert flatten(np.zeros(shape)).shape == flat
     assert flatten.backward(np.zeros(flat)).shape == shape
 
 
-def test_flatten_refuses_scalars_and_gradients_that_are_not_flat():
+def test_flatten_rejects_scalars_and_unflattened_gradients():
     flatten = Flatten()
     with pytest.raises(ValueError, match=r"x must have at least one axis"):
         flatten(np.float64(3))
@@ -221,7 +221,7 @@ def tied_network(rng):
     return Sequential(layer, Tanh(), TiedLinear(layer))
 
 
-def test_tied_layer_is_x_times_the_transposed_weight_plus_its_own_bias(rng):
+def test_tied_layer_computes_x_times_transposed_weight_plus_its_own_bias(rng):
     layer = Linear(4, 3, rng=rng, dtype=np.float64)
     tied = TiedLinear(layer)
     layer.bias.data[:], tied.bias.data[:] = 7, rng.normal(size=4)
@@ -248,7 +248,7 @@ def test_tied_weight_is_a_transposed_view_of_the_shared_parameter(rng):
     np.testing.assert_allclose(tied.bias.grad, grad.sum(axis=0))
 
 
-def test_tied_layer_alone_has_the_shared_weight_and_its_own_bias():
+def test_tied_layer_owns_the_shared_weight_and_a_bias():
     layer = Linear(4, 3, rng=0)
     assert list(TiedLinear(layer).state_dict()) == ["shared", "bias"]
     without = TiedLinear(layer, bias=False)
@@ -264,7 +264,7 @@ def test_tied_gradients_match_central_differences(n, bias, rng):
     assert check(tied_network(rng), rng.normal(size=(n, 4)), rng) == ["input", "0.weight", "0.bias", "2.bias"]
 
 
-def test_gradient_that_forgets_one_of_the_two_uses_is_caught(rng):
+def test_gradient_missing_one_use_of_a_tied_weight_is_caught(rng):
     class Forgetful(TiedLinear):
         def backward(self, grad):
             kept = self.shared.grad.copy()
@@ -278,7 +278,7 @@ def test_gradient_that_forgets_one_of_the_two_uses_is_caught(rng):
 
 
 @pytest.mark.parametrize("kind", [SGD, RMSprop, Adam, AdamW])
-def test_training_keeps_the_two_layers_tied(kind, rng):
+def test_training_keeps_the_layers_tied(kind, rng):
     model, X = tied_network(rng), rng.normal(size=(30, 4)).astype(np.float32)
     first, _, tied = model
     before = first.weight.data.copy()
@@ -292,7 +292,7 @@ def test_training_keeps_the_two_layers_tied(kind, rng):
 
 
 @pytest.mark.parametrize("kind", [SGD, RMSprop, Adam])
-def test_one_step_moves_a_tied_weight_by_the_sum_of_both_gradients(kind, rng):
+def test_step_moves_a_tied_weight_by_the_sum_of_both_gradients(kind, rng):
     layer = Linear(4, 3, bias=False, rng=0, dtype=np.float64)
     alone = Parameter(layer.weight.data)
     x, grad = rng.normal(size=(5, 4)), rng.normal(size=(5, 4))
@@ -334,7 +334,7 @@ noisy_layers = pytest.mark.parametrize("make", NOISY.values(), ids=NOISY)
 
 
 @noisy_layers
-def test_each_forward_draws_again_and_the_same_seed_draws_the_same(make):
+def test_each_forward_draws_new_noise_and_seeds_reproduce_it(make):
     x = np.ones((10, 10))
     layer, same, copied = make(), make(np.random.default_rng(0)), copy.deepcopy(make())
     draws = [layer(x), layer(x)]
@@ -355,18 +355,18 @@ def test_draws_do_not_depend_on_the_dtype(make):
 
 
 @noisy_layers
-def test_noisy_layers_in_evaluation_mode_are_the_identity_and_draw_nothing(make, rng):
+def test_noisy_layers_are_the_identity_and_draw_nothing_in_evaluation_mode(make, rng):
     layer = make(3).eval()
-    x, grad = rng.normal(size=(4, 3)), rng.normal(size=(4, 3))  # Some of it outside the bounds.
+    x, grad = rng.normal(size=(4, 3)), rng.normal(size=(4, 3))  # Some values lie outside the bounds.
     np.testing.assert_array_equal(layer(x), x)
     np.testing.assert_array_equal(layer.backward(grad), grad)
     assert layer.rng.bit_generator.state == np.random.default_rng(3).bit_generator.state
 
 
 @noisy_layers
-def test_backward_goes_by_the_last_forward_and_not_by_the_mode_or_an_older_draw(make, rng):
+def test_backward_uses_the_last_forward_regardless_of_mode_and_older_draws(make, rng):
     layer, x, grad = make(), rng.uniform(size=(10, 10)), rng.normal(size=(10, 10))
-    layer(x)  # A draw that no backward uses up.
+    layer(x)  # A draw without a backward pass.
     layer.eval()(x)
     np.testing.assert_array_equal(layer.train().backward(grad), grad)
     first, other = make(), make()
@@ -385,7 +385,7 @@ def test_noisy_gradients_match_central_differences(make, training, rng):
 
 @noisy_layers
 @pytest.mark.parametrize("training", [True, False])
-def test_noisy_layers_have_nothing_to_train_and_refuse_a_gradient_of_another_shape(make, training):
+def test_noisy_layers_have_no_parameters_and_reject_a_misshapen_gradient(make, training):
     layer = make().train(training)
     assert layer.parameters() == []
     assert layer.state_dict() == {}
@@ -394,7 +394,7 @@ def test_noisy_layers_have_nothing_to_train_and_refuse_a_gradient_of_another_sha
         layer.backward(np.zeros((4, 1)))
 
 
-def test_layers_leave_the_global_random_state_alone():
+def test_layers_do_not_touch_the_global_random_state():
     np.random.seed(0)  # noqa: NPY002
     before = np.random.get_state()[1].copy()  # noqa: NPY002
     for layer in (Linear(3, 4), Linear(3, 4, rng=1), Dropout(), GaussianNoise(0.1)):
@@ -403,14 +403,14 @@ def test_layers_leave_the_global_random_state_alone():
 
 
 @pytest.mark.parametrize("p", [0.0, 0.25, 0.5, 0.9])
-def test_dropout_drops_its_share_and_scales_what_it_keeps(p):
+def test_dropout_drops_a_fraction_p_and_scales_the_rest(p):
     x = np.full((200, 100), 3.0)
     layer = Dropout(p, rng=0)
     y = layer(x)
     kept = y != 0
     np.testing.assert_allclose(y[kept], 3 / (1 - p), rtol=1e-12)
     np.testing.assert_allclose(layer.backward(np.ones_like(x)), kept / (1 - p), rtol=1e-12)
-    # 20,000 draws: the share lies within five standard deviations.
+    # 20,000 draws: the fraction lies within five standard deviations of p.
     assert abs(kept.mean() - (1 - p)) <= 5 * np.sqrt(p * (1 - p) / x.size)
 
 
@@ -422,14 +422,14 @@ def test_infinite_gradient_becomes_zero_at_dropped_and_clipped_entries(layer):
 
 
 @pytest.mark.parametrize("clip", [None, (0, 1)])
-def test_noise_is_what_the_generator_draws(clip):
+def test_noise_comes_from_the_generator(clip):
     x = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
     expected = x + 0.5 * np.random.default_rng(3).standard_normal((3, 4), dtype=np.float32)
     found = GaussianNoise(0.5, np.random.default_rng(3), clip=clip)(x)
     np.testing.assert_allclose(found, expected if clip is None else np.clip(expected, 0, 1), rtol=1e-6)
 
 
-def test_no_gradient_passes_where_the_noisy_value_was_clipped(rng):
+def test_gradient_is_zero_at_clipped_values(rng):
     layer = GaussianNoise(0.3, rng=0, clip=(0, 1))
     x, grad = rng.uniform(size=(20, 30)), rng.normal(size=(20, 30))
     y = layer(x)
@@ -438,7 +438,7 @@ def test_no_gradient_passes_where_the_noisy_value_was_clipped(rng):
     np.testing.assert_array_equal(layer.backward(grad), np.where(inside, grad, 0))
 
 
-def test_noisy_inputs_are_trained_against_clean_targets_with_new_noise_each_epoch(rng):
+def test_denoising_uses_clean_targets_and_new_noise_each_epoch(rng):
     X = rng.uniform(size=(6, 4)).astype(np.float32)
     inputs, targets = [], []
 
@@ -464,7 +464,7 @@ def test_noisy_inputs_are_trained_against_clean_targets_with_new_noise_each_epoc
     assert len(targets) == 3
 
 
-def test_validation_adds_no_noise_of_its_own(rng):
+def test_validation_adds_no_noise(rng):
     X = rng.uniform(size=(8, 4)).astype(np.float32)
     X_noisy = GaussianNoise(0.2, rng=1, clip=(0, 1))(X)
     model = Sequential(GaussianNoise(0.2, rng=5, clip=(0, 1)), Linear(4, 4, rng=0))
@@ -479,14 +479,14 @@ def test_validation_adds_no_noise_of_its_own(rng):
 
 
 def batch_norm(rng, num_features=3, **options):
-    """Return a layer with drawn scale, shift and running statistics."""
+    """Return a layer with random scale, shift and running statistics."""
     layer = BatchNorm1d(num_features, dtype=np.float64, **options)
     layer.weight.data[:], layer.bias.data[:] = rng.normal(size=num_features), rng.normal(size=num_features)
     layer.running_mean[:], layer.running_var[:] = rng.normal(size=num_features), rng.uniform(0.5, 2, num_features)
     return layer
 
 
-def test_batch_norm_standardizes_each_feature_then_scales_and_shifts(rng):
+def test_batch_norm_standardizes_then_scales_and_shifts_each_feature(rng):
     layer = batch_norm(rng, eps=0.01)
     x = rng.normal(3, 2, size=(6, 3))
     y = layer(x)
@@ -497,7 +497,7 @@ def test_batch_norm_standardizes_each_feature_then_scales_and_shifts(rng):
         np.testing.assert_allclose(y[:, j], expected)
 
 
-def test_batch_norm_in_evaluation_mode_uses_the_running_statistics(rng):
+def test_batch_norm_uses_running_statistics_in_evaluation_mode(rng):
     layer = batch_norm(rng, eps=0.01).eval()
     x = rng.normal(3, 2, size=(6, 3))
     expected = (x - layer.running_mean) / np.sqrt(layer.running_var + 0.01) * layer.weight.data + layer.bias.data
@@ -506,7 +506,7 @@ def test_batch_norm_in_evaluation_mode_uses_the_running_statistics(rng):
 
 
 @pytest.mark.parametrize("momentum", [0, 0.3, 1])
-def test_running_statistics_move_towards_mean_and_unbiased_variance(momentum, rng):
+def test_running_statistics_approach_mean_and_unbiased_variance(momentum, rng):
     layer = BatchNorm1d(2, momentum=momentum, dtype=np.float64)
     mean, variance = np.zeros(2), np.ones(2)
     for n in (2, 5, 3):
@@ -518,7 +518,7 @@ def test_running_statistics_move_towards_mean_and_unbiased_variance(momentum, rn
         np.testing.assert_allclose(layer.running_var, variance, rtol=1e-13)
 
 
-def test_running_statistics_move_only_in_training_mode(rng):
+def test_running_statistics_change_only_in_training_mode(rng):
     layer, x = batch_norm(rng), rng.normal(size=(4, 3))
     before = layer.state_dict()
     layer.eval()(x)
@@ -540,7 +540,7 @@ def test_batch_norm_gradients_match_central_differences(n, training, rng):
     check(model, rng.normal(size=(n, 4)), rng, atol=1e-7)
 
 
-def test_batch_norm_goes_back_through_the_mode_of_its_forward(rng):
+def test_batch_norm_backward_uses_the_mode_of_its_forward(rng):
     x, grad = rng.normal(size=(4, 3)), rng.normal(size=(4, 3))
     for training in (True, False):
         layer = batch_norm(rng).train(training)
@@ -550,7 +550,7 @@ def test_batch_norm_goes_back_through_the_mode_of_its_forward(rng):
         np.testing.assert_array_equal(layer.train(not training).backward(grad), expected)
 
 
-def test_batch_norm_ignores_a_constant_added_to_the_input(rng):
+def test_batch_norm_is_invariant_to_a_constant_shift(rng):
     layer = batch_norm(rng)
     x = rng.normal(size=(6, 3))
     y = layer(x)
@@ -558,20 +558,20 @@ def test_batch_norm_ignores_a_constant_added_to_the_input(rng):
     np.testing.assert_allclose(layer.backward(rng.normal(size=(6, 3))).sum(axis=0), 0, atol=1e-12)
 
 
-def test_constant_feature_becomes_the_shift():
+def test_constant_feature_maps_to_the_shift():
     layer = BatchNorm1d(2)
     layer.bias.data[:] = [1, -2]
     np.testing.assert_array_equal(layer(np.full((4, 2), 7.0)), [[1, -2]] * 4)
     assert np.isfinite(layer.backward(np.ones((4, 2), dtype=np.float32))).all()
 
 
-def test_far_from_zero_the_variance_keeps_its_digits_in_float32(rng):
+def test_variance_stays_accurate_far_from_zero_in_float32(rng):
     x = rng.normal(size=(64, 3)).astype(np.float32)
     np.testing.assert_allclose(BatchNorm1d(3)(x + 1000), BatchNorm1d(3)(x), atol=2e-3)
 
 
 @pytest.mark.parametrize("n", [0, 1])
-def test_batch_norm_cannot_train_on_fewer_than_two_samples(n):
+def test_batch_norm_needs_at_least_two_training_samples(n):
     layer = BatchNorm1d(3)
     with pytest.raises(ValueError, match=r"x must hold at least 2 samples.*batch_size"):
         layer(np.zeros((n, 3)))

@@ -1,4 +1,4 @@
-"""Losses: values against their definitions, gradients against central differences, targets, and errors."""
+"""Losses: values against their definitions, gradients against central differences, targets and errors."""
 
 import math
 
@@ -15,14 +15,14 @@ def one_hot(classes, k):
 
 
 def fitting_target(loss, n=4, k=3):
-    """Return a target of the right form for predictions of shape (n, k)."""
+    """Return a valid target for predictions of shape (n, k)."""
     return np.arange(n) % k if isinstance(loss, CrossEntropyLoss) else np.full((n, k), 0.25)
 
 
 # Values
 
 
-def test_mse_is_the_mean_over_all_entries():
+def test_mse_averages_over_all_entries():
     assert MSELoss()(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1.0, 0.0], [0.0, 4.0]])) == (4 + 9) / 4
 
 
@@ -32,11 +32,11 @@ def test_cross_entropy_is_the_mean_negative_log_probability(rng):
     assert CrossEntropyLoss()(logits, classes) == pytest.approx(expected, rel=1e-12)
 
 
-def test_cross_entropy_of_equal_logits_is_the_log_of_the_number_of_classes():
+def test_cross_entropy_of_equal_logits_is_log_of_the_class_count():
     assert CrossEntropyLoss()(np.zeros((5, 10)), np.arange(5)) == pytest.approx(math.log(10))
 
 
-def test_one_hot_targets_give_what_classes_give(rng):
+def test_one_hot_targets_match_class_targets(rng):
     logits, classes = rng.normal(size=(6, 4)), rng.integers(0, 4, 6)
     by_class, by_row = CrossEntropyLoss(), CrossEntropyLoss()
     assert by_class(logits, classes) == pytest.approx(by_row(logits, one_hot(classes, 4)), rel=1e-14)
@@ -44,21 +44,21 @@ def test_one_hot_targets_give_what_classes_give(rng):
 
 
 @pytest.mark.parametrize("target", [np.array([0]), np.array([[1.0, 0.0, 0.0]], np.float32)], ids=["class", "one-hot"])
-def test_logits_as_far_apart_as_float32_allows(target):
+def test_cross_entropy_handles_the_widest_float32_logits(target):
     loss = CrossEntropyLoss()
     assert loss(np.array([[3e38, -3e38, -3e38]], np.float32), target) == 0
     np.testing.assert_array_equal(loss.backward(), [[0, 0, 0]])
 
 
-def test_soft_targets_weigh_the_classes(rng):
+def test_soft_targets_weight_the_classes(rng):
     logits, target = rng.normal(size=(4, 3)), rng.dirichlet(np.ones(3), 4)
     expected = -(target * np.log(softmax(logits))).sum() / 4
     assert CrossEntropyLoss()(logits, target) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.int64, np.uint64])
-def test_classes_may_come_in_every_integer_dtype(dtype, rng):
-    # More samples than an int8 can count: positions must not be computed in the dtype of the classes.
+def test_classes_may_have_any_integer_dtype(dtype, rng):
+    # More samples than int8 can count, so positions must not be computed in the classes' dtype.
     logits, classes = rng.normal(size=(200, 3)), rng.integers(0, 3, 200)
     loss = CrossEntropyLoss()
     assert loss(logits, classes.astype(dtype)) == loss(logits, classes)
@@ -67,27 +67,27 @@ def test_classes_may_come_in_every_integer_dtype(dtype, rng):
     np.testing.assert_allclose(narrow, loss.backward(), atol=1e-15)
 
 
-def test_cross_entropy_ignores_a_shift_of_all_logits(rng):
+def test_cross_entropy_is_invariant_to_a_constant_shift(rng):
     logits, classes = rng.normal(size=(4, 3)), np.array([2, 0, 1, 1])
     loss = CrossEntropyLoss()
     assert loss(logits + 1e4, classes) == pytest.approx(loss(logits, classes), rel=1e-10)
 
 
-def test_binary_cross_entropy_follows_its_definition(rng):
+def test_binary_cross_entropy_matches_its_definition(rng):
     logits, target = rng.normal(size=(4, 3)), rng.uniform(size=(4, 3))
     p = 1 / (1 + np.exp(-logits))
     expected = -(target * np.log(p) + (1 - target) * np.log(1 - p)).mean()
     assert BCEWithLogitsLoss()(logits, target) == pytest.approx(expected, rel=1e-12)
 
 
-def test_binary_cross_entropy_is_cross_entropy_over_two_classes(rng):
+def test_binary_cross_entropy_equals_two_class_cross_entropy(rng):
     logits, classes = rng.normal(size=(8, 1)), rng.integers(0, 2, 8)
     both = np.hstack([np.zeros((8, 1)), logits])
     assert BCEWithLogitsLoss()(logits, classes[:, None]) == pytest.approx(CrossEntropyLoss()(both, classes))
 
 
 def test_losses_are_summed_in_float64():
-    # In float32 the small term would vanish beside the large one.
+    # In float32 the small term would be lost next to the large one.
     pred = np.array([[1e4, 1.0]], dtype=np.float32)
     assert MSELoss()(pred, np.zeros_like(pred)) == (1e8 + 1) / 2
     assert CrossEntropyLoss()(np.array([[1e8, 0], [1, 0]], dtype=np.float32), [1, 1]) > 5e7 + 0.5
@@ -111,7 +111,7 @@ def test_gradients_match_central_differences(n, rng):
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
-def test_network_under_each_loss_matches_central_differences(loss, rng):
+def test_network_gradients_match_central_differences_for_each_loss(loss, rng):
     model = Sequential(Linear(4, 5, rng=rng), Tanh(), Linear(5, 3, rng=rng))
     report = check_gradients(model, rng.normal(size=(4, 4)), loss, fitting_target(loss))
     assert report, report
@@ -120,7 +120,7 @@ def test_network_under_each_loss_matches_central_differences(loss, rng):
 
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_loss_is_a_float_and_its_gradient_like_pred(loss, dtype):
+def test_loss_is_a_float_and_its_gradient_has_pred_shape_and_dtype(loss, dtype):
     assert type(loss(np.ones((4, 3), dtype=dtype), fitting_target(loss))) is float
     grad = loss.backward()
     assert grad.shape == (4, 3)
@@ -146,7 +146,7 @@ def test_extreme_logits_give_exact_losses_and_gradients(size, dtype):
 
 
 class Half(Loss):
-    """Defines the two equations and nothing else."""
+    """Defines only forward and backward."""
 
     def forward(self, pred, target):
         self.saved = pred - target
@@ -157,7 +157,7 @@ class Half(Loss):
 
 
 class Percent(Half):
-    """Targets come in percent."""
+    """Takes targets in percent."""
 
     def checked_target(self, pred, target):
         return super().checked_target(pred, np.asarray(target) / 100)
@@ -181,7 +181,7 @@ def test_custom_loss_needs_only_forward_and_backward(rng):
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
-def test_each_backward_needs_a_call_of_its_own(loss):
+def test_each_backward_needs_its_own_call(loss):
     fresh = type(loss)()
     with pytest.raises(RuntimeError, match=type(loss).__name__):
         fresh.backward()
@@ -195,7 +195,7 @@ def test_each_backward_needs_a_call_of_its_own(loss):
 @pytest.mark.parametrize(
     ("pred", "error"), [(np.zeros((0, 3)), ValueError), (np.zeros((3, 0)), ValueError), ([["a", "b"]], TypeError)]
 )
-def test_empty_batches_and_words_are_refused(loss, pred, error):
+def test_empty_batches_and_strings_are_rejected(loss, pred, error):
     with pytest.raises(error, match="pred"):
         loss(pred, np.zeros(np.shape(pred)))
 
@@ -203,7 +203,7 @@ def test_empty_batches_and_words_are_refused(loss, pred, error):
 @pytest.mark.parametrize(
     ("loss", "pred", "target"),
     [
-        (MSELoss(), np.zeros((4, 1)), np.zeros(4)),  # Broadcasting would compare each with each.
+        (MSELoss(), np.zeros((4, 1)), np.zeros(4)),  # Broadcasting would compare every pair.
         (BCEWithLogitsLoss(), np.zeros((4, 1)), np.zeros(4)),
         (BCEWithLogitsLoss(), np.zeros((1, 2)), [[0.5, -0.1]]),
         (BCEWithLogitsLoss(), np.zeros((1, 2)), [[0.5, 1.1]]),
@@ -218,7 +218,7 @@ def test_empty_batches_and_words_are_refused(loss, pred, error):
         (CrossEntropyLoss(), np.zeros((1, 2)), [[-0.5, 1.5]]),
     ],
 )
-def test_target_that_does_not_fit_is_refused(loss, pred, target):
+def test_invalid_target_is_rejected(loss, pred, target):
     with pytest.raises(ValueError, match="target must"):
         loss(pred, np.asarray(target))
 
@@ -229,7 +229,7 @@ def test_cross_entropy_needs_rows_of_logits():
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
-def test_nan_in_pred_is_an_error_unless_the_caller_looks_for_it(loss):
+def test_nan_in_pred_raises_unless_the_caller_checks_for_it(loss):
     pred = np.ones((4, 3))
     pred[1, 2] = np.nan
     with pytest.raises(FloatingPointError, match="pred must be finite; got 1 NaN or infinite of 12 values"):
@@ -239,7 +239,7 @@ def test_nan_in_pred_is_an_error_unless_the_caller_looks_for_it(loss):
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
-def test_infinity_in_pred_that_makes_the_loss_nan_is_named():
+def test_infinite_pred_that_makes_the_loss_nan_is_named():
     pred = np.ones((4, 3))
     pred[1, 2] = np.inf
     with pytest.raises(FloatingPointError, match="pred must be finite; got 1 NaN or infinite of 12 values"):

@@ -1,4 +1,4 @@
-"""Metrics: equal to scikit-learn's and SciPy's, with errors that name the argument and notice swapped ones."""
+"""Metrics: agreement with scikit-learn and SciPy, and errors that name the argument and detect swapped ones."""
 
 import numpy as np
 import pytest
@@ -22,12 +22,12 @@ every_score = pytest.mark.parametrize("score", [precision, recall, f1_score], id
 # predicted_classes
 
 
-def test_largest_score_in_a_row_wins():
+def test_largest_score_in_a_row_is_predicted():
     np.testing.assert_array_equal(predicted_classes([[0.1, 0.7, 0.2], [3, 1, 2]]), [1, 0])
     np.testing.assert_array_equal(predicted_classes([[-np.inf, -5.0], [1.0, np.inf]]), [1, 1])
 
 
-def test_classes_pass_through():
+def test_classes_are_returned_unchanged():
     classes = predicted_classes(np.array([2, 0], dtype=np.uint8))
     np.testing.assert_array_equal(classes, [2, 0])
     assert classes.dtype == np.int64
@@ -61,23 +61,23 @@ def test_single_scores_are_compared_with_the_threshold(scores):
     ],
     ids=str,
 )
-def test_predictions_without_a_class_are_refused(scores, threshold, error, message):
+def test_predictions_without_a_class_are_rejected(scores, threshold, error, message):
     with pytest.raises(error, match=message):
         predicted_classes(scores, threshold)
 
 
 @every_metric
-def test_a_float_is_a_score_whatever_its_value(metric, rng):
-    # Zeros and ones may be a saturated sigmoid's probabilities, logits, or classes: 0.0 is class 1 if it is a logit.
+def test_floats_are_scores_whatever_their_value(metric, rng):
+    # 0.0 and 1.0 may be saturated probabilities, logits or classes: as a logit, 0.0 means class 1.
     outputs = predict(Linear(3, 1, rng=0), rng.normal(size=(4, 3)))
     for y_pred in (outputs, (outputs > 0).astype(float), [0.0, 1.0, 1.0, 0.0]):
         with pytest.raises(ValueError, match=r"threshold.*got y_pred of float\d\d; .*astype\(int\)"):
             metric([0, 1, 1, 0], y_pred)
-        metric([0, 1, 1, 0], np.asarray(y_pred).astype(int))  # As the error says; a column of classes is one.
+        metric([0, 1, 1, 0], np.asarray(y_pred).astype(int))  # As the error suggests; a column of classes is accepted.
         metric([0, 1, 1, 0], predicted_classes(y_pred, 0.5))
 
 
-# The order of the arguments
+# Argument order
 
 
 SCORES = np.array([[2.0, 1.0], [0.5, 1.5], [-1.0, 3.0]])
@@ -92,20 +92,27 @@ SCORES = np.array([[2.0, 1.0], [0.5, 1.5], [-1.0, 3.0]])
 @pytest.mark.parametrize(
     "labels", [[0, 1, 1], [[0], [1], [1]], np.eye(2)[[0, 1, 1]]], ids=["flat", "column", "one-hot"]
 )
-def test_rows_of_scores_for_labels_look_swapped(metric, scores, labels):
+def test_score_rows_as_y_true_look_swapped(metric, scores, labels):
     metric(labels, scores)
     with pytest.raises(ValueError, match="y_true and y_pred look swapped"):
         metric(scores, labels)
 
 
 @every_metric
-def test_single_scores_for_labels_look_swapped(metric):
+def test_single_scores_as_y_true_look_swapped(metric):
     for scores in ([0.2, 1.0], [[0.2], [1.0]], np.float32([-1.5, 2.0])):
         with pytest.raises(ValueError, match=r"got scores such as (0.2|-1.5): y_true and y_pred look swapped"):
             metric(scores, [0, 1])
 
 
-def test_soft_labels_are_not_swapped_where_scores_are_predicted():
+def test_confidence_as_correct_looks_swapped():
+    with pytest.raises(TypeError, match="correct and confidence look swapped"):
+        calibration_error([0.5, 0.6], [True, False])
+    with pytest.raises(TypeError, match=r"correct must hold booleans; got dtype int64$"):
+        calibration_error(np.array([7, 1]), [0.5, 0.6])
+
+
+def test_soft_labels_with_predicted_scores_do_not_look_swapped():
     assert accuracy([[0.9, 0.1], [0.2, 0.8]], SCORES[:2]) == 1
     with pytest.raises(ValueError, match="y_true must have one largest entry"):
         accuracy([[0.5, 0.5], [0.2, 0.8]], SCORES[:2])
@@ -114,30 +121,30 @@ def test_soft_labels_are_not_swapped_where_scores_are_predicted():
 # accuracy and confusion_matrix
 
 
-def test_rows_are_true_classes_and_columns_predicted_ones():
+def test_confusion_matrix_has_true_classes_as_rows():
     np.testing.assert_array_equal(confusion_matrix([0, 1, 0], [1, 1, 0]), [[1, 1], [0, 1]])
 
 
-def test_confusion_matrix_is_of_the_classes_that_occur_or_of_the_labels():
+def test_confusion_matrix_covers_the_occurring_classes_or_the_given_labels():
     np.testing.assert_array_equal(confusion_matrix([0, 1], [0, 10**6]), [[1, 0, 0], [0, 0, 1], [0, 0, 0]])
     assert confusion_matrix([1, 1], [0, -1]).shape == (3, 3)
     assert confusion_matrix([1, 1], [0, 1], labels=range(6)).shape == (6, 6)
     assert confusion_matrix([1, 1], [0, 1], labels=[1, 7]).shape == (2, 2)
 
 
-def test_confusion_matrix_larger_than_memory_is_refused():
-    many = np.arange(40_000)  # Such as a regression's answers, or identifiers.
+def test_oversized_confusion_matrix_is_rejected():
+    many = np.arange(40_000)  # Such as regression outputs or identifiers.
     with pytest.raises(ValueError, match=r"may have 30,000 classes .*; got 40,000, or 13 GB"):
         confusion_matrix(many, many)
-    assert precision(many, many) == 1  # What needs no matrix has no such bound.
+    assert precision(many, many) == 1  # Metrics that need no matrix have no such limit.
 
 
 @pytest.mark.parametrize("y_true", [[1, 0, 1], [[1], [0], [1]], [1.0, 0.0, 1.0], [[0, 1], [1, 0], [0, 1]]])
-def test_true_classes_may_be_a_column_floats_or_one_hot(y_true):
+def test_y_true_may_be_a_column_floats_or_one_hot(y_true):
     assert accuracy(y_true, [1, 0, 0]) == pytest.approx(2 / 3)
 
 
-def test_accuracy_takes_a_threshold():
+def test_accuracy_accepts_a_threshold():
     logits = np.array([[-1.0], [2.0], [0.5]])
     assert accuracy([[0], [1], [0]], logits, threshold=0) == pytest.approx(2 / 3)
     assert accuracy([[0], [1], [0]], logits, threshold=1) == 1
@@ -166,7 +173,7 @@ def test_accuracy_takes_a_threshold():
     ],
     ids=str,
 )
-def test_bad_arguments_are_named(metric, y_true, y_pred, message):
+def test_invalid_argument_is_named(metric, y_true, y_pred, message):
     with pytest.raises(ValueError, match=message):
         metric(y_true, y_pred)
 
@@ -185,7 +192,7 @@ def test_bad_arguments_are_named(metric, y_true, y_pred, message):
     ],
     ids=str,
 )
-def test_classes_that_are_neither_numbers_nor_strings_are_refused(metric, classes, got):
+def test_classes_must_be_numbers_or_strings(metric, classes, got):
     good = ["cat", "dog"]
     for name, y_true, y_pred in (("y_true", classes, good), ("y_pred", good, classes)):
         with pytest.raises(TypeError, match=f"{name} must hold numbers .*; got {got}"):
@@ -193,21 +200,21 @@ def test_classes_that_are_neither_numbers_nor_strings_are_refused(metric, classe
 
 
 @every_metric
-def test_numbers_and_strings_do_not_mix(metric):
+def test_mixing_numbers_and_strings_is_rejected(metric):
     names = np.array(["cat", "dog", "dog"])
     for y_true, y_pred in ((["0", "1"], [0, 1]), ([True], ["cat"]), (names, SCORES)):
         with pytest.raises(TypeError, match="y_true and y_pred must both hold numbers or both strings"):
             metric(y_true, y_pred)
-    metric(names, names[predicted_classes(SCORES)])  # As the docstring says.
+    metric(names, names[predicted_classes(SCORES)])  # As documented.
 
 
 # class_counts, precision, recall and f1_score
 
 
-TRUE, PRED = [0, 1, 1, 2, 0, 0], [0, 0, 1, 2, 2, 2]  # Three samples of class 0, two of 1, one of 2.
+TRUE, PRED = [0, 1, 1, 2, 0, 0], [0, 0, 1, 2, 2, 2]  # Three samples of class 0, two of class 1, one of class 2.
 
 
-def test_counts_by_class_by_hand():
+def test_class_counts_match_a_hand_calculation():
     counts = class_counts(TRUE, PRED)
     np.testing.assert_array_equal(counts.TP, [1, 1, 1])
     np.testing.assert_array_equal(counts.FP, [1, 0, 2])
@@ -216,7 +223,7 @@ def test_counts_by_class_by_hand():
     np.testing.assert_allclose(counts.accuracy, [3 / 6, 5 / 6, 4 / 6])
 
 
-def test_scores_by_hand():
+def test_precision_recall_and_f1_match_a_hand_calculation():
     np.testing.assert_allclose(precision(TRUE, PRED, average=None), [1 / 2, 1, 1 / 3])
     np.testing.assert_allclose(recall(TRUE, PRED, average=None), [1 / 3, 1 / 2, 1])
     np.testing.assert_allclose(f1_score(TRUE, PRED, average=None), [2 / 5, 2 / 3, 1 / 2])
@@ -224,15 +231,15 @@ def test_scores_by_hand():
     assert f1_score(TRUE, PRED, average="weighted") == pytest.approx((3 * 2 / 5 + 2 * 2 / 3 + 1 / 2) / 6)
 
 
-def test_accuracy_by_class_is_not_the_accuracy():
-    # Predictions that are never right can still be right about most classes of each sample.
+def test_per_class_accuracy_differs_from_overall_accuracy():
+    # Even if every prediction is wrong, most of the one-vs-rest decisions for each sample are right.
     y_true, y_pred = np.roll(np.arange(10), 1), np.arange(10)
     assert accuracy(y_true, y_pred) == 0
     np.testing.assert_allclose(class_counts(y_true, y_pred).accuracy, 0.8)
 
 
 @every_score
-def test_scores_take_what_accuracy_takes(score):
+def test_scores_accept_the_same_inputs_as_accuracy(score):
     assert score(np.eye(2)[[0, 1, 0]], np.eye(2)[[0, 1, 1]]) == score([0, 1, 0], [0, 1, 1])
     assert type(score([0, 0], [0, 1])) is float
     assert type(score([0, 0], [0, 1], average="weighted")) is float
@@ -243,11 +250,11 @@ def test_scores_take_what_accuracy_takes(score):
             score([0, 1], [0, 1], zero_division=value)
 
 
-# Classes of every kind
+# Classes of every type
 
 
 def cases(rng):
-    """Yield names of classes of each kind, and names that no sample bears."""
+    """Yield class names of each type, and names that no sample has."""
     yield np.array(["ant", "bee", "a much longer name", "ä", ""]), ["no such"]
     yield np.sort(rng.choice(10**7, 5, replace=False)), [-1, 10**8]
     yield np.arange(-2, 3), [7]
@@ -256,7 +263,7 @@ def cases(rng):
 
 
 def written(classes, rng):
-    """Return classes in one of the forms that people hold them in."""
+    """Return the classes in one of the common containers."""
     forms = [classes, classes.tolist(), classes[:, None]]
     if classes.dtype.kind == "U":
         forms.append(classes.astype(object))
@@ -265,9 +272,9 @@ def written(classes, rng):
     return forms[rng.integers(len(forms))]
 
 
-@pytest.mark.filterwarnings("ignore:A single label was found")  # Of scikit-learn.
+@pytest.mark.filterwarnings("ignore:A single label was found")  # From scikit-learn.
 @pytest.mark.parametrize("seed", range(4))
-def test_metrics_are_those_of_scikit_learn_for_classes_of_every_kind(seed):
+def test_metrics_match_scikit_learn_for_classes_of_every_type(seed):
     metrics = pytest.importorskip("sklearn.metrics")
     rng = np.random.default_rng(seed)
     for names, others in cases(rng):
@@ -291,7 +298,7 @@ def test_metrics_are_those_of_scikit_learn_for_classes_of_every_kind(seed):
                 np.testing.assert_allclose(np.array(found), np.array(expected, dtype=float), rtol=1e-12)
 
 
-def test_labels_leave_samples_out_of_the_matrix_but_not_out_of_the_counts():
+def test_labels_exclude_samples_from_the_matrix_but_not_the_counts():
     y_true, y_pred = ["cat", "cat", "dog"], ["cat", "dog", "cow"]
     np.testing.assert_array_equal(confusion_matrix(y_true, y_pred, labels=["dog", "cat"]), [[0, 0], [1, 1]])
     np.testing.assert_array_equal(class_counts(y_true, y_pred, labels=["dog", "cat"]).TN, [1, 1])
@@ -311,9 +318,62 @@ def test_classes_may_be_a_series_or_a_categorical():
 
 
 @pytest.mark.parametrize("metric", METRICS[1:], ids=lambda metric: metric.__name__)
-def test_labels_must_be_different_classes_of_the_kind_that_came(metric):
+def test_labels_must_be_distinct_and_match_the_type_of_the_classes(metric):
     for labels in ([], ["cat", "cat"], [["cat"]], "cat"):
         with pytest.raises(ValueError, match="labels must be a list of different classes"):
             metric(["dog"], ["cat"], labels=labels)
     with pytest.raises(TypeError, match="labels and y_true must both hold numbers or both strings"):
         metric(["dog"], ["cat"], labels=[0, 1])
+
+
+# calibration_bins and calibration_error
+
+
+# Four bins: none up to 0.25, two answers up to 0.5, one up to 0.75, three up to 1.
+CORRECT = [True, True, False, False, True, False]
+CONFIDENCE = [0.9, 0.5, 0.3, 0.75, 1.0, 0.8]
+
+
+def test_calibration_matches_a_hand_calculation():
+    count, confidence_sum, n_correct = calibration_bins(CORRECT, CONFIDENCE, n_bins=4)
+    np.testing.assert_array_equal(count, [0, 2, 1, 3])
+    np.testing.assert_allclose(confidence_sum, [0, 0.8, 0.75, 2.7])
+    np.testing.assert_array_equal(n_correct, [0, 1, 0, 2])
+    # The gaps are 0.1, 0.75 and 0.7 / 3, in bins that hold 2, 1 and 3 of the 6 answers.
+    assert calibration_error(CORRECT, CONFIDENCE, n_bins=4) == pytest.approx((0.2 + 0.75 + 0.7) / 6)
+
+
+def test_bins_include_their_upper_edge_and_the_first_includes_zero():
+    count, _, _ = calibration_bins(np.ones(5, dtype=bool), [0.0, 0.25, 0.5, 0.75, 1.0], n_bins=4)
+    np.testing.assert_array_equal(count, [2, 1, 1, 1])
+
+
+def test_default_is_fifteen_bins():
+    assert [len(sums) for sums in calibration_bins(CORRECT, CONFIDENCE)] == [15, 15, 15]
+    assert calibration_error(CORRECT, CONFIDENCE) == calibration_error(CORRECT, CONFIDENCE, n_bins=15)
+
+
+def test_calibration_error_of_overconfident_and_calibrated_answers(rng):
+    assert calibration_error(np.full(7, True), np.ones(7)) == 0
+    assert calibration_error(np.full(7, False), np.ones(7)) == 1
+    confidence = rng.uniform(0.5, 1, 200_000)
+    error = calibration_error(rng.random(200_000) < confidence, confidence)
+    assert 0 < error < 0.01
+    assert type(error) is float
+
+
+@pytest.mark.parametrize(
+    ("correct", "confidence", "n_bins", "message"),
+    [
+        ([True, False], [0.5, 1.5], 15, "confidence must hold probabilities, from 0 to 1; got values from 0.5 to 1.5"),
+        ([True, False], [-0.25, 0.5], 15, "confidence must hold probabilities"),
+        ([True, False], [0.5, np.nan], 15, r"confidence must be finite .* the first at index \(1,\)"),
+        ([True, False, True], [0.5, 0.6], 15, r"correct must have the shape of confidence, \(2,\); got \(3,\)"),
+        ([True], [0.5], 0, "n_bins must be at least 1; got 0"),
+        (np.zeros(0, bool), np.zeros(0), 15, "confidence must have shape"),
+        (np.zeros((2, 3), bool), np.zeros((2, 3)), 15, "confidence must have shape"),
+    ],
+)
+def test_invalid_calibration_argument_is_named(correct, confidence, n_bins, message):
+    with pytest.raises(ValueError, match=message):
+        calibration_error(correct, confidence, n_bins=n_bins)

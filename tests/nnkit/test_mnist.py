@@ -1,4 +1,4 @@
-"""Where MNIST comes from, and how a file, a cache or a mirror can be wrong, all with tiny files."""
+"""Finding MNIST, and faulty files, caches and mirrors, all tested with tiny files."""
 
 import contextlib
 import errno
@@ -32,7 +32,7 @@ NAMES = [file.name for file in formats.FILES]
 HTML = b"<!DOCTYPE html>\n<html><body>Not found, but with status 200</body></html>"
 MUCH = 1 << 24
 
-# What the four files hold, with 3 and 2 images.
+# The contents of the four files, with 3 and 2 images.
 _rng = np.random.default_rng(0)
 IMAGES = [_rng.integers(0, 256, (n, 28, 28), dtype=np.uint8) for n in (3, 2)]
 LABELS = [np.array(labels, dtype=np.uint8) for labels in ([5, 0, 4], [7, 2])]
@@ -44,11 +44,11 @@ CONTENTS = {
 ALTERED = {name: contents[:-1] + bytes([contents[-1] ^ 1]) for name, contents in CONTENTS.items()}
 
 
-# Files in every form, as a dict of contents by path
+# Files in every format, as a dict from path to contents
 
 
 def idx(pattern="{}", packed=False, names=NAMES, contents=CONTENTS):
-    """Return the four files, each where the pattern puts its name without .gz."""
+    """Return the four files; the pattern turns each name, without .gz, into its path."""
     paths = [pattern.format(name.removesuffix(".gz"), kind=name.split("-")[1]) for name in names]
     return {
         path: gzip.compress(contents[name]) if packed else contents[name]
@@ -87,20 +87,20 @@ FORMS = {
     "dotted, from 7-Zip": {name.replace("-idx", ".idx"): contents for name, contents in idx().items()},
     "Kaggle": idx("{0}/{0}"),
     "some compressed": idx(names=NAMES[:2]) | idx("{}.gz", packed=True, names=NAMES[2:]),
-    "images and labels in two folders": idx("{kind}/{}"),
+    "images and labels in separate folders": idx("{kind}/{}"),
     "decompressed by the browser": idx("{}.gz"),
     "downloaded twice": idx("{} (1).gz", packed=True),
     "torchvision": idx("MNIST/raw/{}") | idx("MNIST/raw/{}.gz", packed=True),
     "Keras": npz(),
     "uncompressed archive": npz(np.savez),
-    "images in files, all in an archive": npz() | idx(names=NAMES[::2]),
+    "image files in one archive": npz() | idx(names=NAMES[::2]),
     "OpenML": arff(),
     "scikit-learn": arff(OPENML + "52667/mnist_784.arff.gz"),
     "scikit-learn before 1.0": arff(OPENML + "52667.gz"),
     "quoted labels": arff(rows=re.sub(r"(\d)\n", r"'\1'\n", ROWS)),
 }
 
-# The world of a test
+# The environment of a test
 
 
 NOBODY = "http://127.0.0.1:1/"  # No server listens on this port.
@@ -119,7 +119,7 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setattr("pooch.os_cache", lambda name: tmp_path / "cache" / name)
     for name in ("NNKIT_DATA", "NNKIT_OFFLINE", "KERAS_HOME", "SCIKIT_LEARN_DATA"):
         monkeypatch.delenv(name, raising=False)
-    for name in ("NO_PROXY", "no_proxy"):  # A proxy would not find the servers of these tests.
+    for name in ("NO_PROXY", "no_proxy"):  # A proxy could not reach these tests' servers.
         monkeypatch.setenv(name, "127.0.0.1")
     (tmp_path / "home" / "work").mkdir(parents=True)
     for name in ("HOME", "USERPROFILE"):  # The second is for Windows.
@@ -135,7 +135,7 @@ def cache(tmp_path):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Point NNKIT_DATA to an empty folder."""
+    """Point NNKIT_DATA at an empty folder."""
     (tmp_path / "named").mkdir()
     monkeypatch.setenv("NNKIT_DATA", str(tmp_path / "named"))
     return tmp_path / "named"
@@ -151,7 +151,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
 
 class Breaks(Handler):
-    """Promise a file, and close the connection half way through it."""
+    """Announce a file, then close the connection halfway through."""
 
     def do_GET(self):
         self.server.asked.append(name := self.path.removeprefix("/"))
@@ -164,7 +164,7 @@ class Breaks(Handler):
 
 @pytest.fixture
 def serve(monkeypatch):
-    """Return a function that serves folders as the mirrors and returns the list of requests to each."""
+    """Return a function that serves folders as mirrors and returns the list of requests to each."""
     running = []
 
     def start(*mirrors):
@@ -200,11 +200,11 @@ def check_is_tiny(data):
     np.testing.assert_array_equal(data.y_test, LABELS[1])
 
 
-# What NNKIT_DATA names
+# What NNKIT_DATA points to
 
 
 @pytest.mark.parametrize("files", FORMS.values(), ids=FORMS)
-def test_every_form_is_read(files, folder, caplog):
+def test_every_file_format_is_read(files, folder, caplog):
     caplog.set_level(logging.INFO, "nnkit")
     write(folder, files)
     data = load_mnist()
@@ -215,7 +215,7 @@ def test_every_form_is_read(files, folder, caplog):
 
 @pytest.mark.parametrize(("above", "found"), [("one", True), ("one/two", True), ("one/two/three", False)])
 @pytest.mark.parametrize("form", ["decompressed", "Kaggle", "Keras", "OpenML"])
-def test_files_may_lie_two_levels_deep(form, above, found, folder, home, monkeypatch):
+def test_files_may_be_two_levels_deep(form, above, found, folder, home, monkeypatch):
     write(folder / above, FORMS[form])
     with contextlib.nullcontext() if found else pytest.raises(MnistUnavailableError):
         check_is_tiny(load_mnist())
@@ -224,8 +224,8 @@ def test_files_may_lie_two_levels_deep(form, above, found, folder, home, monkeyp
     check_is_tiny(load_mnist())
 
 
-@pytest.mark.parametrize("form", [form for form in FORMS if "images" not in form])  # Those are in several folders.
-def test_variable_may_name_a_file(form, folder, monkeypatch):
+@pytest.mark.parametrize("form", [form for form in FORMS if "images" not in form])  # Those span several folders.
+def test_nnkit_data_may_name_a_file(form, folder, monkeypatch):
     write(folder, FORMS[form])
     for path in [path for path in folder.rglob("*") if path.is_file()]:
         monkeypatch.setenv("NNKIT_DATA", str(path))
@@ -236,13 +236,13 @@ def test_named_file_is_not_replaced_by_another(folder, monkeypatch):
     write(folder, PUBLISHED)
     write(folder, idx())
     write(folder, {NAMES[0]: b"damaged"} | npz())
-    assert load_mnist().source == str(folder)  # Archives are slower to read, and come last.
+    assert load_mnist().source == str(folder)  # Archives are slower to read, so they come last.
     monkeypatch.setenv("NNKIT_DATA", str(folder / NAMES[0]))
     with pytest.raises(MnistFileError, match=NAMES[0]):
         load_mnist()
 
 
-def test_incomplete_folder_is_an_error_that_names_what_is_missing(folder):
+def test_incomplete_folder_raises_an_error_naming_the_missing_files(folder):
     write(folder, idx("{}.gz", packed=True, names=NAMES[::2]))
     with pytest.raises(MnistFileError, match=f"NNKIT_DATA.*{NAMES[1]}, {NAMES[3]}"):
         load_mnist(fallback=True)
@@ -275,9 +275,9 @@ def test_incomplete_folder_is_an_error_that_names_what_is_missing(folder):
         (arff(rows=ROWS * 2), "5 rows"),
     ],
 )
-def test_wrong_contents_are_refused(files, message, folder, cache, monkeypatch):
+def test_wrong_contents_are_rejected(files, message, folder, cache, monkeypatch):
     write(folder, files)
-    # An error even for those who would take the digits instead.
+    # An error even if the caller accepts the digits instead.
     with pytest.raises(MnistFileError, match=f"{re.escape(str(folder))}.*{message}.*unset NNKIT_DATA"):
         load_mnist(fallback=True)
     monkeypatch.delenv("NNKIT_DATA")
@@ -287,14 +287,14 @@ def test_wrong_contents_are_refused(files, message, folder, cache, monkeypatch):
 
 
 @pytest.mark.parametrize(("form", "step"), [("compressed", 1), ("Keras", 97), ("scikit-learn", 97)])
-def test_file_with_any_byte_damaged_is_refused_or_read_correctly(form, step, folder):
+def test_file_with_any_corrupted_byte_is_rejected_or_read_correctly(form, step, folder):
     write(folder, FORMS[form])
     path = folder / list(FORMS[form])[-1]
     sound = path.read_bytes()
     for position in range(0, len(sound), step):
         flipped = bytearray(sound)
         flipped[position] ^= 0b0101_0101
-        # Some bytes of a header, such as the time, mean nothing for the contents.
+        # Some header bytes, such as the timestamp, do not affect the contents.
         for damaged in (flipped, sound[:position]):
             path.write_bytes(damaged)
             with contextlib.suppress(MnistFileError):
@@ -314,8 +314,8 @@ def test_file_with_any_byte_damaged_is_refused_or_read_correctly(form, step, fol
         (lambda path: path.with_name("digits").write_bytes(b"3"), "does not have the name"),
     ],
 )
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes in its file system")
-def test_what_is_no_readable_file_is_refused(make, message, folder, monkeypatch):
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_unreadable_path_is_rejected(make, message, folder, monkeypatch):
     make(folder / NAMES[0])
     if "name" not in message:
         with pytest.raises(MnistFileError, match=message):
@@ -345,7 +345,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
-def test_file_that_unpacks_to_much_needs_little_memory(bomb, folder):
+def test_decompression_bomb_needs_little_memory(bomb, folder):
     write(folder, bomb())
     tracemalloc.start()
     try:
@@ -363,13 +363,13 @@ def test_other_data_set_is_named_and_does_not_hide_mnist(path, folder):
         load_mnist()
     write(folder, FORMS["torchvision"])
     assert load_mnist().source == str(folder / "MNIST" / "raw")
-    for packed in ("", ".gz"):  # What has to be fixed is MNIST, not the other one.
+    for packed in ("", ".gz"):  # MNIST is what needs fixing, not the other data set.
         (folder / "MNIST" / "raw" / (NAMES[0].removesuffix(".gz") + packed)).write_bytes(b"")
     with pytest.raises(MnistFileError, match=re.escape(str(folder / "MNIST" / "raw"))):
         load_mnist()
 
 
-# The other places on this machine
+# Other locations on this machine
 
 
 @pytest.mark.parametrize(
@@ -382,7 +382,7 @@ def test_other_data_set_is_named_and_does_not_hide_mnist(path, folder):
         ("elsewhere", "scikit-learn before 1.0", {"SCIKIT_LEARN_DATA": "~/elsewhere"}),
     ],
 )
-def test_caches_of_other_libraries_come_after_our_own(place, form, variables, home, cache, monkeypatch, caplog):
+def test_own_cache_takes_precedence_over_other_libraries(place, form, variables, home, cache, monkeypatch, caplog):
     write(home / place, FORMS[form])
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -400,7 +400,7 @@ def test_caches_of_other_libraries_come_after_our_own(place, form, variables, ho
 
 
 @pytest.mark.parametrize("name", ["", "absent", "too long" * 100], ids=["empty", "absent", "impossible"])
-def test_named_place_without_files_is_passed_over(name, folder, cache, monkeypatch):
+def test_nnkit_data_without_files_is_skipped(name, folder, cache, monkeypatch):
     monkeypatch.setenv("NNKIT_DATA", str(folder / name))
     monkeypatch.setenv("NNKIT_OFFLINE", "1")
     with pytest.raises(MnistUnavailableError, match=f"{folder / name} .NNKIT_DATA.*NNKIT_OFFLINE"):
@@ -409,7 +409,7 @@ def test_named_place_without_files_is_passed_over(name, folder, cache, monkeypat
     check_is_tiny(load_mnist())
 
 
-def test_damaged_file_of_another_library_is_mentioned_and_passed_over(home, monkeypatch):
+def test_damaged_file_of_another_library_is_reported_and_skipped(home, monkeypatch):
     monkeypatch.setenv("NNKIT_OFFLINE", "1")
     write(home / "work" / "data", {NAMES[0]: HTML})
     write(home / ".keras" / "datasets", {"mnist.npz": b"half of it"})
@@ -422,7 +422,7 @@ def test_damaged_file_of_another_library_is_mentioned_and_passed_over(home, monk
 # Downloads
 
 
-def test_download_is_kept_and_only_what_is_missing_is_downloaded(serve, tmp_path, cache, monkeypatch, capsys):
+def test_only_missing_files_are_downloaded_and_downloads_are_kept(serve, tmp_path, cache, monkeypatch, capsys):
     (asked,) = serve(write(tmp_path / "server", PUBLISHED))
     monkeypatch.setenv("NNKIT_OFFLINE", "1")
     with pytest.raises(MnistUnavailableError, match="NNKIT_OFFLINE"):
@@ -438,7 +438,7 @@ def test_download_is_kept_and_only_what_is_missing_is_downloaded(serve, tmp_path
     assert asked == [*NAMES, NAMES[2]]
 
 
-def test_download_is_checked_beside_its_final_place(serve, tmp_path, cache, monkeypatch):
+def test_download_is_verified_next_to_its_destination(serve, tmp_path, cache, monkeypatch):
     serve(write(tmp_path / "server", PUBLISHED))
     seen, read = [], formats.read
 
@@ -451,7 +451,7 @@ def test_download_is_checked_beside_its_final_place(serve, tmp_path, cache, monk
     assert seen == [(True, False, False)] * 4 + [(True, True, False)] * 4
 
 
-def test_bad_mirrors_are_followed_by_a_good_one(serve, tmp_path, cache):
+def test_download_falls_through_bad_mirrors_to_a_good_one(serve, tmp_path, cache):
     damaged = write(tmp_path / "damaged", PUBLISHED)
     (damaged / NAMES[0]).write_bytes(gzip.compress(ALTERED[NAMES[0]]))
     (damaged / NAMES[1]).write_bytes(HTML)
@@ -464,7 +464,7 @@ def test_bad_mirrors_are_followed_by_a_good_one(serve, tmp_path, cache):
     assert names_in(cache) == sorted(NAMES)
 
 
-def test_error_says_how_every_mirror_failed_and_nothing_bad_is_kept(serve, tmp_path, cache):
+def test_error_explains_every_mirror_failure_and_keeps_no_bad_file(serve, tmp_path, cache):
     server = write(tmp_path / "server", PUBLISHED)
     (server / NAMES[2]).write_bytes(HTML)
     serve(server, (tmp_path, Breaks), tmp_path)
@@ -479,7 +479,7 @@ def test_error_says_how_every_mirror_failed_and_nothing_bad_is_kept(serve, tmp_p
     assert names_in(cache) == sorted(NAMES[:2])
 
 
-def test_slow_mirror_is_not_asked_again_for_a_minute(monkeypatch, serve, tmp_path, cache):
+def test_slow_mirror_is_not_retried_for_a_minute(monkeypatch, serve, tmp_path, cache):
     now, asked, download = [1000.0], [], pooch.HTTPDownloader.__call__
     serve(write(tmp_path / "server", PUBLISHED))
     monkeypatch.setattr(mnist, "monotonic", lambda: now[0])
@@ -496,11 +496,11 @@ def test_slow_mirror_is_not_asked_again_for_a_minute(monkeypatch, serve, tmp_pat
     for wait, n_asked in ((0, 1), (59, 1), (1, 2)):
         now[0] += wait
         check_is_tiny(load_mnist())
-        assert len(asked) == n_asked  # It is asked for one file, not for four.
+        assert len(asked) == n_asked  # It is asked for one file, not for all four.
         shutil.rmtree(cache)
 
 
-def test_requests_to_the_mirrors_are_encrypted_and_time_out(monkeypatch):
+def test_mirror_requests_are_encrypted_and_time_out(monkeypatch):
     seen = []
 
     def fail(url, *, timeout, **options):
@@ -517,7 +517,7 @@ def test_requests_to_the_mirrors_are_encrypted_and_time_out(monkeypatch):
 
 
 @pytest.mark.parametrize("is_full", [True, False])
-def test_cache_that_cannot_be_written_is_not_blamed_on_a_mirror(is_full, tmp_path, cache, monkeypatch):
+def test_unwritable_cache_is_not_blamed_on_a_mirror(is_full, tmp_path, cache, monkeypatch):
     def fill(self, url, output, _):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -535,8 +535,8 @@ def test_cache_that_cannot_be_written_is_not_blamed_on_a_mirror(is_full, tmp_pat
 # Optional dependencies
 
 
-def test_missing_packages_are_named_with_the_command_that_installs_them(home, serve, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tqdm", None)  # As if it were not installed: only the progress bar needs it.
+def test_missing_packages_are_named_with_their_install_command(home, serve, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm", None)  # As if it were not installed; only the progress bar needs it.
     monkeypatch.setattr("pooch.downloaders.tqdm", None)
     serve(write(tmp_path / "server", PUBLISHED))
     check_is_tiny(load_mnist())

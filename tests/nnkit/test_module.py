@@ -1,4 +1,4 @@
-"""Parameter, Module and Sequential: gradients, names, states, what is shown, and training without dL/dx."""
+"""Parameter, Module and Sequential: gradients, names, state, display, and training without dL/dx."""
 
 import contextlib
 import copy
@@ -38,7 +38,7 @@ class Doubled(Module):
 
 
 class Doubling(Linear):
-    """A user's layer that changes both passes of another one."""
+    """A user's layer that modifies both passes of another layer."""
 
     def forward(self, x):
         return 2 * super().forward(x)
@@ -63,7 +63,7 @@ class Shared(Module):
 
 
 class Polynomial(Module):
-    """Has its parameters in a list and in a dict: y = x W_0 + x^2 W_1 + b."""
+    """Keeps its parameters in a list and a dict: y = x W_0 + x^2 W_1 + b."""
 
     def __init__(self, width_in=4, width_out=4):
         draw = np.random.default_rng(3).normal
@@ -84,7 +84,7 @@ class Polynomial(Module):
 
 
 class Branches(Module):
-    """Has its modules in a list, a tuple and a dict; the forward pass adds up what they return."""
+    """Keeps its modules in a list, a tuple and a dict; forward sums their outputs."""
 
     def __init__(self):
         self.layers = [Linear(2, 2, rng=0), Linear(2, 2, rng=1)]
@@ -103,7 +103,7 @@ def small_network(dtype=np.float64):
 
 
 def normalized_network(dtype=np.float64):
-    """Return a network with running statistics that have seen a batch."""
+    """Return a network whose running statistics have seen a batch."""
     model = Sequential(
         Linear(4, 5, rng=1, dtype=dtype),
         Sequential(BatchNorm1d(5, dtype=dtype), Tanh()),
@@ -120,7 +120,7 @@ def names(pairs):
 # Parameter
 
 
-def test_parameter_copies_its_values_and_starts_with_a_zero_gradient():
+def test_parameter_copies_its_values_and_starts_with_zero_gradient():
     values = np.ones((2, 3))
     parameter = Parameter(values)
     parameter.data[0] = 5
@@ -132,7 +132,7 @@ def test_parameter_copies_its_values_and_starts_with_a_zero_gradient():
     assert Parameter([1, 2]).data.dtype == Parameter([1, 2]).grad.dtype == np.float32
 
 
-def test_parameter_refuses_what_is_not_a_number():
+def test_parameter_rejects_non_numbers():
     with pytest.raises(TypeError, match="data"):
         Parameter(["a"])
 
@@ -147,7 +147,7 @@ def test_zero_grad_zeroes_in_place():
     np.testing.assert_array_equal(grad, 1)
 
 
-def test_transposed_parameter_shares_the_memory_of_values_and_gradient(rng):
+def test_transposed_parameter_shares_values_and_gradient(rng):
     parameter = Parameter(rng.normal(size=(2, 3)))
     transposed = parameter.T
     np.testing.assert_array_equal(transposed.data, parameter.data.T)
@@ -161,12 +161,12 @@ def test_transposed_parameter_shares_the_memory_of_values_and_gradient(rng):
 
 
 @pytest.mark.parametrize("call", ["forward", "backward"])
-def test_module_itself_says_what_a_subclass_must_define(call):
+def test_base_module_says_what_a_subclass_must_define(call):
     with pytest.raises(NotImplementedError, match=f"Module must define {call}"):
         getattr(Module(), call)(np.ones((2, 2)))
 
 
-def test_calling_a_module_is_forward(rng):
+def test_calling_a_module_runs_forward(rng):
     x = rng.normal(size=(2, 4))
     model = small_network()
     np.testing.assert_array_equal(model(x), model.forward(x))
@@ -174,7 +174,7 @@ def test_calling_a_module_is_forward(rng):
 
 @pytest.mark.parametrize("back", ["backward", "accumulate"])
 @pytest.mark.parametrize("module", [Doubled(), Linear(2, 2, rng=0, dtype=np.float64), Sequential()], ids=repr)
-def test_each_backward_needs_a_forward_of_its_own(module, back):
+def test_each_backward_needs_its_own_forward(module, back):
     name = type(module).__name__
     with pytest.raises(RuntimeError, match=name):
         getattr(module, back)(np.ones((2, 2)))
@@ -184,7 +184,7 @@ def test_each_backward_needs_a_forward_of_its_own(module, back):
         getattr(module, back)(np.ones((2, 2)))
 
 
-def test_nothing_is_left_to_go_back_through_after_evaluating_or_a_failed_forward():
+def test_backward_fails_after_evaluating_or_a_failed_forward():
     model = small_network()
     model(np.ones((2, 4)))
     with model.evaluating():
@@ -204,7 +204,7 @@ def test_nothing_is_left_to_go_back_through_after_evaluating_or_a_failed_forward
     ("grad", "error"), [(np.ones((1, 3)), ValueError), (None, TypeError), ([[1.0, 1.0, 1.0]], TypeError)]
 )
 @pytest.mark.parametrize("back", ["backward", "accumulate"])
-def test_upstream_gradient_must_be_an_array_of_the_shape_of_the_output(back, grad, error):
+def test_upstream_gradient_must_match_the_output_shape(back, grad, error):
     model = small_network()
     model(np.ones((2, 4)))
     with pytest.raises(error, match=r"grad must .*output, \(2, 3\)"):
@@ -212,7 +212,7 @@ def test_upstream_gradient_must_be_an_array_of_the_shape_of_the_output(back, gra
     assert not any(parameter.grad.any() for parameter in model.parameters())
 
 
-def test_backward_without_a_return_is_an_error():
+def test_backward_without_return_value_raises():
     class Forgetful(Doubled):
         def backward(self, grad):
             pass
@@ -235,7 +235,7 @@ def test_shared_parameter_gets_the_sum_of_both_gradients(rng):
     np.testing.assert_allclose(model.first.weight.grad, expected)
 
 
-def test_gradients_of_two_passes_add_up_until_zero_grad(rng):
+def test_gradients_accumulate_until_zero_grad(rng):
     model = Sequential(small_network(), Linear(3, 2, rng=3, dtype=np.float64))
     passes = [(rng.normal(size=(6, 4)), rng.normal(size=(6, 2))) for _ in range(2)]
 
@@ -266,7 +266,7 @@ def test_network_and_loss_follow_the_chain_rule(rng):
     np.testing.assert_allclose(input_grad, hidden_grad @ model[0].weight.data.T)
 
 
-def test_only_the_loss_divides_by_the_batch(rng):
+def test_only_the_loss_divides_by_the_batch_size(rng):
     x, y = rng.normal(size=(5, 4)), rng.integers(0, 3, 5)
     gradients = []
     for repeats in (1, 4):
@@ -303,11 +303,11 @@ NETWORKS = {
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_accumulate_leaves_the_same_bits_in_every_gradient_as_backward(name, rng):
+def test_accumulate_matches_backward_bit_for_bit(name, rng):
     model = NETWORKS[name]()
     other = copy.deepcopy(model)
     x, grad = rng.normal(size=(6, 4)), rng.normal(size=(6, 4))
-    for _ in range(2):  # The second time onto gradients that are there already.
+    for _ in range(2):  # The second pass adds to existing gradients.
         model(x)
         assert model.backward(grad).shape == x.shape
         other(x)
@@ -327,10 +327,10 @@ def test_accumulate_computes_no_input_gradient_in_the_first_linear_layer(name, r
     assert asked == others[::-1]
 
 
-def test_accumulate_asks_nothing_of_modules_before_the_first_parameter():
+def test_accumulate_skips_modules_before_the_first_parameter():
     class Unasked(Doubled):
         def backward(self, grad):
-            raise AssertionError("nobody needs this gradient")
+            raise AssertionError("this gradient is never used")
 
     model = Sequential(Unasked(), Sequential(Unasked()), Linear(2, 2, rng=0))
     model(np.ones((1, 2)))
@@ -341,10 +341,10 @@ def test_accumulate_asks_nothing_of_modules_before_the_first_parameter():
     without_parameters.accumulate(np.ones((1, 2)))
 
 
-# What is found where
+# Where parameters and modules are found
 
 
-def test_parameters_in_lists_and_dicts_are_found_named_saved_and_trained(rng):
+def test_parameters_in_lists_and_dicts_are_found_saved_and_trained(rng):
     model = Sequential(Polynomial(), Linear(4, 4, rng=0, dtype=np.float64))
     expected = ["0.weights.0", "0.weights.1", "0.extra.bias", "1.weight", "1.bias"]
     assert names(model.named_parameters()) == list(model.state_dict()) == expected
@@ -376,7 +376,7 @@ def test_modules_in_lists_tuples_and_dicts_are_found(rng):
 
 @pytest.mark.parametrize("kind", [set, frozenset])
 @pytest.mark.parametrize("item", [Parameter([1.0]), Tanh()], ids=repr)
-def test_parameters_and_modules_in_a_set_are_refused(kind, item):
+def test_parameters_and_modules_in_a_set_are_rejected(kind, item):
     module = Doubled()
     module.parts = kind([item])
     with pytest.raises(TypeError, match="parts must be a list or a dict"):
@@ -385,7 +385,7 @@ def test_parameters_and_modules_in_a_set_are_refused(kind, item):
     assert module.parameters() == []
 
 
-def test_children_are_direct_and_each_is_named_once():
+def test_named_children_yields_each_direct_child_once():
     inner = Sequential(Linear(2, 2, rng=0), ReLU())
     model = Sequential(Flatten(), inner)
     assert list(model.named_children()) == [("0", model[0]), ("1", inner)]
@@ -396,7 +396,7 @@ def test_children_are_direct_and_each_is_named_once():
     assert list(twice.named_children()) == [("first", inner)]
 
 
-def test_names_follow_the_tree():
+def test_names_follow_the_module_tree():
     inner = Sequential(Linear(2, 2, rng=0), ReLU())
     model = Sequential(Flatten(), inner, Linear(2, 1, bias=False, rng=0))
     assert names(model.named_parameters()) == ["1.0.weight", "1.0.bias", "2.weight"]
@@ -405,7 +405,7 @@ def test_names_follow_the_tree():
     assert names(inner.named_modules("net")) == ["net", "net.0", "net.1"]
 
 
-def test_buffers_are_the_arrays_themselves_and_no_parameters():
+def test_named_buffers_yields_the_arrays_themselves_and_no_parameters():
     model = normalized_network()
     buffers = dict(model.named_buffers())
     assert list(buffers) == ["1.0.running_mean", "1.0.running_var"]
@@ -418,7 +418,7 @@ def test_buffers_are_the_arrays_themselves_and_no_parameters():
     assert names(twice.named_buffers()) == ["first.running_mean", "first.running_var"]
 
 
-def test_generators_are_those_of_the_layers_each_once():
+def test_named_generators_yields_each_generator_once():
     shared, own = np.random.default_rng(0), np.random.default_rng(1)
     model = Sequential(Dropout(rng=shared), Sequential(Linear(2, 2, rng=own), Dropout(rng=own), Dropout(rng=shared)))
     assert list(model.named_generators()) == [("0.rng", shared), ("1.1.rng", own)]
@@ -428,7 +428,7 @@ def test_generators_are_those_of_the_layers_each_once():
 # Modes and dtypes
 
 
-def test_train_and_eval_reach_the_whole_tree():
+def test_train_and_eval_apply_to_the_whole_tree():
     inner = ReLU()
     model = Sequential(Sequential(inner), Linear(2, 2, rng=0))
     assert model.eval() is model
@@ -438,19 +438,19 @@ def test_train_and_eval_reach_the_whole_tree():
     assert inner.training
 
 
-def test_evaluating_restores_the_mode_of_each_layer_and_forgets():
+def test_evaluating_restores_each_mode_and_clears_saved_arrays():
     model = Sequential(Linear(2, 2, rng=0), Dropout(0.5, rng=0)).train()
     model[0].eval()
     with contextlib.suppress(KeyError), model.evaluating():
         assert not any(module.training for _, module in model.named_modules())
         model(np.ones((1, 2)))
-        raise KeyError  # An error changes nothing about that.
+        raise KeyError  # The modes are restored after an error too.
     assert [module.training for _, module in model.named_modules()] == [True, False, True]
     with pytest.raises(RuntimeError, match="Sequential"):
         model.backward(np.ones((1, 2)))
 
 
-def test_astype_converts_values_and_buffers_and_zeroes_gradients(rng):
+def test_astype_converts_parameters_and_buffers_and_zeroes_gradients(rng):
     model = normalized_network(np.float32)
     model.backward(np.ones((8, 3), dtype=np.float32))
     before = model.state_dict()
@@ -468,7 +468,7 @@ def test_astype_converts_values_and_buffers_and_zeroes_gradients(rng):
 
 def test_deep_copy_is_independent():
     model = normalized_network()
-    SGD(model.parameters(), lr=0.1)  # Now the parameters are views of one array, which must not be shared.
+    SGD(model.parameters(), lr=0.1)  # Now the parameters are views of one array, which the copy must not share.
     before, other = model.state_dict(), copy.deepcopy(model)
     other.parameters()[0].data += 1
     other.parameters()[0].grad += 1
@@ -481,7 +481,7 @@ def test_deep_copy_is_independent():
 # State
 
 
-def test_state_holds_parameters_and_running_statistics_and_gives_them_back(rng):
+def test_state_round_trips_parameters_and_running_statistics(rng):
     model = normalized_network()
     state = model.state_dict()
     assert list(state) == [
@@ -489,7 +489,7 @@ def test_state_holds_parameters_and_running_statistics_and_gives_them_back(rng):
     ]  # fmt: skip
     x = rng.normal(size=(3, 4))
     expected = model.eval()(x)
-    model.train()(x)  # Moves the running statistics, not those in the state.
+    model.train()(x)  # Changes the running statistics, but not the saved ones.
     model.parameters()[0].data += 1
     assert not np.array_equal(model.eval()(x), expected)
     model.load_state_dict(state)
@@ -499,13 +499,13 @@ def test_state_holds_parameters_and_running_statistics_and_gives_them_back(rng):
     np.testing.assert_array_equal(model(x), expected)
 
 
-def test_loading_keeps_the_dtype_of_the_module():
+def test_loading_keeps_the_module_dtype():
     model = normalized_network(np.float32)
     model.load_state_dict(normalized_network(np.float64).state_dict())
     assert {value.dtype for value in model.state_dict().values()} == {np.dtype(np.float32)}
 
 
-def test_loading_keeps_an_optimizer_at_work():
+def test_optimizer_still_works_after_loading():
     model = small_network()
     optimizer, state = SGD(model.parameters(), lr=1.0), model.state_dict()
     model.load_state_dict(state)
@@ -515,7 +515,7 @@ def test_loading_keeps_an_optimizer_at_work():
     np.testing.assert_allclose(model.parameters()[0].data, state["0.weight"] - 1)
 
 
-def test_optimizer_leaves_buffers_alone():
+def test_optimizer_does_not_touch_buffers():
     model = normalized_network()
     before = model.state_dict()
     SGD(model.parameters(), lr=1.0, weight_decay=0.5).step()
@@ -531,7 +531,7 @@ def check_nothing_changes(model, state, error, match, **options):
 
 
 @pytest.mark.parametrize(("renamed", "name"), [("2.bias", "extra"), ("1.0.running_var", "1.0.batches")])
-def test_missing_and_unexpected_names_change_nothing(renamed, name):
+def test_missing_or_unexpected_names_change_nothing(renamed, name):
     model = normalized_network()
     state = {key: value + 1 for key, value in model.state_dict().items()}
     state[name] = state.pop(renamed)
@@ -551,7 +551,7 @@ def test_missing_and_unexpected_names_change_nothing(renamed, name):
     ],
     ids=["shape", "NaN", "too large for float32", "shape of a buffer", "NaN in a buffer", "negative variance"],
 )
-def test_value_that_does_not_fit_changes_nothing(name, value, strict):
+def test_invalid_value_changes_nothing(name, value, strict):
     model = normalized_network(np.float32)
     state = {key: array + 1 for key, array in model.state_dict().items()} | {name: value}
     check_nothing_changes(model, state, ValueError, rf"state\['{name}'\]", strict=strict)
@@ -568,7 +568,7 @@ def test_state_must_be_a_mapping(state):
     check_nothing_changes(normalized_network(), state, TypeError, "state")
 
 
-def test_not_strict_loads_what_is_there():
+def test_non_strict_loading_accepts_a_partial_state():
     model = normalized_network()
     before = model.state_dict()
     model.load_state_dict({"0.bias": np.ones(5), "1.0.running_mean": np.full(5, 9), "extra": 1}, strict=False)
@@ -578,7 +578,7 @@ def test_not_strict_loads_what_is_there():
     np.testing.assert_equal(after, before | {name: after[name] for name in ("0.bias", "1.0.running_mean")})
 
 
-# What is shown
+# Display
 
 
 def mixed_network():
@@ -587,7 +587,7 @@ def mixed_network():
     )
 
 
-def test_str_is_the_indented_tree_with_the_shapes_of_the_parameters():
+def test_str_is_an_indented_tree_with_parameter_shapes():
     assert str(mixed_network()) == (
         "Sequential\n"
         "  0: Flatten()\n"
@@ -616,11 +616,11 @@ all                                                           33"""
 
 
 @pytest.mark.parametrize("shape", [None, 6, (6,), (2, 3)], ids=repr)
-def test_summary_lists_modules_with_output_shapes_and_numbers_of_parameters(shape):
+def test_summary_lists_output_shapes_and_parameter_counts(shape):
     assert mixed_network().summary(shape) == SUMMARY
 
 
-def test_summary_shows_shapes_with_many_axes_large_counts_and_single_layers():
+def test_summary_handles_many_axes_large_counts_and_single_layers():
     text = Sequential(Tanh(), Flatten(), Linear(1200, 100, rng=0)).summary((3, 20, 20))
     assert [line.split("  ")[0] for line in text.splitlines()[1:3]] == ["0: Tanh()", "1: Flatten()"]
     assert "(n, 3, 20, 20)" in text
@@ -628,7 +628,7 @@ def test_summary_shows_shapes_with_many_axes_large_counts_and_single_layers():
     assert Linear(2, 3, rng=0).summary().splitlines()[1] == "Linear(2, 3)  (n, 3)           9"
 
 
-def test_summary_leaves_the_model_as_it_was():
+def test_summary_leaves_the_model_unchanged():
     model = mixed_network().train()
     before = model.state_dict()
     model.summary()
@@ -636,7 +636,7 @@ def test_summary_leaves_the_model_as_it_was():
     np.testing.assert_equal(model.state_dict(), before)
 
 
-def test_summary_needs_a_shape_when_no_layer_has_a_width():
+def test_summary_needs_an_input_shape_if_no_layer_has_a_width():
     model = Sequential(Flatten(), ReLU())
     assert "(n, 4)" in model.summary((2, 2))
     with pytest.raises(ValueError, match="input_shape"):
@@ -659,7 +659,7 @@ def test_empty_sequential_is_the_identity(rng):
     np.testing.assert_array_equal(model.backward(x), x)
 
 
-def test_sequential_is_a_sequence_whose_slices_share_its_modules():
+def test_sequential_slices_share_its_modules():
     model = small_network()
     assert len(model) == 3
     assert list(model) == [model[0], model[1], model[2]]
@@ -673,18 +673,18 @@ def test_sequential_is_a_sequence_whose_slices_share_its_modules():
     ("modules", "match"),
     [((Tanh(), ReLU), r"modules\[1\].*ReLU\(\.*\) with parentheses"), (("relu",), r"modules\[0\].*'relu'")],
 )
-def test_sequential_takes_modules_only(modules, match):
+def test_sequential_accepts_only_modules(modules, match):
     with pytest.raises(TypeError, match=match):
         Sequential(*modules)
 
 
-def test_sequential_refuses_the_same_object_twice():
+def test_sequential_rejects_duplicate_modules():
     relu = ReLU()
     with pytest.raises(ValueError, match="modules"):
         Sequential(Linear(2, 2, rng=0), relu, Linear(2, 2, rng=0), relu)
 
 
-def test_interleaved_puts_a_new_activation_between_each_two_layers():
+def test_interleaved_puts_a_new_activation_between_layers():
     layers = [Linear(2, 3, rng=0), Linear(3, 4, rng=1), Linear(4, 2, rng=2)]
     model = interleaved(layers, Tanh)
     assert [type(module) for module in model] == [Linear, Tanh, Linear, Tanh, Linear]

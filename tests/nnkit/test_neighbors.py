@@ -1,4 +1,4 @@
-"""KNeighborsClassifier: the neighbours of the definition on hard data, scikit-learn's predictions, ties, and memory."""
+"""KNeighborsClassifier: exact neighbours on hard data, agreement with scikit-learn, ties, and memory."""
 
 import itertools
 import pickle
@@ -26,7 +26,7 @@ from nnkit.estimators import neighbors
 
 
 def by_definition(X, queries, k):
-    """Return distances and indices from all differences, in float64, ordered by distance and then by index."""
+    """Return distances and indices from all pairwise differences in float64, sorted by distance, then by index."""
     X, queries = np.asarray(X, dtype=np.float64), np.asarray(queries, dtype=np.float64)
     distances = np.array([np.sqrt(((X - q) ** 2).sum(axis=1)) for q in queries])
     indices = np.argsort(distances, axis=1, kind="stable")[:, :k]
@@ -38,7 +38,7 @@ def fitted(X, k=5, y=None, **params):
 
 
 def check_neighbours(X, queries, k):
-    """Check that these are the neighbours of the definition; near ties may change places where sums are rounded."""
+    """Check neighbours against the definition; rounding may swap near ties."""
     distances, indices = fitted(X, k).kneighbors(queries)
     expected, _ = by_definition(X, queries, k)
     np.testing.assert_allclose(distances, expected, rtol=1e-12, atol=0)
@@ -53,15 +53,15 @@ def digits():
     return X[:1400], X[1400:], y[:1400], y[1400:]
 
 
-# The contract
+# The scikit-learn contract
 
 
-@parametrize_with_checks([KNeighborsClassifier(4, weights="distance")])  # test_estimators has the default.
-def test_scikit_learns_checks(estimator, check):
+@parametrize_with_checks([KNeighborsClassifier(4, weights="distance")])  # test_estimators covers the default.
+def test_scikit_learn_estimator_checks_pass(estimator, check):
     check(estimator)
 
 
-def test_clone_parameters_and_kind():
+def test_clone_keeps_parameters_and_is_a_classifier():
     classifier = clone(KNeighborsClassifier(7, weights="distance"))
     assert classifier.get_params() == {"n_neighbors": 7, "weights": "distance"}
     assert is_classifier(classifier)
@@ -69,14 +69,14 @@ def test_clone_parameters_and_kind():
         classifier.predict([[0.0]])
 
 
-def test_pickle_predicts_the_same(digits):
+def test_pickle_preserves_predictions(digits):
     X, queries, y, _ = digits
     classifier = KNeighborsClassifier().fit(X, y)
     again = pickle.loads(pickle.dumps(classifier))
     np.testing.assert_array_equal(again.predict_proba(queries), classifier.predict_proba(queries))
 
 
-def test_pipeline_search_and_cross_validation(digits):
+def test_pipeline_grid_search_and_cross_validation_work(digits):
     X, queries, y, y_queries = digits
     pipeline = make_pipeline(StandardScaler(), KNeighborsClassifier())
     grid = {"kneighborsclassifier__n_neighbors": [1, 400], "kneighborsclassifier__weights": ["uniform", "distance"]}
@@ -86,7 +86,7 @@ def test_pipeline_search_and_cross_validation(digits):
     assert cross_val_score(KNeighborsClassifier(), X[:600], y[:600], cv=3, scoring="roc_auc_ovr").min() > 0.95
 
 
-def test_columns_of_a_data_frame_are_remembered():
+def test_data_frame_columns_are_remembered():
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"width": [0.0, 1.0], "height": [1.0, 3.0]})
     classifier = fitted(frame, 1, ["a", "b"])
@@ -96,7 +96,7 @@ def test_columns_of_a_data_frame_are_remembered():
 
 
 @pytest.mark.parametrize("labels", [["red", "green", "blue"], [30, 10, 20], [2.0, -1.0, 0.0]])
-def test_labels_come_back_as_they_were(labels, rng):
+def test_predictions_use_the_original_labels(labels, rng):
     y = np.asarray(labels)[np.arange(30) % 3]
     X = rng.normal(size=(30, 2))
     classifier = fitted(X, 1, y)
@@ -106,7 +106,7 @@ def test_labels_come_back_as_they_were(labels, rng):
     assert classifier.score(X, y) == 1
 
 
-def test_parameters_may_change_without_another_fit(digits):
+def test_parameters_may_change_without_refitting(digits):
     X, queries, y, _ = digits
     classifier = KNeighborsClassifier().fit(X, y)
     for params in ({"n_neighbors": 1}, {"n_neighbors": 9, "weights": "distance"}):
@@ -127,7 +127,7 @@ HARD = {
     "clusters of many widths": lambda rng: (
         rng.choice([-1.0, 1.0], (300, 3)) * (1 + 10.0 ** rng.uniform(-9, 0, (300, 1)))
     ),
-    "one sample far away": lambda rng: np.vstack([rng.normal(size=(299, 4)), np.full((1, 4), 1e9)]),
+    "one distant sample": lambda rng: np.vstack([rng.normal(size=(299, 4)), np.full((1, 4), 1e9)]),
     "features of different sizes": lambda rng: rng.normal(size=(300, 4)) * [1e6, 1, 1e-6, 0],
     "numbers whose squares underflow": lambda rng: 1e-25 * rng.normal(size=(300, 4)),
     "numbers whose squares are coarse in float32": lambda rng: 1e-22 * rng.normal(size=(300, 4)),
@@ -139,7 +139,7 @@ HARD = {
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", HARD)
-def test_neighbours_are_those_of_the_definition(name, dtype):
+def test_neighbours_match_the_definition(name, dtype):
     rng = np.random.default_rng(3)
     X = HARD[name](rng).astype(dtype)
     queries = np.concatenate([X[:30], X[rng.integers(len(X), size=20)] * dtype(1.001), X[:20] - X.mean(axis=0)])
@@ -148,20 +148,20 @@ def test_neighbours_are_those_of_the_definition(name, dtype):
 
 
 @pytest.mark.parametrize("distance", [10.0, 1e4, 1e8])
-def test_queries_far_from_all_samples(distance, rng):
+def test_queries_far_from_all_samples_find_exact_neighbours(distance, rng):
     X = rng.normal(size=(200, 3))
     check_neighbours(X, X[:20] + distance, 4)
 
 
-def test_float32_alone_would_name_others(monkeypatch, rng):
-    # That the tests above can fail: without the bound on its errors the product decides.
+def test_float32_alone_would_find_wrong_neighbours(monkeypatch, rng):
+    # Shows that the tests above can fail: without error bounds, the float32 product decides.
     X = HARD["narrow clusters far apart"](rng)
     monkeypatch.setattr(KNeighborsClassifier, "_with_slack", lambda self, kth, half_squares: kth)
     with pytest.raises(AssertionError):
         check_neighbours(X, X[:50], 5)
 
 
-@pytest.mark.parametrize("name", ["noise", "a large offset", "one sample far away", "heavy tails", "sorted"])
+@pytest.mark.parametrize("name", ["noise", "a large offset", "one distant sample", "heavy tails", "sorted"])
 def test_few_samples_are_candidates(name, monkeypatch, rng):
     X, counts = HARD[name](rng), []
     squared_distances = KNeighborsClassifier._squared_distances
@@ -172,14 +172,14 @@ def test_few_samples_are_candidates(name, monkeypatch, rng):
 
     monkeypatch.setattr(KNeighborsClassifier, "_squared_distances", counted)
     fitted(X, 5).kneighbors(X)
-    # Those below the bound that five groups give, not all that lie within the rounding errors of large numbers.
+    # Only those below the bound from five groups, not all within the rounding error of large numbers.
     assert np.median(counts) < 9
 
 
 @pytest.mark.parametrize("k", [1, 4])
-def test_kneighbors_takes_what_scikit_learns_takes(k, digits, rng):
+def test_kneighbors_supports_scikit_learns_arguments(k, digits, rng):
     X, queries, y = digits[0][:300], digits[1][:100], digits[2][:300]
-    X = X + 1e-3 * rng.normal(size=X.shape)  # Whole numbers would have ties.
+    X = X + 1e-3 * rng.normal(size=X.shape)  # Whole numbers would produce ties.
     own, peer = KNeighborsClassifier(3).fit(X, y), ScikitLearns(3, algorithm="kd_tree").fit(X, y)
     for arguments in ((queries,), (queries, k), (None, k), ()):
         for found, expected in zip(own.kneighbors(*arguments), peer.kneighbors(*arguments), strict=True):
@@ -190,7 +190,7 @@ def test_kneighbors_takes_what_scikit_learns_takes(k, digits, rng):
         KNeighborsClassifier(3, "distance")
 
 
-def test_a_training_sample_is_not_its_own_neighbour_even_among_duplicates():
+def test_training_sample_is_not_its_own_neighbour_even_among_duplicates():
     classifier = fitted([[0.0], [0.0], [0.0], [0.0], [1.0]], 2)
     distances, indices = classifier.kneighbors()
     np.testing.assert_array_equal(indices, [[1, 2], [0, 2], [0, 1], [0, 1], [0, 1]])
@@ -202,7 +202,7 @@ def test_a_training_sample_is_not_its_own_neighbour_even_among_duplicates():
 
 
 @pytest.mark.parametrize(("dtype", "query_dtype"), [*itertools.permutations([np.int64, np.float32, np.float64], 2)])
-def test_dtypes_may_differ(dtype, query_dtype, rng):
+def test_query_dtype_may_differ_from_training_dtype(dtype, query_dtype, rng):
     X, queries = rng.integers(-50, 50, (100, 3)).astype(dtype), rng.integers(-50, 50, (40, 3)).astype(query_dtype)
     distances, indices = fitted(X).kneighbors(queries)
     expected, expected_indices = by_definition(X, queries, 5)
@@ -221,9 +221,7 @@ def test_dtypes_may_differ(dtype, query_dtype, rng):
     dtype=st.sampled_from([np.float32, np.float64]),
     data=st.data(),
 )
-def test_on_a_grid_with_ties_and_duplicates_the_order_is_by_distance_and_index(
-    n, n_features, spread, offset, dtype, data
-):
+def test_ties_and_duplicates_are_ordered_by_distance_then_index(n, n_features, spread, offset, dtype, data):
     rng = np.random.default_rng(data.draw(st.integers(0, 999)))
     k = data.draw(st.integers(1, n))
     X, queries = (offset + rng.integers(-spread, spread + 1, (m, n_features)).astype(dtype) for m in (n, 7))
@@ -233,7 +231,7 @@ def test_on_a_grid_with_ties_and_duplicates_the_order_is_by_distance_and_index(
     np.testing.assert_array_equal(indices, expected_indices)
 
 
-def test_one_sample_one_class_and_features_that_say_nothing():
+def test_degenerate_training_data_is_supported():
     assert fitted([[2.0, 3.0]], 1, ["only"]).predict([[0.0, 0.0], [2.0, 3.0]]).tolist() == ["only", "only"]
     classifier = fitted(np.arange(6.0)[:, None], 4, np.ones(6, dtype=int))
     np.testing.assert_array_equal(classifier.predict_proba([[2.5]]), [[1.0]])
@@ -243,7 +241,7 @@ def test_one_sample_one_class_and_features_that_say_nothing():
 
 
 @pytest.mark.parametrize("chunk", [1, 1000, 5000])
-def test_size_of_the_chunks_changes_nothing(chunk, monkeypatch, digits):
+def test_chunk_size_does_not_change_the_result(chunk, monkeypatch, digits):
     X, queries, y, _ = digits
     classifier = KNeighborsClassifier().fit(X, y)
     expected = classifier.kneighbors(queries[:101])
@@ -252,7 +250,7 @@ def test_size_of_the_chunks_changes_nothing(chunk, monkeypatch, digits):
         np.testing.assert_array_equal(found, wanted)
 
 
-def test_answer_for_a_query_does_not_depend_on_its_company(rng):
+def test_result_for_a_query_does_not_depend_on_the_batch(rng):
     X, queries = rng.normal(size=(500, 30)).astype(np.float32), rng.normal(size=(50, 30))
     classifier = fitted(X, weights="distance")
     together, alone = classifier.kneighbors(queries), [classifier.kneighbors(q[None]) for q in queries]
@@ -265,22 +263,22 @@ def test_answer_for_a_query_does_not_depend_on_its_company(rng):
 # Votes
 
 
-def test_a_tie_of_votes_goes_to_the_nearest_voter():
-    # From 0: b at 1, a at 2, a at 3, b at 4, c at 5.
+def test_tied_vote_goes_to_the_nearest_voter():
+    # Distances from 0: b at 1, a at 2, a at 3, b at 4, c at 5.
     X, y = np.array([[3.0], [-1.0], [5.0], [-2.0], [4.0]]), np.array(["a", "b", "c", "a", "b"])
     assert [fitted(X, k, y).predict([[0.0]])[0] for k in (1, 2, 3, 4, 5)] == ["b", "b", "a", "b", "b"]
     np.testing.assert_allclose(fitted(X, 5, y).predict_proba([[0.0]]), [[0.4, 0.4, 0.2]], rtol=1e-15)
     assert ScikitLearns(5).fit(X, y).predict([[0.0]])[0] == "a"
 
 
-def test_a_tie_of_votes_and_distances_goes_to_the_first_in_the_data():
+def test_tied_votes_and_distances_go_to_the_first_sample():
     X = np.array([[1.0], [-1.0]])
     assert fitted(X, 2, ["b", "a"]).predict([[0.0]])[0] == "b"
     assert fitted(X[::-1], 2, ["a", "b"]).predict([[0.0]])[0] == "a"
 
 
 @pytest.mark.parametrize("weights", ["uniform", "distance"])
-def test_prediction_is_the_largest_probability_even_where_votes_tie(weights, rng):
+def test_prediction_has_the_largest_probability_even_if_votes_tie(weights, rng):
     X, queries = rng.integers(0, 4, (200, 2)), rng.integers(0, 4, (100, 2))
     classifier = fitted(X, 6, rng.permutation(200) % 4, weights=weights)
     probabilities = classifier.predict_proba(queries)
@@ -295,17 +293,17 @@ def test_prediction_is_the_largest_probability_even_where_votes_tie(weights, rng
 
 @pytest.mark.parametrize("k", [1, 4, 5, 30])
 @pytest.mark.parametrize("weights", ["uniform", "distance"])
-def test_probabilities_are_those_of_scikit_learn(k, weights, digits, rng):
+def test_probabilities_match_scikit_learn(k, weights, digits, rng):
     X, queries, y, _ = digits
-    X = X + 1e-3 * rng.normal(size=X.shape)  # Whole numbers would have ties at the last neighbour.
-    queries = np.concatenate([queries, X[:50]])  # Some lie on a sample.
-    # Its k-d tree computes distances as they are defined, so that a sample on the query is at zero.
+    X = X + 1e-3 * rng.normal(size=X.shape)  # Whole numbers would produce ties at the last neighbour.
+    queries = np.concatenate([queries, X[:50]])  # Some coincide with a sample.
+    # Its k-d tree computes distances by definition, so a sample that coincides with the query is at zero.
     expected = ScikitLearns(k, weights=weights, algorithm="kd_tree").fit(X, y).predict_proba(queries)
     found = KNeighborsClassifier(k, weights=weights).fit(X, y).predict_proba(queries)
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
-def test_samples_that_lie_on_the_query_alone_vote():
+def test_only_samples_coinciding_with_the_query_vote():
     X, y = np.array([[0.0], [0.0], [1e-100], [1.0]]), np.array([0, 1, 2, 2])
     np.testing.assert_allclose(fitted(X, 4, y, weights="distance").predict_proba([[0.0]]), [[0.5, 0.5, 0]])
     near = fitted(X * 1e-5 + 1e-9, 4, y, weights="distance").predict_proba([[0.0]])
@@ -315,7 +313,7 @@ def test_samples_that_lie_on_the_query_alone_vote():
 # MNIST
 
 
-def test_on_mnist_scikit_learn_predicts_the_same_apart_from_ties(mnist):
+def test_mnist_predictions_match_scikit_learn_except_for_ties(mnist):
     X, y, queries = mnist.X_train[:20_000], mnist.y_train[:20_000], mnist.X_test[:500]
     found = KNeighborsClassifier().fit(X, y).predict(queries)
     differ = np.flatnonzero(found != ScikitLearns(algorithm="brute").fit(X, y).predict(queries))
@@ -330,8 +328,8 @@ def test_on_mnist_scikit_learn_predicts_the_same_apart_from_ties(mnist):
         assert found[i] == nearest
 
 
-def test_on_whole_pixels_neighbours_are_exact(mnist):
-    # Squared distances of whole numbers are exact in float64, and so is the square when it is expanded.
+def test_neighbours_are_exact_on_integer_pixels(mnist):
+    # Squared distances of whole numbers are exact in float64, expanded or not.
     X, queries = np.rint(mnist.X_train[:20_000] * 255), np.rint(mnist.X_test[-60:] * 255)
     distances, indices = fitted(X, 7).kneighbors(queries)
     squares = np.einsum("ij,ij->i", X, X, dtype=np.float64)
@@ -346,7 +344,7 @@ def test_on_whole_pixels_neighbours_are_exact(mnist):
 
 
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "kneighbors"])
-def test_memory_does_not_grow_with_the_queries(method, rng):
+def test_memory_does_not_grow_with_the_number_of_queries(method, rng):
     X, queries = rng.normal(size=(2000, 8)).astype(np.float32), rng.normal(size=(8000, 8))
     classifier = fitted(X)
     peaks, answer = [], None
@@ -357,11 +355,11 @@ def test_memory_does_not_grow_with_the_queries(method, rng):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     size = sum(part.nbytes for part in answer) if method == "kneighbors" else answer.nbytes
-    # Besides the answer, the shares of three classes; all scores together would be hundreds of times as much.
+    # Besides the result, the shares of three classes; a full score matrix would be hundreds of times larger.
     assert peaks[1] - peaks[0] < size + 8000 * 3 * 8 + 100_000
 
 
-def test_ties_everywhere_are_handled_in_chunks_too(monkeypatch):
+def test_ties_everywhere_are_handled_in_chunks(monkeypatch):
     monkeypatch.setattr(neighbors, "CHUNK", 2**16)
     X = np.zeros((2000, 300), dtype=np.float32)
     classifier = fitted(X)
@@ -386,7 +384,7 @@ def test_ties_everywhere_are_handled_in_chunks_too(monkeypatch):
         ({"weights": "near"}, ValueError, r"weights must be one of \['uniform', 'distance'\]; got 'near'"),
     ],
 )
-def test_wrong_parameters_are_named_by_fit_and_by_queries(params, error, message, rng):
+def test_invalid_parameter_is_named_by_fit_and_queries(params, error, message, rng):
     X = rng.normal(size=(4, 2))
     with pytest.raises(error, match=message):
         fitted(X, **{"k": params.get("n_neighbors", 2), **{n: v for n, v in params.items() if n == "weights"}})
@@ -398,7 +396,7 @@ def test_wrong_parameters_are_named_by_fit_and_by_queries(params, error, message
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_nan_and_infinity_are_refused(value, rng):
+def test_nan_and_infinity_are_rejected(value, rng):
     X = rng.normal(size=(10, 2))
     bad = X.copy()
     bad[3, 1] = value
@@ -409,7 +407,7 @@ def test_nan_and_infinity_are_refused(value, rng):
             method(bad)
 
 
-def test_a_number_that_marks_missing_values_is_explained(rng):
+def test_missing_value_marker_is_explained(rng):
     X = rng.normal(size=(10, 2))
     marked = X.copy()
     marked[3, 1] = 1e20
@@ -421,7 +419,7 @@ def test_a_number_that_marks_missing_values_is_explained(rng):
     check_neighbours(np.where(marked == 1e20, 1e18, X), X, 3)
 
 
-def test_wrong_data_is_named(rng):
+def test_invalid_data_is_named(rng):
     X = rng.normal(size=(10, 2))
     with pytest.raises(ValueError, match="X has 1 features, but KNeighborsClassifier is expecting 2"):
         fitted(X, 2).predict(X[:, :1])

@@ -1,4 +1,4 @@
-"""Optimizers: one step by hand, what they share, and resuming. That whole runs equal PyTorch's is tested beside it."""
+"""Optimizers: steps by hand, shared behaviour, and resuming. test_torch_oracle compares whole runs with PyTorch."""
 
 import copy
 import warnings
@@ -45,7 +45,7 @@ def network(dtype=np.float64):
 
 
 def train(model, optimizer, steps, seed=0):
-    """Take steps on drawn batches, the same for the same seed; return the losses."""
+    """Take steps on random batches, reproducible by seed; return the losses."""
     rng, loss, losses = np.random.default_rng(seed), MSELoss(), []
     for _ in range(steps):
         x = rng.normal(size=(8, 3))
@@ -85,22 +85,22 @@ def weights(model):
         "AdamW, weight decay",
     ],
 )  # fmt: skip
-def test_first_step_by_hand(make, value, grad, expected):
+def test_first_step_matches_a_hand_calculation(make, value, grad, expected):
     parameter = one_parameter(value, grad)
     make([parameter]).step()
     np.testing.assert_allclose(parameter.data, expected, rtol=1e-5)
 
 
-def test_momentum_adds_up_velocity():
+def test_momentum_accumulates_velocity():
     parameter = one_parameter([1.0], [1.0])
     optimizer = SGD([parameter], lr=0.1, momentum=0.5)
     optimizer.step()
-    parameter.data = parameter.data.copy()  # The velocity survives that.
+    parameter.data = parameter.data.copy()  # The velocity is kept.
     optimizer.step()
     np.testing.assert_allclose(parameter.data, [0.9 - 0.1 * 1.5])
 
 
-def test_adam_follows_its_published_form():
+def test_adam_matches_its_published_form():
     parameter = one_parameter([1.0], [0.0])
     optimizer = Adam([parameter], lr=0.1, betas=(0.8, 0.9), eps=1e-3)
     theta, m, v = 1.0, 0.0, 0.0
@@ -128,7 +128,7 @@ def test_custom_optimizer_needs_only_update_and_state_names():
     np.testing.assert_equal(optimizer.state_dict(), {"lr": 0.1, "steps": 2, "total": [2, -2]})
 
 
-# What all of them share
+# Shared by all optimizers
 
 
 @every_optimizer
@@ -139,9 +139,9 @@ def test_training_lowers_the_loss(make):
 
 
 @every_optimizer
-def test_step_in_blocks_is_one_step_of_the_whole(make, monkeypatch):
+def test_blockwise_step_equals_a_whole_step(make, monkeypatch):
     rng = np.random.default_rng(0)
-    shapes = [(200, 200), (200,), (150, 180)]  # Two blocks and a bit, with borders inside the matrices.
+    shapes = [(200, 200), (200,), (150, 180)]  # A little over two blocks, with boundaries inside the matrices.
     params = [Parameter(rng.normal(size=shape).astype(np.float32)) for shape in shapes]
     others = copy.deepcopy(params)
     optimizer, other, sizes = make(params), make(others), []
@@ -163,7 +163,7 @@ def test_step_in_blocks_is_one_step_of_the_whole(make, monkeypatch):
 
 
 @every_optimizer
-def test_making_an_optimizer_and_stepping_leave_gradients_alone(make, rng):
+def test_construction_and_step_leave_gradients_alone(make, rng):
     model = network()
     for parameter in model.parameters():
         parameter.grad = rng.normal(size=parameter.data.shape)
@@ -185,7 +185,7 @@ def test_parameters_keep_their_dtype(make, dtype):
 
 
 @pytest.mark.parametrize("through", ["parameter", "module", "optimizer"])
-def test_zero_grad_works_wherever_it_is_called(through, rng):
+def test_zero_grad_works_on_optimizer_module_and_parameter(through, rng):
     model = network()
     optimizer = SGD(model.parameters(), lr=1.0)
     model(rng.normal(size=(4, 3)))
@@ -199,7 +199,7 @@ def test_zero_grad_works_wherever_it_is_called(through, rng):
 
 
 @every_optimizer
-def test_parameters_with_new_arrays_are_trained_on(make):
+def test_parameters_assigned_new_arrays_keep_training(make):
     model, other = network(), network()
     optimizer, same = make(model.parameters()), make(other.parameters())
     for steps in (2, 3):
@@ -231,7 +231,7 @@ def test_two_optimizers_can_share_parameters():
     np.testing.assert_allclose(model.state_dict()["2.bias"], before["2.bias"] - 2)
 
 
-def test_copied_model_and_optimizer_go_on_apart():
+def test_copied_model_and_optimizer_train_independently():
     model = network()
     optimizer = Adam(model.parameters())
     train(model, optimizer, 3)
@@ -244,7 +244,7 @@ def test_copied_model_and_optimizer_go_on_apart():
 
 
 @every_optimizer
-def test_parameter_given_twice_is_stepped_once(make):
+def test_duplicate_parameter_is_stepped_once(make):
     once, twice = one_parameter([1.0], [1.0]), one_parameter([1.0], [1.0])
     make([once]).step()
     optimizer = make(parameter for parameter in [twice, twice])
@@ -261,7 +261,7 @@ def test_scalar_and_empty_parameters_are_allowed():
 
 
 @every_optimizer
-def test_learning_rate_may_be_changed_between_steps(make):
+def test_learning_rate_may_change_between_steps(make):
     model = network()
     optimizer, before = make(model.parameters()), weights(model)
     optimizer.lr = 0.0
@@ -289,7 +289,7 @@ with_running_squares = pytest.mark.parametrize("kind", [RMSprop, Adam, AdamW])
 
 
 def gradients_of(*values):
-    """Return two parameters of float32, the second with these gradients."""
+    """Return two float32 parameters, the second with these gradients."""
     other, parameter = Parameter(np.ones((2, 2), np.float32)), Parameter(np.ones(len(values), np.float32))
     parameter.grad = np.array(values, np.float32)
     return [other, parameter]
@@ -297,7 +297,7 @@ def gradients_of(*values):
 
 @pytest.mark.parametrize("large", [2e19, 1e20])
 @with_running_squares
-def test_weight_moves_on_after_a_gradient_whose_bare_square_would_overflow(kind, large):
+def test_weight_keeps_moving_if_only_the_unscaled_squared_gradient_overflows(kind, large):
     _, parameter = params = gradients_of(1, large)
     optimizer = kind(params)
     optimizer.step()
@@ -309,23 +309,23 @@ def test_weight_moves_on_after_a_gradient_whose_bare_square_would_overflow(kind,
 
 
 @with_running_squares
-def test_weight_that_can_never_move_again_is_named(kind):
+def test_frozen_weight_is_named_in_the_warning(kind):
     name = kind.nonnegative_names[0]
     with pytest.warns(DivergenceWarning, match=rf"the {name} of params\[1\]"):
         kind(params := gradients_of(1, 1e25, 1)).step()
     optimizer = kind(params)
-    with np.errstate(over="ignore"):  # As in fit, which looks for itself.
+    with np.errstate(over="ignore"):  # As in fit, which does its own check.
         optimizer.step()
     assert list(optimizer.not_finite()) == [(1, name)]
 
 
-def test_step_that_overflows_names_the_weights():
+def test_overflowing_step_names_the_weights():
     optimizer = SGD(gradients_of(1, 3e38), lr=10)
     with pytest.warns(DivergenceWarning, match=r"the data of params\[1\]"):
         optimizer.step()
 
 
-def test_overflow_that_spoils_nothing_is_no_warning():
+def test_harmless_overflow_does_not_warn():
     optimizer = RMSprop(gradients_of(1, 1), lr=1e30)
     with warnings.catch_warnings(action="error"):
         optimizer.step()
@@ -334,7 +334,7 @@ def test_overflow_that_spoils_nothing_is_no_warning():
 # clip_grad_norm
 
 
-def test_gradient_above_the_norm_is_shortened_and_keeps_its_direction():
+def test_gradient_above_max_norm_is_scaled_down_and_keeps_its_direction():
     first, second = one_parameter([1.0, 2.0], [3.0, 0.0]), one_parameter([[1.0]], [[-4.0]])
     assert clip_grad_norm(iter([first, second, first]), 1.0) == 5
     np.testing.assert_allclose(first.grad, [0.6, 0], rtol=1e-6)
@@ -343,13 +343,13 @@ def test_gradient_above_the_norm_is_shortened_and_keeps_its_direction():
 
 
 @pytest.mark.parametrize("max_norm", [5.01, 100])
-def test_gradient_below_the_norm_is_left_alone(max_norm):
+def test_gradient_below_max_norm_is_unchanged(max_norm):
     parameter = one_parameter([1.0, 2.0], [3.0, -4.0])
     assert clip_grad_norm([parameter], max_norm) == 5
     np.testing.assert_array_equal(parameter.grad, [3, -4])
 
 
-def test_clipping_works_on_the_arrays_that_an_optimizer_steps_by():
+def test_clipping_acts_on_the_arrays_the_optimizer_uses():
     parameter = one_parameter([1.0, 2.0], [3.0, 4.0])
     optimizer = SGD([parameter], lr=1.0)
     clip_grad_norm(optimizer.params, 1.0)
@@ -365,14 +365,14 @@ def test_norm_of_large_float32_gradients_does_not_overflow():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e200])
-def test_gradient_without_a_finite_norm_is_left_alone(bad):
+def test_gradient_with_non_finite_norm_is_unchanged(bad):
     parameter = one_parameter([1.0, 2.0], [3.0, bad])
     assert not np.isfinite(clip_grad_norm([parameter], 1.0))
     np.testing.assert_array_equal(parameter.grad, [3, bad])
 
 
 @pytest.mark.parametrize("max_norm", [0, -1, np.nan, np.inf])
-def test_largest_norm_must_be_above_zero(max_norm):
+def test_max_norm_must_be_positive(max_norm):
     with pytest.raises(ValueError, match="max_norm"):
         clip_grad_norm([one_parameter([1.0], [1.0])], max_norm)
 
@@ -381,18 +381,18 @@ def test_largest_norm_must_be_above_zero(max_norm):
 
 
 @every_optimizer
-def test_resumed_run_continues_bit_by_bit(make):
+def test_resumed_run_continues_bit_for_bit(make):
     straight = network()
     optimizer = make(straight.parameters())
     train(straight, optimizer, 4)
     weights_then, state_then = straight.state_dict(), optimizer.state_dict()
-    train(straight, optimizer, 4, seed=1)  # Changes nothing in the two that were taken before.
+    train(straight, optimizer, 4, seed=1)  # Does not change the two states taken before.
 
     resumed = network()
     train(resumed, make(resumed.parameters()), 1, seed=9)
     resumed.load_state_dict(weights_then)
     new_optimizer = make(resumed.parameters())
-    new_optimizer.lr = 7.0  # Which the state replaces.
+    new_optimizer.lr = 7.0  # The loaded state replaces it.
     new_optimizer.load_state_dict(state_then)
     train(resumed, new_optimizer, 4, seed=1)
     np.testing.assert_array_equal(weights(resumed), weights(straight))
@@ -409,7 +409,7 @@ def test_resumed_run_continues_bit_by_bit(make):
         (AdamW, ["m", "v"]),
     ],
 )
-def test_state_holds_the_running_averages_under_their_names(make, names):
+def test_state_holds_the_running_averages_by_name(make, names):
     assert list(make(network().parameters()).state_dict()) == ["lr", "steps", *names]
 
 
@@ -427,7 +427,7 @@ def test_state_holds_the_running_averages_under_their_names(make, names):
         (None, TypeError, "state"),
     ],
 )
-def test_state_that_does_not_fit_changes_nothing(change, error, match):
+def test_invalid_state_changes_nothing(change, error, match):
     optimizer = Adam(network().parameters())
     before = optimizer.state_dict()
     state = change if change is None else {name: value + 1 for name, value in before.items()} | change
@@ -451,23 +451,23 @@ def test_state_that_does_not_fit_changes_nothing(change, error, match):
     ],
     ids=["nothing", "network", "None", "layer", "parameter"],
 )
-def test_anything_but_a_list_of_parameters_is_refused(use, params, error, match):
+def test_params_must_be_parameters(use, params, error, match):
     with pytest.raises(error, match=match):
         use(params)
 
 
-def test_error_in_a_generator_of_parameters_comes_through():
+def test_error_in_a_parameter_generator_propagates():
     with pytest.raises(TypeError, match="unsupported operand"):
         SGD((1 + name for name in "ab"), lr=0.1)
 
 
-def test_mixed_dtypes_are_refused():
+def test_mixed_dtypes_are_rejected():
     with pytest.raises(ValueError, match=r"params.*float32.*float64"):
         SGD([Parameter(np.ones(2)), Parameter([1])], lr=0.1)
 
 
 @pytest.mark.parametrize("kind", [SGD, RMSprop, Adam, AdamW])
-def test_learning_rate_and_decay_are_checked(kind):
+def test_learning_rate_and_weight_decay_are_validated(kind):
     params = network().parameters()
     for bad, error in ((-0.1, ValueError), (np.nan, ValueError), (np.inf, ValueError), ("0.1", TypeError)):
         with pytest.raises(error, match="lr"):
@@ -490,6 +490,6 @@ def test_learning_rate_and_decay_are_checked(kind):
         (lambda params: Adam(params, eps=-1), ValueError, "eps"),
     ],
 )
-def test_other_hyperparameters_are_checked(make, error, name):
+def test_other_hyperparameters_are_validated(make, error, name):
     with pytest.raises(error, match=name):
         make(network().parameters())

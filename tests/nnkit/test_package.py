@@ -1,4 +1,4 @@
-"""The package as a whole: light to import, complete, and documented."""
+"""The package as a whole: light to import, complete and documented."""
 
 import ast
 import importlib.util
@@ -16,8 +16,8 @@ HEAVY += ["threadpoolctl", "distributed", "dask"]
 NEEDS = {"estimators": ["sklearn"]}
 
 
-def in_a_new_python(code):
-    """Run the code where nothing has been imported yet, with warnings as errors; return what it prints."""
+def in_a_fresh_python(code):
+    """Run code in a fresh interpreter with warnings as errors; return its output."""
     folder = Path(nnkit.__file__).parents[1]
     command = [sys.executable, "-W", "error", "-c", code]
     result = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
@@ -26,18 +26,18 @@ def in_a_new_python(code):
 
 
 def test_import_stays_light():
-    loaded = in_a_new_python(f"import sys, nnkit; print([name for name in {HEAVY} if name in sys.modules])")
+    loaded = in_a_fresh_python(f"import sys, nnkit; print([name for name in {HEAVY} if name in sys.modules])")
     assert loaded == "[]"
 
 
-def test_heavy_modules_would_be_noticed():
-    # That the test above can fail: the same question after something that does import one of them.
+def test_heavy_imports_are_detected():
+    # Shows that the test above can fail: the same check after importing a heavy module.
     pytest.importorskip("tqdm")
-    loaded = in_a_new_python(f"import sys, nnkit, tqdm; print([name for name in {HEAVY} if name in sys.modules])")
+    loaded = in_a_fresh_python(f"import sys, nnkit, tqdm; print([name for name in {HEAVY} if name in sys.modules])")
     assert loaded == "['tqdm']"
 
 
-def test_a_small_training_needs_numpy_alone():
+def test_small_training_needs_only_numpy():
     code = (
         "import sys\n"
         f"for name in {HEAVY}: sys.modules[name] = None\n"
@@ -47,10 +47,10 @@ def test_a_small_training_needs_numpy_alone():
         "history = nnkit.fit(model, nnkit.CrossEntropyLoss(), nnkit.Adam(model.parameters()), X, y, epochs=1, rng=0)\n"
         "print(history.stop_reason)"
     )
-    assert in_a_new_python(code) == "all 1 epochs done"
+    assert in_a_fresh_python(code) == "all 1 epochs done"
 
 
-def test_saving_and_sweeping_need_no_locks_which_windows_lacks(tmp_path):
+def test_saving_and_sweeping_work_without_fcntl(tmp_path):
     pytest.importorskip("joblib")
     code = (
         "import sys, pathlib\n"
@@ -65,15 +65,15 @@ def test_saving_and_sweeping_need_no_locks_which_windows_lacks(tmp_path):
         "rows = [sweep(train, {'a': [1]}, [3], store=folder / 'b', n_jobs=1, progress=False) for _ in range(2)]\n"
         "print(rows[0] == rows[1], sorted(path.name for path in folder.iterdir()))"
     )
-    assert in_a_new_python(code) == "True ['a.npz', 'b']"
+    assert in_a_fresh_python(code) == "True ['a.npz', 'b']"
 
 
-def test_every_public_name_exists_and_the_list_is_sorted_and_unique():
+def test_all_lists_existing_names_once():
     assert [name for name in nnkit.__all__ if not hasattr(nnkit, name)] == []
     assert len(set(nnkit.__all__)) == len(nnkit.__all__)
 
 
-def test_star_import_gives_what_is_listed():
+def test_star_import_provides_everything_in_all():
     names = {}
     exec("from nnkit import *", names)
     assert set(nnkit.__all__) <= set(names)
@@ -90,7 +90,7 @@ def test_every_public_object_is_documented():
         thing = getattr(nnkit, name)
         if not (inspect.isclass(thing) or inspect.isfunction(thing)):
             continue
-        if not thing.__doc__ or thing.__doc__.startswith(f"{name}("):  # What a dataclass writes for itself.
+        if not thing.__doc__ or thing.__doc__.startswith(f"{name}("):  # The docstring that dataclass generates.
             undocumented.append(name)
         if inspect.isclass(thing):
             undocumented += [
@@ -102,7 +102,7 @@ def test_every_public_object_is_documented():
 
 
 @pytest.mark.parametrize("name", nnkit._LAZY_MODULES)
-def test_lazy_modules_are_loaded_when_they_are_used(name):
+def test_lazy_modules_load_on_first_use(name):
     for needed in NEEDS.get(name, []):
         pytest.importorskip(needed)
     code = (
@@ -110,11 +110,11 @@ def test_lazy_modules_are_loaded_when_they_are_used(name):
         f"assert 'nnkit.{name}' not in sys.modules\n"
         f"print(nnkit.{name}.__name__, nnkit.{name} is sys.modules['nnkit.{name}'])"
     )
-    assert in_a_new_python(code) == f"nnkit.{name} True"
+    assert in_a_fresh_python(code) == f"nnkit.{name} True"
 
 
 @pytest.mark.parametrize(("name", "module"), nnkit._LAZY_NAMES.items())
-def test_lazy_names_are_loaded_when_they_are_used(name, module):
+def test_lazy_names_load_on_first_use(name, module):
     for needed in NEEDS[module]:
         pytest.importorskip(needed)
     code = (
@@ -123,23 +123,23 @@ def test_lazy_names_are_loaded_when_they_are_used(name, module):
         f"from nnkit import {name}\n"
         f"print({name}.__module__, {name} is nnkit.{name} is sys.modules['nnkit.{module}'].{name})"
     )
-    assert in_a_new_python(code).startswith(f"nnkit.{module}.")
-    assert in_a_new_python(code).endswith(" True")
+    assert in_a_fresh_python(code).startswith(f"nnkit.{module}.")
+    assert in_a_fresh_python(code).endswith(" True")
 
 
-def test_what_is_lazy_is_listed_without_being_loaded():
+def test_lazy_names_appear_in_dir_without_import():
     code = f"import sys, nnkit; print(dir(nnkit)); print([name for name in {HEAVY} if name in sys.modules])"
-    listed, loaded = in_a_new_python(code).splitlines()
+    listed, loaded = in_a_fresh_python(code).splitlines()
     assert loaded == "[]"
     assert set(ast.literal_eval(listed)) == {*nnkit.__all__, *nnkit._LAZY_MODULES, *nnkit._LAZY_NAMES}
 
 
-def test_dir_shows_public_names_only():
+def test_dir_shows_only_public_names():
     assert {name for name in dir(nnkit) if name.startswith("_")} == {"__version__"}
 
 
 @pytest.mark.parametrize("name", nnkit._LAZY_NAMES)
-def test_without_scikit_learn_everything_else_works_and_the_error_says_what_to_install(name):
+def test_missing_scikit_learn_only_affects_estimators_and_is_explained(name):
     code = (
         "import sys\n"
         "sys.modules['sklearn'] = None\n"
@@ -150,10 +150,10 @@ def test_without_scikit_learn_everything_else_works_and_the_error_says_what_to_i
         "except ImportError as error:\n"
         "    print(error)"
     )
-    assert in_a_new_python(code) == "nnkit.estimators needs scikit-learn 1.6 or newer: pip install scikit-learn"
+    assert in_a_fresh_python(code) == "nnkit.estimators needs scikit-learn 1.6 or newer: pip install scikit-learn"
 
 
-def test_unknown_attribute_is_an_attribute_error():
+def test_unknown_name_raises_attribute_or_import_error():
     with pytest.raises(AttributeError, match="module 'nnkit' has no attribute 'Lineer'"):
         nnkit.Lineer  # noqa: B018
     assert not hasattr(nnkit, "Lineer")
@@ -161,7 +161,7 @@ def test_unknown_attribute_is_an_attribute_error():
         exec("from nnkit import Lineer")
 
 
-def test_version_is_a_release():
+def test_version_is_a_release_number():
     assert all(part.isdigit() for part in nnkit.__version__.split(".")[:2])
 
 

@@ -1,4 +1,4 @@
-"""From pictures to classes in scikit-learn's own terms: nnkit's parts and scikit-learn's in one pipeline."""
+"""From images to classes: parts of nnkit and scikit-learn in one pipeline."""
 
 import io
 import pickle
@@ -39,7 +39,7 @@ def pipeline(**params):
 
 
 class Forgetful(AutoencoderTransformer):
-    """Trains one network and encodes with another: the bug of chapter 15."""
+    """Trains one network and encodes with another: the bug from chapter 15."""
 
     def fit(self, X, y=None):
         super().fit(X)
@@ -49,34 +49,34 @@ class Forgetful(AutoencoderTransformer):
 
 
 def assert_codes_are_of_the_trained_network(fitted, X):
-    """Stop unless the first step of a fitted pipeline gives back what it encodes, better than the mean picture does."""
+    """Assert that the first step of a fitted pipeline reconstructs images better than the mean image does."""
     encoder = fitted[0]
     back = encoder.inverse_transform(encoder.transform(X))
     assert np.mean((back - X) ** 2) < 0.7 * X.var(axis=0).mean()
 
 
-# Trained is what encodes
+# The encoder is the trained network
 
 
-def test_pipeline_classifies_by_trained_codes(digits):
+def test_pipeline_classifies_trained_codes(digits):
     X, X_test, y, y_test = digits
     fitted = pipeline().fit(X, y)
     assert fitted.score(X_test, y_test) > 0.9
     assert_codes_are_of_the_trained_network(fitted, X_test)
-    # The machine saw what the first two steps make of the data now.
+    # The SVM was trained on what the first two steps produce now.
     codes = fitted[:-1].transform(X)
     np.testing.assert_array_equal(fitted[-1].support_vectors_, codes[fitted[-1].support_])
 
 
-def test_an_encoder_that_was_never_trained_is_noticed(digits):
+def test_untrained_encoder_is_detected(digits):
     X, X_test, y, y_test = digits
     planted = make_pipeline(Forgetful(**autoencoder().get_params()), StandardScaler(), SVC(C=10)).fit(X, y)
-    assert planted.score(X_test, y_test) > 0.6  # The score alone would not tell.
+    assert planted.score(X_test, y_test) > 0.6  # The score alone would not reveal it.
     with pytest.raises(AssertionError):
         assert_codes_are_of_the_trained_network(planted, X_test)
 
 
-def test_codes_answer_to_training(digits):
+def test_codes_depend_on_training(digits):
     X, X_test, y, y_test = digits
     doses = [pipeline(max_epochs=1, lr=1e-9), pipeline(max_epochs=8)]
     untrained, trained = (dose.fit(X, y).score(X_test, y_test) for dose in doses)
@@ -141,7 +141,7 @@ def test_grid_search_over_the_steps_themselves(digits):
     assert search.score(X_test, y_test) > 0.9
 
 
-def test_nnkits_machine_and_scikit_learns_agree_on_codes(digits):
+def test_nnkit_and_scikit_learn_svc_agree_on_codes(digits):
     X, X_test, y, _ = digits
     codes = make_pipeline(autoencoder(), StandardScaler()).fit(X)
     ours = SVC(C=10, multi_class="ovo").fit(codes.transform(X), y).predict(codes.transform(X_test))
@@ -149,7 +149,7 @@ def test_nnkits_machine_and_scikit_learns_agree_on_codes(digits):
     assert np.mean(ours == theirs) > 0.98
 
 
-def test_two_processes_find_what_one_finds(digits):
+def test_search_with_two_processes_matches_one(digits):
     X, _, y, _ = digits
     grid = {"autoencodertransformer__n_components": [2, 12], "svc__C": [0.1, 10.0]}
     searches = [GridSearchCV(pipeline(max_epochs=2), grid, cv=2, n_jobs=n_jobs).fit(X, y) for n_jobs in (1, 2)]
@@ -157,7 +157,7 @@ def test_two_processes_find_what_one_finds(digits):
     np.testing.assert_array_equal(together, alone)
 
 
-def test_cross_validation_scores_are_those_of_the_folds(digits):
+def test_cross_validation_scores_match_manual_folds(digits):
     X, _, y, _ = digits
     scores = cross_val_score(pipeline(), X, y, cv=3, error_score="raise")
     assert scores.shape == (3,)
@@ -165,10 +165,10 @@ def test_cross_validation_scores_are_those_of_the_folds(digits):
     np.testing.assert_array_equal(cross_val_score(pipeline(), X, y, cv=3, scoring="accuracy"), scores)
 
 
-# The contract of a step
+# The contract of a pipeline step
 
 
-def test_clone_is_not_trained_and_trains_alike(digits):
+def test_clone_is_untrained_and_trains_identically(digits):
     X, X_test, y, _ = digits
     fitted = pipeline().fit(X, y)
     other = clone(fitted)
@@ -177,7 +177,7 @@ def test_clone_is_not_trained_and_trains_alike(digits):
     np.testing.assert_array_equal(other.fit(X, y).decision_function(X_test), fitted.decision_function(X_test))
 
 
-def test_set_params_reaches_steps_and_replaces_them(digits):
+def test_set_params_reaches_and_replaces_steps(digits):
     X, X_test, y, y_test = digits
     changed = pipeline().set_params(autoencodertransformer__n_components=5, svc__kernel="linear")
     assert (changed[0].n_components, changed[-1].kernel) == (5, "linear")
@@ -190,7 +190,7 @@ def test_set_params_reaches_steps_and_replaces_them(digits):
 
 
 @pytest.mark.parametrize("store", [pickle, joblib], ids=["pickle", "joblib"])
-def test_stored_pipeline_answers_the_same(store, digits):
+def test_pickled_pipeline_predicts_the_same(store, digits):
     X, X_test, y, _ = digits
     fitted = pipeline().fit(X, y)
     file = io.BytesIO()
@@ -201,14 +201,14 @@ def test_stored_pipeline_answers_the_same(store, digits):
     assert_codes_are_of_the_trained_network(loaded, X_test)
 
 
-def test_names_of_features_come_out(digits):
+def test_pipeline_returns_feature_names(digits):
     X, _, y, _ = digits
     fitted = pipeline(n_components=3, max_epochs=1).fit(X, y)
     names = fitted[:-1].get_feature_names_out()
     assert names.tolist() == [f"autoencodertransformer{i}" for i in range(3)]
 
 
-def test_codes_beside_principal_components(digits):
+def test_feature_union_combines_codes_and_principal_components(digits):
     X, X_test, y, y_test = digits
     both = FeatureUnion([("code", autoencoder()), ("components", PCA(4, random_state=0))])
     fitted = make_pipeline(both, StandardScaler(), SVC(C=10)).fit(X, y)
@@ -219,7 +219,7 @@ def test_codes_beside_principal_components(digits):
     assert names[-1] == "components__pca3"
 
 
-def test_labels_may_be_words(digits):
+def test_labels_may_be_strings(digits):
     X, X_test, y, y_test = digits
     words = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
     fitted = pipeline().fit(X, words[y])

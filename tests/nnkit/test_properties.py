@@ -1,4 +1,4 @@
-"""Properties that hold for every input: shapes, dtypes, extreme values, empty batches, and what is never written to."""
+"""Properties that hold for every input: shapes, dtypes, extreme values, empty batches, and inputs left unchanged."""
 
 import itertools
 
@@ -43,7 +43,7 @@ hypothesis = pytest.importorskip("hypothesis")
 from hypothesis import strategies as st  # noqa: E402
 from hypothesis.extra import numpy as hnp  # noqa: E402
 
-# The same examples on every run and machine, and no time limits: a test that fails should fail again.
+# The same examples on every run and machine, and no time limits: failures must be reproducible.
 given = hypothesis.given
 settings = hypothesis.settings(max_examples=30, deadline=None, derandomize=True, database=None)
 
@@ -64,14 +64,14 @@ def matrices(draw, elements=moderate, rows=sizes, columns=sizes, dtype=dtypes):
 
 
 def frozen(array):
-    """Return a copy that cannot be written to."""
+    """Return a read-only copy."""
     array = np.array(array)
     array.flags.writeable = False
     return array
 
 
 def upstream_for(y):
-    """Return a gradient of the shape and dtype of `y` that is not ones."""
+    """Return a gradient with the shape and dtype of `y` that is not all ones."""
     return np.linspace(-1, 2, y.size).reshape(y.shape).astype(y.dtype)
 
 
@@ -81,7 +81,7 @@ def upstream_for(y):
 @every_activation
 @settings
 @given(x=matrices(elements=extreme))
-def test_activations_keep_shape_and_dtype_and_are_finite_for_extreme_inputs(activation, x):
+def test_activations_keep_shape_and_dtype_and_stay_finite_for_extreme_inputs(activation, x):
     module = activation()
     y = module(x)
     grad = module.backward(upstream_for(y))
@@ -93,7 +93,7 @@ def test_activations_keep_shape_and_dtype_and_are_finite_for_extreme_inputs(acti
 
 @settings
 @given(x=matrices(elements=extreme, columns=st.just(4)), dtype=dtypes, bias=st.booleans())
-def test_linear_returns_its_own_dtype_and_is_finite_for_extreme_inputs(x, dtype, bias):
+def test_linear_returns_its_own_dtype_and_stays_finite_for_extreme_inputs(x, dtype, bias):
     layer = Linear(4, 3, bias=bias, rng=0, dtype=dtype)
     y = layer(x)
     grad = layer.backward(upstream_for(y))
@@ -106,7 +106,7 @@ def test_linear_returns_its_own_dtype_and_is_finite_for_extreme_inputs(x, dtype,
 
 @settings
 @given(x=hnp.arrays(st.sampled_from([np.int8, np.uint8, np.int64, np.bool_]), (3, 4)))
-def test_integers_are_converted_to_the_dtype_of_the_parameters(x):
+def test_integers_are_converted_to_the_parameter_dtype(x):
     layer = Linear(4, 2, rng=0, dtype=np.float64)
     np.testing.assert_array_equal(layer(x), layer(x.astype(np.float64)))
     assert Sequential(Flatten(), ReLU())(x).dtype == np.float32
@@ -114,7 +114,7 @@ def test_integers_are_converted_to_the_dtype_of_the_parameters(x):
 
 @settings
 @given(x=matrices(columns=st.just(4)), dtype=dtypes)
-def test_input_and_upstream_gradient_are_never_written_to(x, dtype):
+def test_input_and_upstream_gradient_are_never_modified(x, dtype):
     modules = [
         *(kind() for kind in ACTIVATIONS),
         Flatten(),
@@ -156,7 +156,7 @@ def test_input_and_upstream_gradient_are_never_written_to(x, dtype):
 )
 @settings
 @given(columns=sizes, dtype=dtypes)
-def test_modules_without_parameters_pass_an_empty_batch(module, columns, dtype):
+def test_modules_without_parameters_accept_an_empty_batch(module, columns, dtype):
     empty = np.zeros((0, columns), dtype=dtype)
     assert module(empty).shape == (0, columns)
     grad = module.backward(empty)
@@ -188,7 +188,7 @@ def test_linear_without_bias_is_linear(x, z, a, b):
 
 @settings
 @given(x=matrices(columns=st.just(4), dtype=st.just(np.float64)))
-def test_samples_do_not_see_each_other_in_evaluation_mode(x):
+def test_samples_are_independent_in_evaluation_mode(x):
     for model in (
         Sequential(Linear(4, 3, rng=0), BatchNorm1d(3), Tanh(), Dropout(0.5, rng=0), Linear(3, 2, rng=1), Softmax()),
         Autoencoder.symmetric([4, 3, 2], rng=0),
@@ -220,7 +220,7 @@ def test_networks_of_every_shape_pass_the_gradient_check(widths, n, kind, seed):
 
 @settings
 @given(x=matrices(elements=extreme), p=st.floats(0, 0.99), seed=st.integers(0, 99))
-def test_dropout_returns_zero_or_the_scaled_input_and_treats_the_gradient_alike(x, p, seed):
+def test_dropout_zeroes_or_scales_input_and_gradient_alike(x, p, seed):
     layer = Dropout(p, rng=seed)
     y = layer(x)
     grad = layer.backward(np.ones_like(x))
@@ -247,7 +247,7 @@ def test_batch_norm_gives_mean_zero_and_variance_one_in_training(x, shift, dtype
     np.testing.assert_allclose(y.mean(axis=0), 0, atol=tolerance)
     variance = x.astype(np.float64).var(axis=0)
     np.testing.assert_allclose(y.var(axis=0), variance / (variance + 1e-5), atol=tolerance)
-    # What is trained puts them elsewhere.
+    # Trained scale and shift would move them.
     layer.weight.data[:], layer.bias.data[:] = 3, -2
     z = layer((x + shift).astype(dtype))
     np.testing.assert_allclose(z, 3 * y - 2, atol=1e-5)
@@ -255,7 +255,7 @@ def test_batch_norm_gives_mean_zero_and_variance_one_in_training(x, shift, dtype
 
 @settings
 @given(x=matrices(rows=st.integers(2, 5), columns=st.just(4), elements=extreme), training=st.booleans())
-def test_batch_norm_is_finite_for_extreme_inputs_in_float64(x, training):
+def test_batch_norm_stays_finite_for_extreme_float64_inputs(x, training):
     layer = BatchNorm1d(4, dtype=np.float64).train(training)
     y = layer(x)
     grad = layer.backward(upstream_for(y))
@@ -275,7 +275,7 @@ def test_batch_norm_is_finite_for_extreme_inputs_in_float64(x, training):
 )
 def test_networks_with_both_pass_the_gradient_check_in_both_modes(n, width, p, training, seed):
     rng = np.random.default_rng(seed)
-    norm = BatchNorm1d(width, eps=0.1)  # A batch of two gives 1 and -1 whatever comes in, but for eps.
+    norm = BatchNorm1d(width, eps=0.1)  # Apart from eps, a batch of two gives 1 and -1 whatever the input.
     norm.running_mean, norm.running_var = rng.normal(size=width), rng.uniform(0.5, 2, width)
     model = Sequential(Linear(3, width, rng=rng), norm, Tanh(), Dropout(p, rng=rng), Linear(width, 2, rng=rng))
     report = check_gradients(model.train(training), rng.normal(size=(n, 3)), rng=rng, max_entries=6, atol=1e-7)
@@ -292,7 +292,7 @@ def test_networks_with_both_pass_the_gradient_check_in_both_modes(n, width, p, t
     bounds=st.tuples(st.floats(-5, 0), st.floats(0.5, 5)),
     seed=st.integers(0, 99),
 )
-def test_clipped_noise_stays_inside_its_bounds_and_keeps_shape_and_dtype(x, std, bounds, seed):
+def test_clipped_noise_stays_in_bounds_and_keeps_shape_and_dtype(x, std, bounds, seed):
     layer = GaussianNoise(std, rng=seed, clip=bounds)
     y = layer(x)
     grad = layer.backward(upstream_for(y))
@@ -338,7 +338,7 @@ def test_symmetric_autoencoders_of_every_shape_pass_the_gradient_check(sizes, ac
 
 @settings
 @given(grad=hnp.arrays(np.float64, st.integers(1, 9), elements=extreme), max_norm=st.floats(1e-6, 1e6))
-def test_clipped_gradient_is_parallel_and_no_longer_than_asked(grad, max_norm):
+def test_clipped_gradient_is_parallel_and_within_the_norm(grad, max_norm):
     parameter = Parameter(np.zeros(len(grad)))
     parameter.grad = grad.copy()
     norm = clip_grad_norm([parameter], max_norm)
@@ -353,7 +353,7 @@ def test_clipped_gradient_is_parallel_and_no_longer_than_asked(grad, max_norm):
 
 @settings
 @given(lr=st.floats(0, 10), eta_min=st.floats(0, 10), T_max=st.integers(1, 40), epochs=st.integers(1, 100))
-def test_cosine_rate_stays_between_its_ends(lr, eta_min, T_max, epochs):
+def test_cosine_rate_stays_between_its_endpoints(lr, eta_min, T_max, epochs):
     optimizer = SGD([Parameter(np.zeros(1))], lr=lr)
     schedule = CosineLR(optimizer, T_max, eta_min)
     for _ in range(epochs):
@@ -363,7 +363,7 @@ def test_cosine_rate_stays_between_its_ends(lr, eta_min, T_max, epochs):
 
 @settings
 @given(lr=st.floats(0.01, 10), step_size=st.integers(1, 10), gamma=st.floats(0.1, 1), epochs=st.integers(1, 50))
-def test_step_rate_is_a_power_of_gamma(lr, step_size, gamma, epochs):
+def test_step_rate_is_scaled_by_a_power_of_gamma(lr, step_size, gamma, epochs):
     optimizer = SGD([Parameter(np.zeros(1))], lr=lr)
     schedule = StepLR(optimizer, step_size, gamma)
     for _ in range(epochs):
@@ -412,7 +412,7 @@ def classifications(draw, elements=extreme):
 
 @settings
 @given(data=classifications(), mix=st.floats(0, 1))
-def test_cross_entropy_is_finite_and_at_least_zero_for_extreme_logits(data, mix):
+def test_cross_entropy_is_finite_and_nonnegative_for_extreme_logits(data, mix):
     logits, classes = data
     k = logits.shape[1]
     one_hot = np.eye(k)[classes]
@@ -422,7 +422,7 @@ def test_cross_entropy_is_finite_and_at_least_zero_for_extreme_logits(data, mix)
         grad = loss.backward()
         assert np.isfinite(grad).all()
         assert grad.dtype == logits.dtype
-        # Each row sums to zero: softmax and target both sum to 1.
+        # Each row sums to zero because softmax and target both sum to 1.
         np.testing.assert_allclose(grad.sum(axis=1), 0, atol=10 * np.finfo(logits.dtype).eps)
 
 
@@ -436,7 +436,7 @@ def test_cross_entropy_with_one_class_is_zero(logits):
 
 @settings
 @given(data=classifications(moderate), seed=st.integers(0, 9))
-def test_cross_entropy_does_not_depend_on_the_order_of_the_samples(data, seed):
+def test_cross_entropy_does_not_depend_on_sample_order(data, seed):
     logits, classes = data
     order = np.random.default_rng(seed).permutation(len(logits))
     assert CrossEntropyLoss()(logits, classes) == pytest.approx(CrossEntropyLoss()(logits[order], classes[order]))
@@ -444,7 +444,7 @@ def test_cross_entropy_does_not_depend_on_the_order_of_the_samples(data, seed):
 
 @settings
 @given(logits=matrices(elements=extreme), fraction=st.floats(0, 1))
-def test_binary_cross_entropy_is_finite_and_at_least_zero_for_extreme_logits(logits, fraction):
+def test_binary_cross_entropy_is_finite_and_nonnegative_for_extreme_logits(logits, fraction):
     for target in (np.zeros_like(logits), np.ones_like(logits), np.full_like(logits, fraction)):
         loss = BCEWithLogitsLoss()
         assert 0 <= loss(frozen(logits), frozen(target)) < np.inf
@@ -455,7 +455,7 @@ def test_binary_cross_entropy_is_finite_and_at_least_zero_for_extreme_logits(log
 
 @settings
 @given(logits=matrices(), fraction=st.floats(0, 1, width=32))
-def test_binary_cross_entropy_is_the_same_with_signs_and_targets_flipped(logits, fraction):
+def test_binary_cross_entropy_is_symmetric_in_signs_and_targets(logits, fraction):
     target = np.full_like(logits, fraction)
     loss = BCEWithLogitsLoss()
     assert loss(logits, target) == pytest.approx(loss(-logits, 1 - target), rel=1e-5, abs=1e-6)
@@ -478,7 +478,7 @@ def test_mse_is_zero_for_a_perfect_prediction_and_positive_otherwise(pred):
 @given(
     classes=hnp.arrays(np.int64, st.tuples(st.integers(1, 20), st.just(2)), elements=st.integers(0, 4)),
 )
-def test_confusion_matrix_counts_every_sample_and_accuracy_its_diagonal(classes):
+def test_confusion_matrix_counts_every_sample_and_its_diagonal_gives_accuracy(classes):
     predicted, target = classes.T
     counts = confusion_matrix(target, predicted, labels=range(5))
     np.testing.assert_array_equal(counts.sum(axis=1), np.bincount(target, minlength=5))
@@ -486,12 +486,12 @@ def test_confusion_matrix_counts_every_sample_and_accuracy_its_diagonal(classes)
     assert accuracy(target, predicted) == pytest.approx(np.trace(counts) / counts.sum())
 
 
-@hypothesis.settings(settings, max_examples=10)  # scikit-learn is slow at this.
+@hypothesis.settings(settings, max_examples=10)  # scikit-learn is slow here.
 @given(
     classes=hnp.arrays(np.int64, st.tuples(st.integers(1, 20), st.just(2)), elements=st.integers(0, 4)),
     more=st.integers(0, 2),
 )
-def test_counts_by_class_and_their_scores_are_those_of_scikit_learn(classes, more):
+def test_class_counts_and_scores_match_scikit_learn(classes, more):
     metrics = pytest.importorskip("sklearn.metrics")
     predicted, target = classes.T
     n_classes = classes.max() + 1 + more
@@ -509,3 +509,31 @@ def test_counts_by_class_and_their_scores_are_those_of_scikit_learn(classes, mor
     np.testing.assert_allclose(counts.accuracy, one_by_one)
     weighted = recall(target, predicted, labels=range(n_classes), average="weighted")
     assert weighted == pytest.approx(accuracy(target, predicted))
+
+
+answers = st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=1, max_size=30)
+
+
+@settings
+@given(answers=answers, n_bins=st.sampled_from([1, 2, 4, 8]), seed=sizes)
+def test_calibration_error_lies_between_one_bin_and_finer_bins(answers, n_bins, seed):
+    correct, confidence = (np.array(column) for column in zip(*answers, strict=True))
+    error = calibration_error(correct, confidence, n_bins=n_bins)
+    # Gaps of opposite sign cancel when bins are merged; with a single bin, all of them can.
+    assert abs(confidence.mean() - correct.mean()) - 1e-12 <= error <= 1
+    assert error <= calibration_error(correct, confidence, n_bins=2 * n_bins) + 1e-12
+    order = np.random.default_rng(seed).permutation(len(answers))
+    assert calibration_error(correct[order], confidence[order], n_bins=n_bins) == pytest.approx(error, abs=1e-12)
+
+
+@settings
+@given(answers=answers, more=answers, n_bins=sizes)
+def test_calibration_bins_of_two_runs_add_up(answers, more, n_bins):
+    parts = [calibration_bins(*zip(*run, strict=True), n_bins=n_bins) for run in (answers, more)]
+    both = calibration_bins(*zip(*answers, *more, strict=True), n_bins=n_bins)
+    for first, second, total in zip(*parts, both, strict=True):
+        np.testing.assert_allclose(first + second, total)
+    count, confidence_sum, n_correct = both
+    assert count.sum() == len(answers) + len(more)
+    assert (n_correct <= count).all()
+    assert (confidence_sum <= count).all()

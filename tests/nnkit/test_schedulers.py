@@ -1,4 +1,4 @@
-"""Schedules: the rates after each epoch, by hand and by formula, and resuming. test_torch_oracle compares PyTorch's."""
+"""Schedules: rates by hand and by formula, and resuming. test_torch_oracle compares them with PyTorch's."""
 
 import math
 
@@ -13,7 +13,7 @@ def make_optimizer(lr=0.8):
 
 
 def rates(schedule, epochs):
-    """Return the rate of each epoch: the first is the optimizer's own."""
+    """Return the rate in each epoch, starting with the optimizer's own."""
     found = []
     for _ in range(epochs):
         found.append(schedule.optimizer.lr)
@@ -28,7 +28,7 @@ SCHEDULES = {
 every_schedule = pytest.mark.parametrize("make", SCHEDULES.values(), ids=SCHEDULES)
 
 
-def test_step_lr_multiplies_every_step_size_epochs():
+def test_step_lr_multiplies_by_gamma_every_step_size_epochs():
     np.testing.assert_allclose(rates(StepLR(make_optimizer(), 2), 6), [0.8, 0.8, 0.08, 0.08, 0.008, 0.008])
     np.testing.assert_allclose(rates(StepLR(make_optimizer(), 1, gamma=0.5), 4), [0.8, 0.4, 0.2, 0.1])
     np.testing.assert_allclose(rates(StepLR(make_optimizer(), 2, gamma=1.5), 3), [0.8, 0.8, 1.2])
@@ -39,7 +39,7 @@ def test_step_lr_matches_its_formula():
     np.testing.assert_allclose(found, [0.8 * 0.7 ** (t // 3) for t in range(50)], rtol=1e-12)
 
 
-def test_step_lr_starts_from_a_rate_set_by_hand():
+def test_step_lr_continues_from_a_rate_set_by_hand():
     optimizer = make_optimizer()
     schedule = StepLR(optimizer, 2, gamma=0.5)
     schedule.step()
@@ -50,12 +50,12 @@ def test_step_lr_starts_from_a_rate_set_by_hand():
     assert optimizer.lr == 0.15
 
 
-def test_cosine_lr_falls_along_half_a_cosine():
+def test_cosine_lr_decays_along_half_a_cosine():
     found = rates(CosineLR(make_optimizer(), 4), 5)
     np.testing.assert_allclose(found, [0.8, 0.4 * (1 + 0.5**0.5), 0.4, 0.4 * (1 - 0.5**0.5), 0], atol=1e-15)
 
 
-def test_cosine_lr_goes_between_its_ends_and_back():
+def test_cosine_lr_goes_to_its_minimum_and_back():
     found = rates(CosineLR(make_optimizer(), 6, eta_min=0.2), 25)
     assert found[0] == pytest.approx(0.8)
     assert found[6] == pytest.approx(0.2)
@@ -65,21 +65,21 @@ def test_cosine_lr_goes_between_its_ends_and_back():
     assert (np.diff(found[6:13]) > 0).all()
 
 
-def test_cosine_lr_may_rise():
+def test_cosine_lr_may_increase():
     assert rates(CosineLR(make_optimizer(0.0), 2, eta_min=0.4), 3) == pytest.approx([0.0, 0.2, 0.4])
 
 
-def test_cosine_lr_depends_on_the_epoch_alone():
+def test_cosine_lr_depends_only_on_the_epoch():
     optimizer = make_optimizer()
     schedule = CosineLR(optimizer, 4)
     rates(schedule, 5)
-    optimizer.lr = 0.7  # at the foot of the curve, where a factor from rate to rate would carry it far up
+    optimizer.lr = 0.7  # at the minimum, where a multiplicative update would amplify it
     schedule.step()
     assert optimizer.lr == pytest.approx(0.4 * (1 + math.cos(math.pi * 6 / 4)))
 
 
 @every_schedule
-def test_schedule_leaves_the_rate_alone_until_its_first_step(make):
+def test_rate_is_unchanged_until_the_first_step(make):
     optimizer = make_optimizer()
     make(optimizer)
     assert optimizer.lr == 0.8
@@ -100,7 +100,7 @@ def test_optimizer_uses_the_scheduled_rate(make):
 
 @every_schedule
 @pytest.mark.parametrize("done", [0, 1, 4, 7])
-def test_resumed_schedule_goes_on_as_if_uninterrupted(make, done):
+def test_resumed_schedule_continues_as_if_uninterrupted(make, done):
     straight = make(make_optimizer())
     expected = rates(straight, 12)
 
@@ -115,7 +115,7 @@ def test_resumed_schedule_goes_on_as_if_uninterrupted(make, done):
     np.testing.assert_allclose(rates(resumed, 12 - done), expected[done:], rtol=1e-14)
 
 
-def test_state_holds_what_changes_or_cannot_be_passed_again():
+def test_state_holds_only_what_the_constructor_cannot_restore():
     assert StepLR(make_optimizer(), 3).state_dict() == {"epoch": 0}
     schedule = CosineLR(make_optimizer(), 3)
     schedule.step()
@@ -135,7 +135,7 @@ def test_state_holds_what_changes_or_cannot_be_passed_again():
         (["epoch", "base_lr"], TypeError, "state must"),
     ],
 )
-def test_states_that_do_not_fit_are_refused_and_change_nothing(state, error, match):
+def test_invalid_state_is_rejected_and_changes_nothing(state, error, match):
     schedule = CosineLR(make_optimizer(), 3)
     with pytest.raises(error, match=match):
         schedule.load_state_dict(state)
@@ -153,11 +153,11 @@ def test_states_that_do_not_fit_are_refused_and_change_nothing(state, error, mat
         (lambda optimizer: CosineLR(optimizer, 2, eta_min=-1), ValueError, "eta_min"),
     ],
 )
-def test_schedules_check_their_arguments(make, error, name):
+def test_schedules_validate_their_arguments(make, error, name):
     with pytest.raises(error, match=f"{name} must"):
         make(make_optimizer())
 
 
-def test_repr():
+def test_repr_shows_the_arguments():
     assert repr(StepLR(make_optimizer(), 3)) == "StepLR(step_size=3, gamma=0.1)"
     assert repr(CosineLR(make_optimizer(), 30, eta_min=0.001)) == "CosineLR(T_max=30, eta_min=0.001)"

@@ -1,4 +1,4 @@
-"""SVC: LIBSVM's solutions, conditions of optimality from scratch, steps one by one, memory, and the contract."""
+"""SVC: LIBSVM's solutions, optimality conditions, single solver steps, memory, and the scikit-learn contract."""
 
 import pickle
 import tracemalloc
@@ -39,7 +39,7 @@ every_kernel = pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: ker
 
 
 def two_classes(n, n_features, shift, seed):
-    """Return two normal clouds, `shift` to the left and right of the origin, and their labels 0 and 1."""
+    """Return two Gaussian clouds, `shift` to the left and right of the origin, with labels 0 and 1."""
     rng = np.random.default_rng(seed)
     y = np.arange(n) % 2
     X = rng.normal(size=(n, n_features))
@@ -48,7 +48,7 @@ def two_classes(n, n_features, shift, seed):
 
 
 def three_classes(n=150, spread=1.0, seed=0):
-    """Return points around corners of a triangle that overlap, with names of colours for labels."""
+    """Return overlapping clouds around the corners of a triangle, labelled with colour names."""
     rng = np.random.default_rng(seed)
     classes = rng.permutation(np.arange(n) % 3)
     centres = np.array([[0.0, 2.0], [2.0, -1.0], [-2.0, -1.0]])
@@ -66,7 +66,7 @@ def digits():
 
 
 def hard_problems():
-    """Yield a name, data and parameters for problems with everything that makes them hard, two classes each."""
+    """Yield a name, data and parameters for hard two-class problems of every kind."""
     X, y = two_classes(200, 2, 2, 0)
     yield "separable", X, y, {"kernel": "linear"}
     yield "more features than samples", *two_classes(40, 300, 1, 9), {"kernel": "linear"}
@@ -89,7 +89,7 @@ def hard_problems():
     X, y = two_classes(150, 4, 1, 3)
     yield "unscaled", X * [1e3, 1, 1e-3, 50] + [1e4, 0, 0, -300], y, {"C": 10}
     yield "unscaled, polynomial", X * [3, 1, 1e-3, 0.5] + 5, y, {"C": 0.1, "kernel": "poly"}
-    yield "ten of one class", *two_classes(300, 2, 1, 5), {"class_weight": {0: 1.0, 1: 0.05}}
+    yield "only ten samples of one class", *two_classes(300, 2, 1, 5), {"class_weight": {0: 1.0, 1: 0.05}}
     rng = np.random.default_rng(9)
     yield "noise, C of 1e4", rng.normal(size=(120, 5)), rng.integers(0, 2, 120), {"C": 1e4}
     X, y = load_digits(return_X_y=True)
@@ -101,7 +101,7 @@ PROBLEMS = {name: problem for name, *problem in hard_problems()}
 
 
 def exact_kernel(A, B, classifier):
-    """Return the kernel as it is defined, in float64."""
+    """Return the kernel by definition, in float64."""
     A, B, parameters = np.float64(A), np.float64(B), classifier.get_params()
     gamma = classifier.kernel_.gamma
     if parameters["kernel"] == "linear":
@@ -112,14 +112,14 @@ def exact_kernel(A, B, classifier):
 
 
 def coefficients(classifier, n):
-    """Return what a classifier of two classes says of every sample."""
+    """Return the dual coefficient of every sample in a two-class problem."""
     coef = np.zeros(n)
     coef[classifier.support_] = classifier.dual_coef_[0]
     return coef
 
 
 def kkt_gap(K, signs, C, coef):
-    """Return the greatest violation of Karush, Kuhn and Tucker's conditions, sample by sample as they are stated."""
+    """Return the largest violation of the Karush-Kuhn-Tucker conditions, checked sample by sample."""
     slopes = signs - K @ coef
     may_rise = [slope for slope, s, a, c in zip(slopes, signs, np.abs(coef), C, strict=True) if (a < c if s > 0 else a)]
     may_fall = [slope for slope, s, a, c in zip(slopes, signs, np.abs(coef), C, strict=True) if (a if s > 0 else a < c)]
@@ -127,7 +127,7 @@ def kkt_gap(K, signs, C, coef):
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
-def test_solution_is_libsvms_and_meets_the_conditions(name):
+def test_solution_matches_libsvm_and_satisfies_the_kkt_conditions(name):
     X, y, parameters = PROBLEMS[name]
     own, peer = SVC(**parameters).fit(X, y), LibSVM(**parameters).fit(np.float64(X), y)
     assert own.kernel_.gamma == pytest.approx(peer._gamma, rel=1e-6) or own.kernel == "linear"
@@ -138,12 +138,12 @@ def test_solution_is_libsvms_and_meets_the_conditions(name):
     def objective(coef):
         return signs @ coef - coef @ K @ coef / 2
 
-    assert objective(coef) == pytest.approx(objective(peer_coef), rel=1e-5)  # A hundredth of what is asked.
+    assert objective(coef) == pytest.approx(objective(peer_coef), rel=1e-5)  # A hundredth of the tolerance.
     assert own.dual_objective_[0] == pytest.approx(objective(coef), rel=1e-5)
     assert abs(coef.sum()) <= 1e-9 * np.abs(coef).sum()
     assert (signs * coef).min() >= 0
     assert (np.abs(coef) <= C).all()
-    # What float32 data adds is its kernel's rounding.
+    # For float32 data, the kernel's rounding is added.
     assert kkt_gap(K, signs, C, coef) < own.tol * (1.1 if X.dtype == np.float32 else 1 + 1e-6)
     assert own.dual_gap_[0] < own.tol
     rng = np.random.default_rng(0)
@@ -154,7 +154,7 @@ def test_solution_is_libsvms_and_meets_the_conditions(name):
 
 
 @pytest.mark.parametrize("kernel", ["linear", "poly", "rbf"])
-def test_one_against_the_rest_is_that_of_scikit_learn(digits, kernel):
+def test_one_vs_rest_matches_scikit_learn(digits, kernel):
     X, y = digits
     X, X_test, y, y_test = X[:800], X[800:], y[:800], y[800:]
     gamma = 1 / (X.shape[1] * X.var())
@@ -168,7 +168,7 @@ def test_one_against_the_rest_is_that_of_scikit_learn(digits, kernel):
 
 
 @pytest.mark.parametrize("kernel", ["linear", "poly", "rbf"])
-def test_one_against_one_is_that_of_scikit_learn(digits, kernel):
+def test_one_vs_one_matches_scikit_learn(digits, kernel):
     X, y = digits
     X, X_test, y, y_test = X[:800], X[800:], y[:800], y[800:]
     own = SVC(C=10, kernel=kernel, multi_class="ovo").fit(X, y)
@@ -178,7 +178,7 @@ def test_one_against_one_is_that_of_scikit_learn(digits, kernel):
     peer_duels = clone(peer).set_params(**pairs).fit(X, y).decision_function(X_test)
     scores, peer_scores = own.decision_function(X_test), peer.decision_function(X_test)
     np.testing.assert_allclose(duels, peer_duels, rtol=0, atol=1e-2)
-    alike = (np.abs(duels) > 1e-2).all(axis=1)  # A duel that is nearly a draw can go either way.
+    alike = (np.abs(duels) > 1e-2).all(axis=1)  # A nearly tied pairwise decision can go either way.
     np.testing.assert_allclose(scores[alike], peer_scores[alike], atol=1e-2)
     assert (own.predict(X_test) == peer.predict(X_test)).mean() > 0.999
     assert own.score(X_test, y_test) > 0.9
@@ -187,7 +187,7 @@ def test_one_against_one_is_that_of_scikit_learn(digits, kernel):
     np.testing.assert_array_equal(own.n_support_, np.bincount(y[own.support_]))
 
 
-def test_shape_of_the_scores_needs_the_training_that_gives_them():
+def test_pairwise_scores_need_one_vs_one_training():
     X, y = three_classes()
     duels = SVC(multi_class="ovo", decision_function_shape="ovo").fit(X, y)
     assert duels.decision_function(X).shape == (150, 3)
@@ -196,7 +196,7 @@ def test_shape_of_the_scores_needs_the_training_that_gives_them():
         SVC(decision_function_shape="ovo").fit(X, y)
 
 
-def test_all_but_C_is_given_by_keyword():
+def test_parameters_other_than_C_are_keyword_only():
     assert SVC(3.0).C == 3
     with pytest.raises(TypeError, match="positional"):
         SVC(3.0, "linear")
@@ -204,7 +204,7 @@ def test_all_but_C_is_given_by_keyword():
     assert set(SVC().get_params()) - extra <= set(LibSVM().get_params())
 
 
-def test_duels_that_are_all_won_once_are_decided_by_their_values():
+def test_cyclic_votes_are_decided_by_the_decision_values():
     scores = _duels(np.array([[1.0, -3.0, 2.0], [0.1, 0.2, -5.0]]), 3)  # 0 beats 1, 2 beats 0, 1 beats 2.
     assert list(np.round(scores[0])) == [1, 1, 1]
     np.testing.assert_allclose(scores[0], 1 + np.array([-2, 1, 1]) / (3 * np.array([3, 2, 2])))
@@ -212,7 +212,7 @@ def test_duels_that_are_all_won_once_are_decided_by_their_values():
 
 
 @pytest.mark.parametrize("multi_class", ["ovr", "ovo"])
-def test_two_classes_make_one_problem(multi_class):
+def test_two_classes_give_one_problem(multi_class):
     X, y = two_classes(60, 2, 1, 0)
     own = SVC(multi_class=multi_class, decision_function_shape=multi_class).fit(X, y)
     assert own.decision_function(X).shape == (60,)
@@ -224,20 +224,20 @@ def test_two_classes_make_one_problem(multi_class):
 
 
 @pytest.mark.parametrize("gamma", ["scale", "auto", 0.3])
-def test_gamma_means_what_it_means_in_scikit_learn(gamma):
+def test_gamma_matches_scikit_learn(gamma):
     X, y = two_classes(60, 3, 1, 0)
     expected = LibSVM(gamma=gamma).fit(X * 3, y)._gamma
     assert SVC(gamma=gamma).fit(X * 3, y).kernel_.gamma == pytest.approx(expected, rel=1e-12)
 
 
-def test_normal_vector_of_the_linear_kernel():
+def test_coef_is_the_normal_vector_of_the_linear_kernel():
     X, y = three_classes()
     classifier = SVC(kernel="linear").fit(X, y)
     assert classifier.coef_.shape == (3, 2)
     np.testing.assert_allclose(X @ classifier.coef_.T + classifier.intercept_, classifier.decision_function(X))
     with pytest.raises(AttributeError, match="linear kernel alone; got kernel='rbf'"):
         SVC().fit(X, y).coef_  # noqa: B018
-    # It is computed at each access, so what is written to it would be lost.
+    # It is computed on each access, so changes to it would be lost.
     with pytest.raises(ValueError, match="read-only"):
         classifier.coef_[0, 0] = 0
     with pytest.raises(AttributeError):
@@ -246,7 +246,7 @@ def test_normal_vector_of_the_linear_kernel():
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Weights of classes
+# Class weights
 
 
 @pytest.mark.parametrize("class_weight", [{"red": 5.0, "blue": 0.2}, "balanced"])
@@ -272,10 +272,10 @@ def test_class_weights_multiply_C(class_weight, multi_class):
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# When training ends
+# Stopping criteria
 
 
-def test_max_iter_ends_training_with_a_warning_that_states_the_gap():
+def test_max_iter_stops_training_and_warns_of_the_gap():
     X, y = three_classes(spread=3.0)
     classifier = SVC(C=100, max_iter=20)
     with pytest.warns(ConvergenceWarning) as caught:
@@ -291,7 +291,7 @@ def test_max_iter_ends_training_with_a_warning_that_states_the_gap():
     assert (done.dual_gap_ < 1e-3).all()
 
 
-def test_max_iter_counts_the_steps_of_shrunk_problems(monkeypatch):
+def test_max_iter_counts_steps_on_shrunk_problems(monkeypatch):
     monkeypatch.setattr("nnkit.estimators.smo.FEW", 20)
     monkeypatch.setattr("nnkit.estimators.smo.SHRINK_EVERY", 10)
     sizes = []
@@ -309,8 +309,8 @@ def test_max_iter_counts_the_steps_of_shrunk_problems(monkeypatch):
     assert len(sizes) == 130 + done.n_iter_[0]
 
 
-def test_max_iter_ends_a_problem_that_cannot_be_solved(monkeypatch):
-    # A problem that never gets there: rounding keeps the gap above so small a tolerance, and is not looked at here.
+def test_max_iter_stops_an_unsolvable_problem(monkeypatch):
+    # A problem that never converges: rounding, which is not checked here, keeps the gap above this tiny tolerance.
     X, y = two_classes(30, 2, 0.3, 0)
     monkeypatch.setattr("nnkit.estimators.smo.PATIENCE", 10**6)
     with pytest.warns(ConvergenceWarning):
@@ -318,7 +318,7 @@ def test_max_iter_ends_a_problem_that_cannot_be_solved(monkeypatch):
 
 
 @pytest.mark.parametrize(("n", "most"), [(30, 1_000_000), (20_000, 2_000_000)])
-def test_default_number_of_steps_grows_with_the_samples(n, most, monkeypatch):
+def test_default_max_iter_grows_with_the_number_of_samples(n, most, monkeypatch):
     given = []
     monkeypatch.setattr(SMO, "solve", lambda self, tol, max_iter: given.append(max_iter))
     with pytest.warns(ConvergenceWarning):
@@ -327,7 +327,7 @@ def test_default_number_of_steps_grows_with_the_samples(n, most, monkeypatch):
 
 
 def far_from_zero(loc, seed=0, n=100):
-    """Return points whose polynomial kernel is nearly singular, more so for a larger `loc`, and random labels."""
+    """Return random labels and points whose polynomial kernel is nearly singular, increasingly so as `loc` grows."""
     rng = np.random.RandomState(seed)
     return rng.normal(loc, 1, (n, 2)), rng.randint(0, 2, n)
 
@@ -339,7 +339,7 @@ def test_nearly_singular_kernels_are_solved_in_few_steps(loc, seed):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         own = SVC(kernel="poly").fit(X, y)
-    # With pairs alone it took hundreds of thousands at 3, and was far from the solution after a million at 10.
+    # Pairwise steps alone took hundreds of thousands at loc=3 and were still far off after a million at loc=10.
     assert own.n_iter_[0] < 5000
     coef, K = coefficients(own, 100), exact_kernel(X, X, own)
     assert kkt_gap(K, 2.0 * y - 1, np.ones(100), coef) < own.tol * (1 + 1e-6)
@@ -365,7 +365,7 @@ def test_many_free_coefficients_move_together(n, n_features, loc, cache_size):
 
 
 @pytest.mark.parametrize("loc", [100, 1000, 1e5])
-def test_a_tolerance_below_the_rounding_of_float64_ends_training_with_a_warning(loc):
+def test_tolerance_below_float64_rounding_stops_training_with_a_warning(loc):
     X, y = far_from_zero(loc)
     with pytest.warns(ConvergenceWarning) as caught:
         own = SVC(kernel="poly", max_iter=30_000).fit(X, y)
@@ -375,7 +375,7 @@ def test_a_tolerance_below_the_rounding_of_float64_ends_training_with_a_warning(
     assert "float64 does not resolve tol=0.001" in message
     assert "Scale X" in message
     assert own.n_iter_[0] < 15_000
-    # What the message says rounding hides; at 100 it is a hundredth of the gap at the start.
+    # The gap that rounding hides, as in the message; at loc=100 it is a hundredth of the initial gap.
     hidden = np.finfo(float).eps * own.kernel_.diagonal(squared_lengths(X)).max() * np.abs(own.dual_coef_).sum()
     assert f"rounding hides gaps in 1 of 1 problems, the largest of {hidden:.2g} in problem 0" in message
     assert own.dual_gap_[0] < hidden
@@ -388,7 +388,7 @@ def test_a_tolerance_below_the_rounding_of_float64_ends_training_with_a_warning(
 @pytest.mark.parametrize("kernel", ["linear", "poly", "rbf"])
 @pytest.mark.parametrize("scale", [0.0, 1e-170, 1e20])
 @pytest.mark.parametrize("C", [1e-300, 1e300])
-def test_extreme_parameters_warn_of_nothing_but_convergence(kernel, scale, C):
+def test_extreme_parameters_cause_only_convergence_warnings(kernel, scale, C):
     X, y = three_classes(30)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -406,7 +406,7 @@ def test_tolerance_above_every_gap_leaves_no_support_vectors():
     np.testing.assert_array_equal(classifier.decision_function(X), np.zeros(20))
 
 
-def test_smaller_tolerance_gives_a_smaller_gap_and_no_smaller_objective():
+def test_smaller_tolerance_shrinks_the_gap_and_never_lowers_the_objective():
     X, y = two_classes(200, 2, 0.5, 0)
     fits = [SVC(C=10, tol=tol).fit(X, y) for tol in (1e-1, 1e-3, 1e-6)]
     assert [f.dual_gap_[0] < f.tol for f in fits] == [True] * 3
@@ -415,12 +415,12 @@ def test_smaller_tolerance_gives_a_smaller_gap_and_no_smaller_objective():
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Step by step
+# Single solver steps
 
 
 @st.composite
 def small_problems(draw):
-    """Return a kernel matrix, labels and bounds: few points on a coarse grid, so that there are duplicates."""
+    """Return a kernel matrix, labels and bounds; the few points lie on a coarse grid, so that some coincide."""
     n = draw(st.integers(2, 9))
     points = draw(hnp.arrays(np.float64, (n, 2), elements=st.integers(-2, 2).map(float)))
     y = np.where(draw(hnp.arrays(bool, n)), 1.0, -1.0)
@@ -431,7 +431,7 @@ def small_problems(draw):
 
 @hypothesis.given(small_problems())
 @settings
-def test_each_step_keeps_the_constraints_and_raises_the_objective(problem):
+def test_each_step_keeps_the_constraints_and_increases_the_objective(problem):
     K, y, C = problem
     smo = SMO(K, y, C)
     objective = 0.0
@@ -445,11 +445,11 @@ def test_each_step_keeps_the_constraints_and_raises_the_objective(problem):
         assert now >= objective - 1e-9 * (1 + abs(now))
         assert smo.objective == pytest.approx(now, abs=1e-7 * (1 + C.max()))
         objective = now
-    # With C far above what the kernel can resolve, 500 steps may be too few.
+    # With C far above what the kernel resolves, 500 steps may not be enough.
     assert smo.n_iter == 500 or kkt_gap(K, y, C, smo.coef) < 1e-3 + 1e-8
 
 
-def test_coefficients_that_move_together_reach_their_bounds_exactly():
+def test_joint_steps_reach_bounds_exactly():
     for start, C in np.sort(np.random.default_rng(0).uniform(0, 10, size=(300, 2))):
         smo = SMO(1e-3 * np.eye(2), np.array([1.0, -1.0]), C)
         smo.coef[:] = start, -start
@@ -461,7 +461,7 @@ def test_coefficients_that_move_together_reach_their_bounds_exactly():
         assert not smo.move_together(100)
 
 
-def test_coefficients_that_move_together_count_as_steps_and_stay_within_them():
+def test_joint_steps_count_towards_max_iter():
     X, y = far_from_zero(10)
     for max_iter in (1001, 1003, 1100):
         with pytest.warns(ConvergenceWarning, match=f"max_iter={max_iter} steps"):
@@ -470,7 +470,7 @@ def test_coefficients_that_move_together_count_as_steps_and_stay_within_them():
 
 @hypothesis.given(small_problems(), st.integers(0, 6))
 @settings
-def test_the_pair_gains_most_and_its_step_goes_to_the_top(problem, n_steps):
+def test_selected_pair_gains_most_and_its_step_is_optimal(problem, n_steps):
     K, y, C = problem
     smo = SMO(K, y, C)
     for _ in range(n_steps):
@@ -507,14 +507,14 @@ def test_the_pair_gains_most_and_its_step_goes_to_the_top(problem, n_steps):
 
 
 def feasible(coef, t, i, j, y, C):
-    """Return whether a step leaves both coefficients within their bounds."""
+    """Return whether a step keeps both coefficients within bounds."""
     highest, lowest = (C[i] if y[i] > 0 else 0), (0 if y[j] > 0 else -C[j])
     return coef[i] + t <= highest and coef[j] - t >= lowest
 
 
 @hypothesis.given(small_problems())
 @settings
-def test_moving_together_keeps_the_constraints_and_goes_to_the_top(problem):
+def test_joint_step_keeps_the_constraints_and_is_optimal(problem):
     K, y, C = problem
     smo = SMO(K, y, C)
     objective, scale = 0.0, 1 + np.abs(K).max() * C.max()
@@ -539,9 +539,9 @@ def test_moving_together_keeps_the_constraints_and_goes_to_the_top(problem):
     assert smo.n_iter >= 500 or kkt_gap(K, y, C, smo.coef) < 1e-3 + 1e-8 * scale
 
 
-def test_coefficients_reach_their_bounds_exactly():
+def test_pair_steps_reach_bounds_exactly():
     pairs = np.sort(np.random.default_rng(0).uniform(0, 10, size=(1000, 2)))
-    start, C = next((start, C) for start, C in pairs if start + (C - start) != C)  # What a sum would miss.
+    start, C = next((start, C) for start, C in pairs if start + (C - start) != C)  # A sum would miss the bound.
     smo = SMO(1e-3 * np.eye(2), np.array([1.0, -1.0]), C)
     smo.coef[:] = start, -start
     smo.move(0, 1)
@@ -550,7 +550,7 @@ def test_coefficients_reach_their_bounds_exactly():
     assert list(smo.low[1:]) == [np.inf]
 
 
-def test_bias_is_from_the_free_vectors_or_the_middle_of_the_gap():
+def test_bias_comes_from_free_vectors_or_the_middle_of_the_gap():
     X, y = two_classes(100, 2, 1, 0)
     smo = SMO(kernel_matrix(KERNELS[2], X), 2.0 * y - 1, 1.0)
     smo.solve(1e-8, 10_000)
@@ -558,7 +558,7 @@ def test_bias_is_from_the_free_vectors_or_the_middle_of_the_gap():
     assert free.any()
     values = kernel_matrix(KERNELS[2], X) @ smo.coef + smo.bias
     np.testing.assert_allclose((smo.y * values)[free], 1, atol=1e-7)
-    # With so small a C every coefficient is at its bound.
+    # With such a small C, every coefficient is at its bound.
     smo = SMO(kernel_matrix(KERNELS[2], X), 2.0 * y - 1, 1e-3)
     smo.solve(1e-3, 10_000)
     assert set(np.abs(smo.coef)) == {1e-3}
@@ -588,8 +588,8 @@ def test_shrinking_does_not_change_the_solution(cache_size, monkeypatch, digits)
     assert kkt_gap(exact_kernel(X, X, shrunk), 2.0 * y - 1, np.full(len(X), 10.0), coef) < 1e-6 + 1e-9
 
 
-def test_coefficients_out_of_play_come_back(monkeypatch):
-    # So early, many seem settled that are not.
+def test_shrunk_coefficients_are_restored(monkeypatch):
+    # This early, many coefficients only seem settled.
     monkeypatch.setattr("nnkit.estimators.smo.FEW", 10)
     monkeypatch.setattr("nnkit.estimators.smo.SHRINK_EVERY", 3)
     for seed in range(5):
@@ -607,7 +607,7 @@ def test_coefficients_out_of_play_come_back(monkeypatch):
 
 @every_kernel
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_kernels_are_those_of_scikit_learn(kernel, dtype):
+def test_kernels_match_scikit_learn(kernel, dtype):
     rng = np.random.default_rng(0)
     A, B = rng.normal(size=(70, 5)).astype(dtype), rng.normal(size=(30, 5)).astype(dtype)
     options = {"linear": [], "poly": ["gamma", "degree", "coef0"], "rbf": ["gamma"]}[kernel.name]
@@ -622,7 +622,7 @@ def test_kernels_are_those_of_scikit_learn(kernel, dtype):
 
 @every_kernel
 @pytest.mark.parametrize("block_bytes", [1, 3000, 2**22])
-def test_matrix_is_symmetric_for_every_size_of_blocks(kernel, block_bytes, monkeypatch):
+def test_matrix_is_symmetric_for_every_block_size(kernel, block_bytes, monkeypatch):
     monkeypatch.setattr("nnkit.estimators.kernels.BLOCK_BYTES", block_bytes)
     X = np.random.default_rng(0).normal(size=(101, 4))
     K = kernel_matrix(kernel, X)
@@ -630,9 +630,9 @@ def test_matrix_is_symmetric_for_every_size_of_blocks(kernel, block_bytes, monke
     np.testing.assert_allclose(K, kernel(X, X), rtol=1e-10, atol=1e-12)
 
 
-def test_distances_far_from_the_origin_keep_their_digits():
+def test_distances_stay_accurate_far_from_the_origin():
     near = np.random.default_rng(0).integers(-8, 8, size=(40, 3)) / 8.0
-    far = (near + 4096).astype(np.float32)  # Exact in float32, and its squares are not.
+    far = (near + 4096).astype(np.float32)  # Exact in float32, but its squares are not.
     kernel = Kernel("rbf", 2.0)
     expected = np.exp(-2 * ((near[:, None] - near) ** 2).sum(axis=2))
     for found in (kernel(far, far), kernel_matrix(kernel, far), np.array([*CachedRows(kernel, far, 1e6)])):
@@ -642,7 +642,7 @@ def test_distances_far_from_the_origin_keep_their_digits():
 
 
 @every_kernel
-def test_cached_rows_are_those_of_the_matrix(kernel):
+def test_cached_rows_match_the_matrix(kernel):
     X = np.random.default_rng(0).normal(size=(50, 4))
     rows, K = CachedRows(kernel, X, 5 * 50 * 8), kernel_matrix(kernel, X)
     assert rows.max_rows == 5
@@ -652,7 +652,7 @@ def test_cached_rows_are_those_of_the_matrix(kernel):
     np.testing.assert_allclose(rows.diagonal(), K.diagonal(), rtol=1e-12)
 
 
-def test_the_least_recently_used_row_is_dropped():
+def test_least_recently_used_row_is_evicted():
     rows = CachedRows(Kernel("rbf"), np.random.default_rng(0).normal(size=(9, 2)), 0)
     assert rows.max_rows == 2
     first = rows[0]
@@ -662,7 +662,7 @@ def test_the_least_recently_used_row_is_dropped():
     assert list(rows.rows) == [0, 2]
 
 
-def test_matrix_is_whole_if_it_fits():
+def test_whole_matrix_is_kept_if_it_fits():
     X = np.zeros((100, 2))
     needed = 9 / 8 * 100 * 100 * 8
     assert isinstance(gram(Kernel("rbf"), X, needed), np.ndarray)
@@ -672,7 +672,7 @@ def test_matrix_is_whole_if_it_fits():
 
 @pytest.mark.parametrize("multi_class", ["ovr", "ovo"])
 @pytest.mark.parametrize("kernel", ["linear", "poly", "rbf"])
-def test_rows_give_the_solution_of_the_matrix(kernel, multi_class, digits):
+def test_cached_rows_give_the_same_solution_as_the_matrix(kernel, multi_class, digits):
     X, y = digits[0][:400], digits[1][:400] % 3
     whole, by_rows = (SVC(C=10, kernel=kernel, multi_class=multi_class, cache_size=m).fit(X, y) for m in (1000, 0.1))
     np.testing.assert_allclose(by_rows.decision_function(X), whole.decision_function(X), rtol=0, atol=5e-3)
@@ -688,13 +688,13 @@ def test_memory_stays_within_the_budget(multi_class):
     classifier = SVC(C=1, multi_class=multi_class, cache_size=budget / 1e6).fit(X, y)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    # Beside the rows: the moved points, ten vectors of one number a sample, and those of the coefficients.
+    # Besides the rows: the shifted points, ten vectors of length n_samples, and those of the coefficients.
     assert peak < budget + 40 * X[:, 0].nbytes + 3 * X.nbytes < whole / 5
     assert len(classifier.support_) * X[:, 0].nbytes > budget  # More rows than fit are needed.
 
 
 @pytest.mark.parametrize(("multi_class", "needed"), [("ovr", 9 / 8), ("ovo", 9 / 4)])
-def test_memory_of_a_whole_matrix_and_its_parts_stays_within_the_budget(multi_class, needed, monkeypatch):
+def test_whole_matrix_and_its_blocks_stay_within_the_memory_budget(multi_class, needed, monkeypatch):
     monkeypatch.setattr("nnkit.estimators.smo.SHRINK_EVERY", 20)
     monkeypatch.setattr("nnkit.estimators.kernels.BLOCK_BYTES", 2**18)
     X, y = three_classes(1500, spread=0.6)
@@ -714,7 +714,7 @@ def test_memory_of_a_whole_matrix_and_its_parts_stays_within_the_budget(multi_cl
     assert peak < budget + 60 * X[:, 0].nbytes + 2**20
 
 
-def test_memory_of_prediction_does_not_grow_with_the_queries():
+def test_prediction_memory_does_not_grow_with_the_number_of_queries():
     X, y = two_classes(1000, 4, 0.2, 0)
     classifier = SVC().fit(X, y)
     peaks = []
@@ -728,7 +728,7 @@ def test_memory_of_prediction_does_not_grow_with_the_queries():
     assert peaks[1] - peaks[0] < 100 * 10_000
 
 
-def test_float32_is_kept_only_if_its_rounding_is_below_the_tolerance():
+def test_float32_is_used_only_if_its_rounding_is_below_the_tolerance():
     X, y = nn.make_moons(200, noise=0.2, rng=0)
     assert X.dtype == np.float32
     for parameters, dtype in [
@@ -747,7 +747,7 @@ def test_float32_is_kept_only_if_its_rounding_is_below_the_tolerance():
     assert SVC(C=10).fit(X.astype(np.float64), y).support_vectors_.dtype == np.float64
 
 
-def test_data_is_not_written_to(digits):
+def test_data_is_not_modified(digits):
     X, y = digits[0][:200].copy(), digits[1][:200].copy()
     X.flags.writeable = y.flags.writeable = False
     for kernel in ("linear", "poly", "rbf"):
@@ -755,22 +755,22 @@ def test_data_is_not_written_to(digits):
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# The contract
+# The scikit-learn contract
 
 
-@parametrize_with_checks([SVC(multi_class="ovo", kernel="linear", cache_size=1e-3)])  # test_estimators has SVC().
-def test_scikit_learns_checks(estimator, check):
+@parametrize_with_checks([SVC(multi_class="ovo", kernel="linear", cache_size=1e-3)])  # test_estimators covers SVC().
+def test_scikit_learn_estimator_checks_pass(estimator, check):
     check(estimator)
 
 
-def test_tags_say_what_it_can_do():
+def test_tags_match_capabilities():
     tags = get_tags(SVC())
     assert is_classifier(SVC())
     assert tags.classifier_tags.multi_class
     assert not any([tags.classifier_tags.multi_label, tags.non_deterministic, tags.input_tags.sparse])
 
 
-def test_in_a_pipeline_with_grid_search():
+def test_grid_search_in_a_pipeline_works():
     X, y = three_classes()
     X = X * [1000, 1e-3] + [5000, 0]
     grid = {"svc__C": [1e-4, 10], "svc__kernel": ["poly", "rbf"], "svc__multi_class": ["ovr", "ovo"]}
@@ -781,7 +781,7 @@ def test_in_a_pipeline_with_grid_search():
 
 
 @pytest.mark.parametrize(("n_classes", "scoring"), [(2, "roc_auc"), (3, "f1_macro"), (3, None)])
-def test_cross_validation(n_classes, scoring):
+def test_cross_validation_works(n_classes, scoring):
     X, y = three_classes()
     X, y = X[(y != "green") | (n_classes == 3)], y[(y != "green") | (n_classes == 3)]
     scores = cross_val_score(SVC(), X, y, cv=3, scoring=scoring, error_score="raise")
@@ -789,11 +789,11 @@ def test_cross_validation(n_classes, scoring):
 
 
 @pytest.mark.parametrize("multi_class", ["ovr", "ovo"])
-def test_pickle_and_clone(multi_class):
+def test_pickle_and_clone_preserve_behaviour(multi_class):
     X, y = three_classes(600, spread=0.5)
     classifier = SVC(C=3, multi_class=multi_class).fit(X, y)
     packed = pickle.dumps(classifier)
-    assert len(packed) < X.nbytes  # No kernel matrix in it.
+    assert len(packed) < X.nbytes  # It contains no kernel matrix.
     np.testing.assert_array_equal(pickle.loads(packed).decision_function(X), classifier.decision_function(X))
     other = clone(classifier)
     with pytest.raises(NotFittedError):
@@ -802,7 +802,7 @@ def test_pickle_and_clone(multi_class):
 
 
 @pytest.mark.parametrize("labels", [["red", "green", "blue"], [30, 10, 20], [2.0, -1.0, 0.0]])
-def test_labels_come_back_as_they_were(labels):
+def test_predictions_use_the_original_labels(labels):
     X, y = three_classes(spread=0.3)
     y = np.asarray(labels)[np.unique(y, return_inverse=True)[1]]
     classifier = SVC().fit(X, y)
@@ -811,7 +811,7 @@ def test_labels_come_back_as_they_were(labels):
     assert classifier.score(X, y) == 1
 
 
-def test_random_state_changes_nothing_and_the_global_one_is_not_touched():
+def test_random_state_has_no_effect_and_the_global_one_is_untouched():
     X, y = three_classes()
     before = np.random.get_state()[1].copy()  # noqa: NPY002
     fits = [SVC(random_state=seed).fit(X, y) for seed in (None, 0, np.random.default_rng(1))]
@@ -839,13 +839,13 @@ def test_digits_are_learned(digits):
         ({"class_weight": {7: 1.0}}, ValueError, "class"),
     ],
 )
-def test_wrong_parameters_are_named(parameters, error, message):  # test_failed_fits has every parameter.
+def test_invalid_parameter_is_named(parameters, error, message):  # test_failed_fits covers every parameter.
     X, y = two_classes(20, 2, 1, 0)
     with pytest.raises(error, match=message):
         SVC(**parameters).fit(X, y)
 
 
-def test_wrong_data_is_named():
+def test_invalid_data_is_named():
     X, y = two_classes(20, 2, 1, 0)
     with pytest.raises(ValueError, match=r"y must hold at least two classes; got one class, .*3"):
         SVC().fit(X, np.full(20, 3))
@@ -862,7 +862,7 @@ def test_wrong_data_is_named():
         SVC().fit(X.astype(np.float32), y).predict(np.full((1, 2), 3e38))
 
 
-def test_data_that_overflow_float32_are_computed_in_float64():
+def test_data_that_overflows_float32_is_computed_in_float64():
     X, y = two_classes(50, 2, 2, 0)
     small = SVC().fit(X, y)
     with warnings.catch_warnings():

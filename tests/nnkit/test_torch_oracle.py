@@ -1,4 +1,4 @@
-"""Everything that PyTorch has too gives the same numbers in float64: values, gradients, and training steps."""
+"""Everything that PyTorch also offers gives the same numbers in float64: values, gradients and training steps."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ seeds = pytest.mark.parametrize("seed", [0, 1])
 
 
 def torch_linear(layer):
-    """Return PyTorch's layer with the same weights, which it keeps as (out, in), transposed."""
+    """Return PyTorch's layer with the same weights, which it stores transposed, as (out, in)."""
     other = torch.nn.Linear(layer.in_features, layer.out_features, bias=layer.bias is not None, dtype=torch.float64)
     with torch.no_grad():
         other.weight.copy_(torch.tensor(layer.weight.data.T))
@@ -54,7 +54,7 @@ def networks(seed):
 
 
 def ours_in_torch_form(model):
-    """Return the parameters' values and gradients in PyTorch's order and layout."""
+    """Return parameter values and gradients in PyTorch's order and layout."""
     return [(p.data.T, p.grad.T) for p in model.parameters()]
 
 
@@ -63,7 +63,7 @@ def check_equal(actual, expected):
 
 
 def check_parameters(ours, theirs):
-    """Compare the gradients of weight and bias, each with its own layout."""
+    """Compare weight and bias gradients, each in its own layout."""
     weight = ours.shared if isinstance(ours, TiedLinear) else ours.weight
     check_equal(weight.grad.T if type(ours) is Linear else weight.grad, theirs.weight.grad)
     if ours.bias is not None:
@@ -71,7 +71,7 @@ def check_parameters(ours, theirs):
 
 
 def check_module(ours, theirs, x, rng):
-    """Compare the output, dL/dx and the gradients of the parameters for a random upstream gradient."""
+    """Compare output, dL/dx and parameter gradients for a random upstream gradient."""
     given = torch.tensor(x, requires_grad=True)
     expected = theirs(given)
     grad = rng.normal(size=tuple(expected.shape))
@@ -95,16 +95,16 @@ def check_module(ours, theirs, x, rng):
     ],
     ids=str,
 )
-def test_activations(ours, theirs, seed):
+def test_activations_match(ours, theirs, seed):
     rng = np.random.default_rng(seed)
     check_module(ours, theirs, 3 * rng.normal(size=(5, 4)), rng)
-    # Exactly zero, where a rectifier's slope is a convention, and far from it.
+    # Exactly zero, where a rectifier's slope is a convention, and values far from it.
     check_module(ours, theirs, np.array([[0.0, -30.0, 30.0, -1.0]]), rng)
 
 
 @seeds
 @pytest.mark.parametrize("bias", [True, False])
-def test_linear(bias, seed):
+def test_linear_matches(bias, seed):
     rng = np.random.default_rng(seed)
     ours = Linear(4, 3, bias=bias, rng=rng, dtype=np.float64)
     if bias:
@@ -114,7 +114,7 @@ def test_linear(bias, seed):
 
 @seeds
 @pytest.mark.parametrize("bias", [True, False])
-def test_tied_linear(bias, seed):
+def test_tied_linear_matches(bias, seed):
     rng = np.random.default_rng(seed)
     ours = TiedLinear(Linear(3, 4, rng=rng, dtype=np.float64), bias=bias)
     if bias:
@@ -122,12 +122,12 @@ def test_tied_linear(bias, seed):
     check_module(ours, torch_linear(ours), rng.normal(size=(5, 4)), rng)
 
 
-def test_flatten(rng):
+def test_flatten_matches(rng):
     check_module(Flatten(), torch.nn.Flatten(), rng.normal(size=(5, 2, 3)), rng)
 
 
 class Replayed:
-    """A generator that keeps the same entries as a given mask."""
+    """A generator whose draws keep the same entries as a given mask."""
 
     def __init__(self, kept):
         self.kept = kept
@@ -140,7 +140,7 @@ class Replayed:
 @seeds
 @pytest.mark.parametrize("p", [0.0, 0.2, 0.5, 0.9])
 @pytest.mark.parametrize("training", [True, False])
-def test_dropout(training, p, seed):
+def test_dropout_matches(training, p, seed):
     rng = np.random.default_rng(seed)
     x, grad = rng.normal(size=(20, 30)), rng.normal(size=(20, 30))
     torch.manual_seed(seed)
@@ -148,14 +148,14 @@ def test_dropout(training, p, seed):
     expected = torch.nn.Dropout(p).train(training)(given)
     expected.backward(torch.tensor(grad))
     ours = Dropout(p).train(training)
-    # The two draw differently, so ours is given the draw that theirs has made.
+    # The two libraries draw differently, so our layer replays PyTorch's draw.
     ours.rng = Replayed(expected.detach().numpy() != 0)
     check_equal(ours(x), expected)
     check_equal(ours.backward(grad), given.grad)
 
 
 def batch_norms(rng, num_features, **options):
-    """Return the same layer twice, with drawn scale and shift: ours and PyTorch's."""
+    """Return the same layer twice, with random scale and shift: ours and PyTorch's."""
     ours = BatchNorm1d(num_features, dtype=np.float64, **options)
     theirs = torch.nn.BatchNorm1d(num_features, dtype=torch.float64, **options)
     ours.weight.data[:], ours.bias.data[:] = rng.normal(size=num_features), rng.normal(size=num_features)
@@ -170,10 +170,10 @@ def check_running_statistics(ours, theirs):
 
 @seeds
 @pytest.mark.parametrize("options", [{}, {"eps": 0.1, "momentum": 0.3}, {"momentum": 1.0}, {"momentum": 0.0}], ids=str)
-def test_batch_norm(options, seed):
+def test_batch_norm_matches(options, seed):
     rng = np.random.default_rng(seed)
     ours, theirs = batch_norms(rng, 4, **options)
-    # Batches of several sizes, since the unbiased variance depends on them.
+    # Batches of several sizes, since the unbiased variance depends on the size.
     for training, sizes in ((True, (8, 2, 5, 100)), (False, (8, 1))):
         ours.train(training)
         theirs.train(training)
@@ -185,7 +185,7 @@ def test_batch_norm(options, seed):
 
 
 @seeds
-def test_batch_norm_in_float32(seed):
+def test_batch_norm_matches_in_float32(seed):
     rng = np.random.default_rng(seed)
     ours, theirs = BatchNorm1d(64), torch.nn.BatchNorm1d(64)
     for _ in range(10):
@@ -195,17 +195,17 @@ def test_batch_norm_in_float32(seed):
         expected.backward(torch.tensor(grad))
         y, input_grad = ours(x), ours.backward(grad)
         assert y.dtype == input_grad.dtype == np.float32
-        # Single precision rounds each of the two by a few 1e-6, in orders of summation of their own.
+        # In single precision each is off by a few 1e-6, because they sum in different orders.
         np.testing.assert_allclose(y, expected.detach().numpy(), atol=1e-5)
         np.testing.assert_allclose(input_grad, given.grad.numpy(), atol=2e-5)
     np.testing.assert_allclose(ours.running_mean, theirs.running_mean.numpy(), rtol=1e-6)
     np.testing.assert_allclose(ours.running_var, theirs.running_var.numpy(), rtol=1e-6)
 
 
-def test_names_of_the_state_are_those_of_pytorch():
+def test_state_names_match_pytorch():
     ours, theirs = networks(0)
     ours, theirs = Sequential(*ours, BatchNorm1d(3)), torch.nn.Sequential(*theirs, torch.nn.BatchNorm1d(3))
-    # PyTorch also counts the batches, for which nnkit has no use.
+    # PyTorch also counts batches, which nnkit does not need.
     assert set(ours.state_dict()) == set(theirs.state_dict()) - {"3.num_batches_tracked"}
 
 
@@ -219,7 +219,7 @@ def check_loss(ours, theirs, pred, target):
 
 @seeds
 @pytest.mark.parametrize("scale", [1, 100])
-def test_losses(scale, seed):
+def test_losses_match(scale, seed):
     rng = np.random.default_rng(seed)
     pred, other = scale * rng.normal(size=(2, 7, 4))
     check_loss(MSELoss(), torch.nn.MSELoss(), pred, other)
@@ -231,7 +231,7 @@ def test_losses(scale, seed):
 
 
 class TorchAutoencoder(torch.nn.Module):
-    """The symmetric autoencoder, written for PyTorch; tied, the decoder uses the encoder's weights the other way."""
+    """The symmetric autoencoder in PyTorch; if tied, the decoder uses the encoder's weights transposed."""
 
     def __init__(self, ours, tied):
         super().__init__()
@@ -255,7 +255,7 @@ class TorchAutoencoder(torch.nn.Module):
         return x
 
     def gradients(self):
-        """Return the gradients under the names, and in the layout, of nnkit's parameters."""
+        """Return the gradients with the names and layout of nnkit's parameters."""
         found = {}
         for i, layer in enumerate(self.down):
             found |= {f"encoder.{2 * i}.weight": layer.weight.grad.T, f"encoder.{2 * i}.bias": layer.bias.grad}
@@ -268,8 +268,8 @@ class TorchAutoencoder(torch.nn.Module):
 @seeds
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("loss", ["mse", "bce"])
-def test_symmetric_autoencoder_under_both_losses(loss, tied, seed):
-    """Each gradient, and the weights after ten steps of SGD on batches of source B's size and network, made narrow."""
+def test_symmetric_autoencoder_matches_for_both_losses(loss, tied, seed):
+    """Each gradient, and the weights after ten SGD steps, with source B's batch size and its network made narrow."""
     rng = np.random.default_rng(seed)
     ours = Autoencoder.symmetric([20, 12, 8, 5, 3], init="xavier_normal", rng=rng, logits=loss == "bce", tied=tied)
     ours.astype(np.float64)
@@ -353,7 +353,7 @@ def test_optimizers_take_the_same_ten_steps(name, seed):
 
 @pytest.mark.parametrize("large", [2e19, 1e20, 1.5e20])
 @pytest.mark.parametrize("name", ["RMSprop", "Adam", "AdamW"])
-def test_optimizers_survive_gradients_as_large_as_pytorch_does(name, large):
+def test_optimizers_tolerate_the_same_gradient_sizes_as_pytorch(name, large):
     kind, torch_kind, options = OPTIMIZERS[name]
     ours, theirs = Parameter(np.ones(3, np.float32)), torch.nn.Parameter(torch.ones(3))
     optimizer, torch_optimizer = kind([ours], **options), torch_kind([theirs], **options)
@@ -365,8 +365,8 @@ def test_optimizers_survive_gradients_as_large_as_pytorch_does(name, large):
 
 
 @seeds
-def test_training_with_batch_norm_clipping_and_a_schedule(seed):
-    """All of it together: ten epochs of three batches, compared after each step."""
+def test_training_with_batch_norm_clipping_and_schedule_matches(seed):
+    """Everything together: ten epochs of three batches, compared after each step."""
     (first, tanh, second), theirs = networks(seed)
     rng = np.random.default_rng(seed)
     norm, torch_norm = batch_norms(rng, 6)
@@ -397,7 +397,7 @@ def test_training_with_batch_norm_clipping_and_a_schedule(seed):
         schedule.step()
         torch_schedule.step()
     check_running_statistics(norm, torch_norm)
-    assert min(norms) < 0.5 < max(norms)  # Some were clipped and some not.
+    assert min(norms) < 0.5 < max(norms)  # Some gradients were clipped and some were not.
     x = rng.normal(1, 2, size=(5, 4))
     np.testing.assert_allclose(ours.eval()(x), theirs.eval()(torch.tensor(x)).detach().numpy(), rtol=0, atol=1e-7)
 
@@ -408,7 +408,7 @@ def test_training_with_batch_norm_clipping_and_a_schedule(seed):
 @seeds
 @pytest.mark.parametrize("max_norm", [1e-3, 0.5, 1e3])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_clip_grad_norm(dtype, max_norm, seed):
+def test_clip_grad_norm_matches(dtype, max_norm, seed):
     rng = np.random.default_rng(seed)
     ours, theirs = networks(seed)
     ours, theirs = ours.astype(dtype), theirs.to(torch.float32 if dtype == np.float32 else torch.float64)
@@ -426,14 +426,14 @@ def test_clip_grad_norm(dtype, max_norm, seed):
 
 
 def rates(kind, torch_kind, epochs, by_hand=None, **options):
-    """Return both rates after each epoch; `by_hand` sets them to something else before some of the steps."""
+    """Return both rates after each epoch; `by_hand` overrides them before some of the steps."""
     ours, theirs = networks(0)
     optimizer, torch_optimizer = SGD(ours.parameters(), lr=0.3), torch.optim.SGD(theirs.parameters(), lr=0.3)
     schedules, found = (kind(optimizer, **options), torch_kind(torch_optimizer, **options)), []
     for epoch in range(epochs):
         if by_hand and epoch in by_hand:
             optimizer.lr = torch_optimizer.param_groups[0]["lr"] = by_hand[epoch]
-        torch_optimizer.step()  # PyTorch warns of a schedule that steps before its optimizer.
+        torch_optimizer.step()  # PyTorch warns if a schedule steps before its optimizer.
         for schedule in schedules:
             schedule.step()
         found.append((optimizer.lr, torch_optimizer.param_groups[0]["lr"]))
@@ -442,21 +442,21 @@ def rates(kind, torch_kind, epochs, by_hand=None, **options):
 
 @pytest.mark.parametrize("options", [{"step_size": 1}, {"step_size": 7, "gamma": 0.5}, {"step_size": 3, "gamma": 1.1}])
 @pytest.mark.parametrize("by_hand", [None, {5: 0.2, 14: 0.7}])
-def test_step_lr(options, by_hand):
+def test_step_lr_matches(options, by_hand):
     ours, theirs = rates(StepLR, torch.optim.lr_scheduler.StepLR, 40, by_hand, **options)
     np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
 
 @pytest.mark.parametrize("T_max", [1, 2, 3, 10])
 @pytest.mark.parametrize("eta_min", [0.0, 0.01, 0.5])
-def test_cosine_lr_over_more_than_two_periods(T_max, eta_min):
+def test_cosine_lr_matches_over_more_than_two_periods(T_max, eta_min):
     kind = torch.optim.lr_scheduler.CosineAnnealingLR
     ours, theirs = rates(CosineLR, kind, 5 * T_max + 3, T_max=T_max, eta_min=eta_min)
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12)
 
 
-def test_cosine_lr_is_the_closed_form_also_after_a_rate_set_by_hand():
-    # Here the two differ: PyTorch's recursion goes on from the new rate, and climbs far above the first one.
+def test_cosine_lr_follows_the_closed_form_even_after_a_rate_set_by_hand():
+    # Here the two differ: PyTorch's recursion continues from the new rate and climbs far above the first.
     kind, by_hand = torch.optim.lr_scheduler.CosineAnnealingLR, {32: 0.1}
     ours, theirs = rates(CosineLR, kind, 60, by_hand, T_max=30)
     undisturbed, closed_form = rates(CosineLR, kind, 60, T_max=30)

@@ -1,4 +1,4 @@
-"""fit, predict, evaluate, History and callbacks: what is counted, what is restored, and when training stops."""
+"""fit, predict, evaluate, History and callbacks: what is recorded, what is restored, and when training stops."""
 
 import functools
 import math
@@ -73,7 +73,7 @@ def right(y_true, y_pred):
 
 
 class Spy(Callback):
-    """Writes down what happens to it."""
+    """Records the calls it receives."""
 
     def __init__(self, log, name="spy", stop_after=None):
         self.log, self.name, self.stop_after = log, name, stop_after
@@ -90,7 +90,7 @@ class Spy(Callback):
 
 
 class Keep(Callback):
-    """Keeps something of each epoch: by default, the state of the model."""
+    """Keeps something from each epoch; by default, the model's state."""
 
     def __init__(self, look=lambda state: state.model.state_dict()):
         self.look, self.values = look, []
@@ -100,7 +100,7 @@ class Keep(Callback):
 
 
 class Scripted(Callback):
-    """Puts prepared numbers into the history, as if they had been measured; it goes before what reads them."""
+    """Puts prepared numbers into the history as if they had been measured; must precede callbacks that read them."""
 
     def __init__(self, values, name="val_loss"):
         self.values, self.name = values, name
@@ -110,7 +110,7 @@ class Scripted(Callback):
 
 
 class Raising(Callback):
-    """Raises what it is told to: at the end of an epoch, or when training ends."""
+    """Raises given errors at the end of an epoch or of training."""
 
     def __init__(self, error, epoch=None):
         self.error, self.epoch = error, epoch
@@ -125,7 +125,7 @@ class Raising(Callback):
 
 
 class Breaking(Loss):
-    """Returns what it is told to, call by call, with no gradient."""
+    """Returns given values, call by call, with zero gradient."""
 
     def __init__(self, values):
         self.values = iter(values)
@@ -138,12 +138,12 @@ class Breaking(Loss):
         return np.zeros_like(self.saved)
 
 
-# What an epoch is
+# Epochs
 
 
 @pytest.mark.parametrize(("n", "batch_size"), [(30, 8), (32, 8), (5, 100), (7, 1), (9, 9)])
 @pytest.mark.parametrize("max_grad_norm", [None, 0.05])
-def test_epochs_are_what_a_loop_by_hand_does(n, batch_size, max_grad_norm):
+def test_fit_matches_a_training_loop_by_hand(n, batch_size, max_grad_norm):
     X, y = make_blobs(n, rng=0)
     options = {"epochs": 3, "batch_size": batch_size, "metrics": [right], "max_grad_norm": max_grad_norm}
     model, history = run(X=X, y=y, seed=5, **options)
@@ -167,7 +167,7 @@ def test_epochs_are_what_a_loop_by_hand_does(n, batch_size, max_grad_norm):
     np.testing.assert_array_equal(weights(model), weights(by_hand))
 
 
-def test_dropout_and_batch_norm_train_as_in_a_loop_by_hand():
+def test_fit_with_dropout_and_batch_norm_matches_a_loop_by_hand():
     X, y = make_blobs(20, rng=0)
     model, history = run(regularized_network(), X, y, epochs=3, seed=5, validation_data=(X, y))
 
@@ -182,12 +182,12 @@ def test_dropout_and_batch_norm_train_as_in_a_loop_by_hand():
             loss(by_hand(X[batch]), y[batch])
             by_hand.backward(loss.backward())
             optimizer.step()
-        # Validation draws nothing and moves no running statistics, or the next epoch would differ.
+        # Validation must draw nothing and leave the running statistics alone, or the next epoch would differ.
         assert history["val_loss"][epoch] == loss(by_hand.eval()(X), y)
     np.testing.assert_equal(model.state_dict(), by_hand.state_dict())
 
 
-def test_every_sample_is_seen_once_an_epoch_in_a_new_order():
+def test_each_epoch_visits_every_sample_once_in_a_new_order():
     seen = []
 
     class Watched(Linear):
@@ -211,7 +211,7 @@ def test_targets_stay_with_their_inputs():
     np.testing.assert_array_equal(history["loss"], 0)
 
 
-def test_images_and_rows_of_targets_are_batched_along_the_first_axis(rng):
+def test_images_and_target_rows_are_batched_along_the_first_axis(rng):
     X, y = rng.normal(size=(10, 2, 3)), rng.normal(size=(10, 4))
     model, history = run(Sequential(Flatten(), Linear(6, 4, rng=0)), X, y, loss=MSELoss(), batch_size=4)
     assert history.n_epochs == 2
@@ -236,7 +236,7 @@ def test_inputs_as_targets_are_converted_and_gathered_once(dtype, rng):
             shared.append(np.shares_memory(pred, target))
             return super().forward(pred, target)
 
-    class Identity(Linear):  # returns the very batch that it was given
+    class Identity(Linear):  # returns the same object that it was given
         def forward(self, x):
             super().forward(x)
             return x
@@ -244,7 +244,7 @@ def test_inputs_as_targets_are_converted_and_gathered_once(dtype, rng):
     X = rng.normal(size=(20, 2)).astype(dtype)
     run(Identity(2, 2, rng=0), X, X, loss=Watched(), lr=0.0, validation_data=(X, X))
     run(Identity(2, 2, rng=0), X, X.copy(), loss=Watched(), lr=0.0, epochs=1)
-    # Two epochs of three batches, each with the validation in one piece that predict has put together; and one.
+    # Two epochs of three batches, each followed by validation on the whole output of predict; and once more.
     assert shared == [True, True, True, False] * 2 + [False] * 3
 
 
@@ -256,7 +256,7 @@ def test_data_may_be_lists_and_integers(X):
         assert np.isfinite(run(model, X, y, loss=loss)[1]["loss"]).all()
 
 
-def test_training_learns_and_changes_neither_data_nor_dtype():
+def test_training_learns_and_leaves_data_and_dtype_unchanged():
     X, y = make_blobs(200, spread=0.3, rng=0)
     X = X.astype(np.float64)
     kept = X.copy(), y.copy()
@@ -266,7 +266,7 @@ def test_training_learns_and_changes_neither_data_nor_dtype():
     np.testing.assert_equal((X, y), kept)
 
 
-def test_fit_goes_on_from_where_the_optimizer_is():
+def test_fit_continues_from_the_optimizer_state():
     X, y = make_blobs(20, rng=0)
 
     def trained(parts):
@@ -282,7 +282,7 @@ def test_fit_goes_on_from_where_the_optimizer_is():
 # Reproducibility
 
 
-def test_seeds_decide_everything():
+def test_seeds_determine_everything():
     X, y = make_blobs(20, rng=1)
     model, history = run(regularized_network(3), seed=3)
     for seed, options in ((3, {}), (np.random.default_rng(3), {}), (3, {"validation_data": (X, y)})):
@@ -293,7 +293,7 @@ def test_seeds_decide_everything():
         assert not np.array_equal(weights(other[0]), weights(model))
 
 
-def test_global_random_state_is_not_touched():
+def test_global_random_state_is_untouched():
     np.random.seed(0)  # noqa: NPY002
     before = np.random.get_state()[1].copy()  # noqa: NPY002
     run(seed=None)
@@ -303,7 +303,7 @@ def test_global_random_state_is_not_touched():
 # Validation and metrics
 
 
-def test_validation_of_each_epoch_is_what_evaluate_returns():
+def test_validation_values_match_evaluate():
     X, y = make_blobs(25, rng=1)
     keep = Keep(lambda state: evaluate(state.model, CrossEntropyLoss(), X, y, metrics=[right]))
     model, history = run(epochs=3, validation_data=(X, y), metrics=[right], callbacks=[keep])
@@ -312,7 +312,7 @@ def test_validation_of_each_epoch_is_what_evaluate_returns():
     assert keep.values[-1] == {"loss": CrossEntropyLoss()(model(X), y), "right": right(y, model(X))}
 
 
-def test_metrics_are_called_with_the_true_values_first():
+def test_metrics_receive_the_true_values_first():
     def difference(y_true, y_pred):
         return float((y_true - y_pred).sum())
 
@@ -324,13 +324,13 @@ def test_metrics_are_called_with_the_true_values_first():
     assert evaluate(model, MSELoss(), X, X + 1, metrics=[difference])["difference"] == 21
 
 
-def test_accuracy_can_be_given_to_fit():
+def test_fit_accepts_accuracy_as_a_metric():
     X, y = make_blobs(30, rng=0)
     model, history = run(X=X, y=y, metrics=[accuracy], validation_data=(X, y))
     assert history["val_accuracy"][-1] == right(y, predict(model, X))
 
 
-def test_history_has_one_number_an_epoch_under_each_name():
+def test_history_has_one_value_per_epoch_under_each_name():
     X, y = make_blobs(10, rng=1)
     _, history = run(epochs=3, validation_data=(X, y), metrics=[right])
     assert set(history) == {"loss", "right", "seconds", "val_loss", "val_right"}
@@ -339,13 +339,13 @@ def test_history_has_one_number_an_epoch_under_each_name():
 
 
 @pytest.mark.parametrize("name", ["loss", "seconds", "val_loss"])
-def test_metrics_must_not_use_the_names_of_the_history(name):
+def test_metric_names_must_not_clash_with_history_names(name):
     with pytest.raises(ValueError, match=f"metrics .*'{name}'"):
         run(metrics={name: right})
 
 
 @pytest.mark.parametrize("metrics", [[functools.partial(right)], [lambda y, pred: 0.0, lambda y, pred: 1.0]])
-def test_metrics_without_names_of_their_own_need_a_dict(metrics):
+def test_unnamed_metrics_need_a_dict(metrics):
     with pytest.raises(ValueError, match="metrics must be a dict"):
         run(metrics=metrics)
 
@@ -353,7 +353,7 @@ def test_metrics_without_names_of_their_own_need_a_dict(metrics):
 # Modes and modules
 
 
-def test_model_trains_in_training_mode_and_is_left_in_evaluation_mode():
+def test_model_trains_in_training_mode_and_ends_in_evaluation_mode():
     modes = []
 
     class Watched(Tanh):
@@ -368,10 +368,10 @@ def test_model_trains_in_training_mode_and_is_left_in_evaluation_mode():
     assert not any(module.training for _, module in model.named_modules())
 
 
-def test_fit_never_asks_for_the_gradient_of_the_data():
+def test_fit_never_computes_the_gradient_of_the_data():
     class Watched(Sequential):
         def backward(self, grad):
-            raise AssertionError("nobody needs this gradient")
+            raise AssertionError("this gradient is never used")
 
         def accumulate(self, grad):
             super().accumulate(grad)
@@ -399,7 +399,7 @@ def test_custom_module_can_be_trained(rng):
 
 
 @pytest.mark.parametrize("base", [Linear, Sequential])
-def test_first_layer_that_overrides_backward_alone_is_trained_by_it(base):
+def test_first_layer_overriding_only_backward_is_trained_by_it(base):
     class Still(base):
         def backward(self, grad):
             kept = [parameter.grad.copy() for parameter in self.parameters()]
@@ -429,7 +429,7 @@ def test_custom_loss_needs_no_base_class():
 
 
 @pytest.mark.parametrize(("n", "batch_size"), [(17, 8), (8, 1), (1, 8)])
-def test_batch_of_one_is_refused_beforehand_under_batch_norm(n, batch_size):
+def test_batch_of_one_is_rejected_before_training_with_batch_norm(n, batch_size):
     model = regularized_network()
     before = model.state_dict()
     with pytest.raises(ValueError, match=r"batch_size .* 1, BatchNorm"):
@@ -439,18 +439,18 @@ def test_batch_of_one_is_refused_beforehand_under_batch_norm(n, batch_size):
     run(network(), n=n, batch_size=batch_size)
 
 
-def test_layer_can_stay_frozen_in_fit():
+def test_layer_can_stay_frozen_during_fit():
     class Frozen(BatchNorm1d):
         def train(self, mode=True):
             return super().train(False)
 
     model = Sequential(Frozen(2), Linear(2, 2, rng=0))
-    run(model, n=9, batch_size=4)  # Frozen, it takes a batch of one as well.
+    run(model, n=9, batch_size=4)  # While frozen, it also accepts a batch of one.
     np.testing.assert_array_equal(model[0].running_mean, 0)
     assert model[0].weight.grad.any()
 
 
-# What the loss does not show
+# Failures that the loss does not show
 
 
 def deep(*, scale=1.0, activation=ReLU):
@@ -465,7 +465,7 @@ def scaled_blobs(scale):
 
 
 @pytest.mark.parametrize(("optimizer", "average"), [(Adam, "v"), (AdamW, "v"), (RMSprop, "s")])
-def test_weight_that_froze_stops_training_and_is_named(optimizer, average):
+def test_frozen_weight_stops_training_and_is_named(optimizer, average):
     X, y = scaled_blobs(1e25)
     model = deep()
     with pytest.warns(DivergenceWarning, match=rf"diverged in epoch 1: .* the {average} of 0.weight"):
@@ -477,13 +477,13 @@ def test_weight_that_froze_stops_training_and_is_named(optimizer, average):
 @pytest.mark.parametrize(
     ("model", "lr", "options"),
     [
-        (deep(), 1.0, {"epochs": 10}),  # On inputs far from 0 to 1 the first steps put all ReLUs to zero.
+        (deep(), 1.0, {"epochs": 10}),  # On inputs far outside [0, 1], the first steps turn off every ReLU.
         (deep(scale=1e4, activation=Tanh), 0.1, {"epochs": 10}),  # Saturated: 1 - tanh(x)^2 is zero in float32.
-        (deep(scale=1e4, activation=Tanh), 0.1, {"epochs": 1}),  # A short training is judged by all its steps.
+        (deep(scale=1e4, activation=Tanh), 0.1, {"epochs": 1}),  # All the steps of a short training count.
     ],
     ids=["dead", "saturated", "saturated, short"],
 )
-def test_weights_without_a_gradient_are_reported_once_with_the_remedy(model, lr, options):
+def test_weights_without_gradient_are_reported_once_with_the_remedy(model, lr, options):
     X, y = scaled_blobs(255)
     with pytest.warns(DivergenceWarning) as caught:
         _, history = run(model, X, y, lr=lr, **options)
@@ -501,7 +501,7 @@ def test_weights_without_a_gradient_are_reported_once_with_the_remedy(model, lr,
     [
         (1, lambda params: SGD(params, 1e-12)),
         (1, lambda params: Adam(params, 1e-12)),
-        (1e-25, lambda params: Adam(params)),  # The squares underflow, and eps is all that is left to divide by.
+        (1e-25, lambda params: Adam(params)),  # The squares underflow, so only eps is left in the denominator.
     ],
 )
 def test_steps_lost_in_rounding_are_reported(scale, make):
@@ -512,27 +512,27 @@ def test_steps_lost_in_rounding_are_reported(scale, make):
     assert "but 0.weight" in history.stop_reason
 
 
-def test_nothing_is_reported_of_trainings_that_only_look_stuck():
+def test_training_that_only_looks_stuck_is_not_reported():
     X, y = scaled_blobs(1)
     with warnings.catch_warnings(action="error"):
         model = deep()
-        model[4].weight.data[...] = 0  # Hides the layers before it from the first step.
+        model[4].weight.data[...] = 0  # Blocks the gradient to earlier layers from the first step.
         run(model, X, y, batch_size=64, epochs=12)
-        run(deep(), X, y, batch_size=64, epochs=1)  # One step says nothing.
-        # A linear model at its minimum: the gradient is exactly zero, the loss is not.
+        run(deep(), X, y, batch_size=64, epochs=1)  # A single step proves nothing.
+        # A linear model at its minimum: the gradient is exactly zero, but the loss is not.
         corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
         line = Linear(2, 1, rng=0, init="zeros")
         line.bias.data[...] = 0.5
         run(line, corners, np.array([[0], [1], [1], [0]], np.float32), loss=MSELoss(), epochs=20)
         # All ReLUs may be zero for a single sample, as in a last batch of one.
         run(Sequential(Linear(2, 2, rng=0), ReLU(), Linear(2, 2, rng=1)), X[:33], y[:33], batch_size=1, epochs=12)
-        run(deep(), X, y, lr=0, epochs=12)  # The caller wanted it.
+        run(deep(), X, y, lr=0, epochs=12)  # The caller asked for it.
 
 
 # Callbacks
 
 
-def test_hooks_are_called_in_order_with_the_state_of_their_moment():
+def test_hooks_are_called_in_order_with_the_current_state():
     log = []
 
     def hook(name):
@@ -560,7 +560,7 @@ def test_hooks_are_called_in_order_with_the_state_of_their_moment():
     assert log == [begin, *epoch(1, 0, True), *epoch(2, 2, False), end]
 
 
-def test_batch_hooks_see_the_loss_and_the_gradients_of_their_batch():
+def test_batch_hooks_see_the_loss_and_gradients_of_their_batch():
     losses, X = [], np.arange(10.0)[:, None]
     model = Linear(1, 1, init="zeros", dtype=np.float64)
 
@@ -584,7 +584,7 @@ def test_batch_hooks_see_the_loss_and_the_gradients_of_their_batch():
     np.testing.assert_allclose([np.average(epoch, weights=[4, 4, 2]) for epoch in losses], history["loss"])
 
 
-def test_callbacks_run_in_their_order_and_may_come_from_a_generator():
+def test_callbacks_run_in_order_and_may_come_from_a_generator():
     log = []
     run(epochs=2, callbacks=(Spy(log, name) for name in "ab"))
     assert log == [
@@ -595,7 +595,7 @@ def test_callbacks_run_in_their_order_and_may_come_from_a_generator():
     ]  # fmt: skip
 
 
-def test_every_callback_sees_the_epoch_in_which_one_asks_to_stop():
+def test_every_callback_sees_the_epoch_in_which_one_requests_a_stop():
     log = []
     _, history = run(epochs=5, callbacks=[Spy(log, "a", stop_after=2), Spy(log, "b")])
     assert ("b", "epoch", 2) in log
@@ -604,11 +604,11 @@ def test_every_callback_sees_the_epoch_in_which_one_asks_to_stop():
     assert history.stop_reason == "a callback stopped it after epoch 2"
 
 
-def test_plain_callback_does_nothing():
+def test_base_callback_does_nothing():
     np.testing.assert_array_equal(weights(run(callbacks=[Callback()])[0]), weights(run()[0]))
 
 
-def test_every_callback_that_began_ends_and_all_errors_are_shown():
+def test_every_started_callback_ends_and_all_errors_are_shown():
     log, first = [], ValueError("first")
     callbacks = [Raising(OSError("second")), Raising(first, 2), Spy(log)]
     with pytest.raises(OSError, match="second") as caught:
@@ -626,14 +626,14 @@ def test_every_callback_that_began_ends_and_all_errors_are_shown():
     assert log == [("a", "begin", 0), ("a", "end", 0)]
 
 
-def test_error_in_the_last_hook_lets_the_other_callbacks_end():
+def test_error_in_on_train_end_lets_other_callbacks_end():
     log = []
     with pytest.raises(OSError, match="only"):
         run(callbacks=[Raising(OSError("only")), Spy(log)])
     assert log[-1] == ("spy", "end", 2)
 
 
-def test_interrupted_training_ends_in_evaluation_mode_and_says_why():
+def test_interrupted_training_ends_in_evaluation_mode_and_records_why():
     reasons = []
 
     class Look(Callback):
@@ -657,7 +657,7 @@ def test_interrupted_training_ends_in_evaluation_mode_and_says_why():
     ],
     ids=["StepLR", "CosineLR"],
 )
-def test_fit_follows_the_schedules_over_two_calls(make, expected):
+def test_fit_follows_the_schedule_across_two_calls(make, expected):
     rates = []
 
     class Rates(Callback):
@@ -673,7 +673,7 @@ def test_fit_follows_the_schedules_over_two_calls(make, expected):
     np.testing.assert_allclose(rates, expected)
 
 
-def test_schedule_needs_only_step_which_is_called_in_the_last_epoch_too():
+def test_schedule_needs_only_step_which_also_runs_after_the_last_epoch():
     class Halving:
         def step(self):
             optimizer.lr /= 2
@@ -687,7 +687,7 @@ def test_schedule_needs_only_step_which_is_called_in_the_last_epoch_too():
     assert keep.values == [0.4, 0.2]
 
 
-def test_no_step_is_longer_than_rate_times_norm():
+def test_no_step_is_longer_than_rate_times_max_norm():
     model = network()
     keep = Keep(lambda state: weights(state.model))
     run(model, epochs=3, batch_size=30, lr=1000.0, max_grad_norm=1e-3, callbacks=[keep])
@@ -695,11 +695,11 @@ def test_no_step_is_longer_than_rate_times_norm():
     assert 0.99 < norms.max() <= 1
 
 
-def test_norm_that_is_never_reached_changes_nothing():
+def test_max_norm_that_is_never_reached_changes_nothing():
     np.testing.assert_array_equal(weights(run(max_grad_norm=1e9)[0]), weights(run()[0]))
 
 
-def test_clipping_does_not_hide_a_divergence():
+def test_clipping_does_not_hide_divergence():
     class Steep(Breaking):
         def backward(self):
             return np.full_like(self.saved, np.inf)
@@ -718,7 +718,7 @@ NAN = math.nan
     ("values", "options", "n_epochs", "best"),
     [
         ([5, 4, 4.5, 4.2, 4.1, 1], {"patience": 3}, 5, (2, 4)),
-        ([5, 6, 4, 5, 3, 4, 4, 1], {"patience": 2}, 7, (5, 3)),  # The count starts again after each best value.
+        ([5, 6, 4, 5, 3, 4, 4, 1], {"patience": 2}, 7, (5, 3)),  # Patience restarts after each new best value.
         ([5, 6, 6, 1], {"patience": 2}, 3, (1, 5)),
         ([3, 2, 1], {"patience": 1}, 3, (3, 1)),
         ([5, 5, 5, 5], {"patience": 2}, 3, (1, 5)),
@@ -728,7 +728,7 @@ NAN = math.nan
     ],
     ids=["waits", "starts again", "stops", "runs out", "equal", "small gains", "maximum", "NaN"],
 )
-def test_early_stopping_stops_after_patience_epochs_without_a_better_value(values, options, n_epochs, best):
+def test_early_stopping_stops_after_patience_epochs_without_improvement(values, options, n_epochs, best):
     stopping = EarlyStopping(**options)
     scripted = Scripted(values, stopping.monitor)
     _, history = run(epochs=len(values), callbacks=[scripted, stopping])
@@ -741,7 +741,7 @@ def test_early_stopping_stops_after_patience_epochs_without_a_better_value(value
         assert history.stop_reason == f"all {n_epochs} epochs done"
 
 
-def test_early_stopping_stops_when_the_value_is_always_nan():
+def test_early_stopping_stops_if_the_value_is_always_nan():
     stopping = EarlyStopping("val_error", patience=2)
     _, history = run(epochs=5, callbacks=[Scripted([NAN] * 5, "val_error"), stopping])
     assert history.n_epochs == 2
@@ -751,7 +751,7 @@ def test_early_stopping_stops_when_the_value_is_always_nan():
 
 
 class Interrupted(CrossEntropyLoss):
-    """Interrupts in the middle of the third epoch, of four batches each."""
+    """Interrupts in the middle of the third epoch; each has four batches."""
 
     n_calls = 0
 
@@ -772,7 +772,7 @@ class Interrupted(CrossEntropyLoss):
     ],
     ids=["stopped", "ran out", "interrupted", "interrupted in a batch"],
 )
-def test_early_stopping_restores_weights_and_running_statistics_of_the_best_epoch(epochs, options, error):
+def test_early_stopping_restores_weights_and_running_statistics_from_the_best_epoch(epochs, options, error):
     model, keep = regularized_network(), Keep()
     callbacks = [keep, Scripted([5, 4, 6, 7, 8]), EarlyStopping(patience=3), *options.pop("callbacks", [])]
     if error is None:
@@ -785,13 +785,13 @@ def test_early_stopping_restores_weights_and_running_statistics_of_the_best_epoc
     assert not model.training
 
 
-def test_early_stopping_can_leave_the_last_weights():
+def test_early_stopping_can_keep_the_last_weights():
     model, keep = network(), Keep()
     run(model, epochs=3, callbacks=[keep, Scripted([5, 4, 6]), EarlyStopping(patience=3, restore_best=False)])
     np.testing.assert_equal(model.state_dict(), keep.values[2])
 
 
-def test_early_stopping_can_be_used_again():
+def test_early_stopping_can_be_reused():
     seen = []
 
     class Look(Callback):
@@ -810,7 +810,7 @@ def test_early_stopping_can_be_used_again():
 @pytest.mark.parametrize(
     ("monitor", "hint"), [("val_loss", "'val_loss'; give fit validation_data"), ("accuracy", "'accuracy'")]
 )
-def test_early_stopping_says_which_numbers_there_are(monitor, hint):
+def test_early_stopping_lists_the_available_values(monitor, hint):
     with pytest.raises(ValueError, match=rf"monitor must be one of \['loss', 'seconds'\]; got {hint}$"):
         run(callbacks=[EarlyStopping(monitor)])
 
@@ -820,7 +820,7 @@ def test_early_stopping_says_which_numbers_there_are(monitor, hint):
     [({"mode": "up"}, ValueError), ({"patience": 0}, ValueError), ({"min_delta": -1}, ValueError),
      ({"monitor": 3}, TypeError)],
 )  # fmt: skip
-def test_early_stopping_checks_its_arguments(options, error):
+def test_early_stopping_validates_its_arguments(options, error):
     with pytest.raises(error, match=next(iter(options))):
         EarlyStopping(**options)
 
@@ -835,7 +835,7 @@ def test_divergence_stops_training_with_a_warning(bad):
         model, history = run(
             X=np.ones((8, 2)), y=np.ones((8, 2)), loss=Breaking([1.0, 1.0, 1.0, bad]), callbacks=[Spy(log)], **options
         )
-    # Half an epoch has no mean, so neither number of the broken one may look as if it had.
+    # A partial epoch has no mean, so neither of its values may be a number.
     np.testing.assert_array_equal(history["loss"], [1, bad])
     np.testing.assert_array_equal(history["one"], [1, NAN])
     assert history.stop_reason.startswith("diverged in epoch 2")
@@ -843,7 +843,7 @@ def test_divergence_stops_training_with_a_warning(bad):
     assert not model.training
 
 
-def test_real_divergence_is_reported_once_and_without_other_warnings():
+def test_real_divergence_is_reported_once_without_other_warnings():
     X = np.linspace(-5, 5, 20)[:, None]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -857,7 +857,7 @@ def test_real_divergence_is_reported_once_and_without_other_warnings():
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_divergence_of_the_validation_alone_stops_training(bad):
+def test_divergence_of_only_the_validation_loss_stops_training(bad):
     X = y = np.ones((8, 2))
     with pytest.warns(DivergenceWarning, match="diverged in epoch 2"):
         _, history = run(X=X, y=y, loss=Breaking([1.0, 1.0, 1.0, bad]), epochs=5, validation_data=(X, y))
@@ -868,14 +868,14 @@ def test_divergence_of_the_validation_alone_stops_training(bad):
 @pytest.mark.parametrize(
     ("model", "X", "y", "lr"),
     [
-        # The loss of the only batch is measured before the step that ruins the weights.
+        # The loss of the only batch is computed before the step that ruins the weights.
         (Linear(1, 1, rng=0), np.ones((4, 1), np.float32), np.full((4, 1), 1e10, np.float32), 1e30),
-        # The features themselves are finite in float32, and so are output and loss; their variance is not.
+        # The features, output and loss are finite in float32; the features' variance is not.
         (BatchNorm1d(1), np.array([[3e20], [-3e20]], np.float32), np.zeros((2, 1), np.float32), 0.1),
     ],
     ids=["weights", "running statistics"],
 )
-def test_overflow_behind_a_finite_loss_counts_as_divergence(model, X, y, lr):
+def test_overflow_hidden_by_a_finite_loss_counts_as_divergence(model, X, y, lr):
     with pytest.warns(DivergenceWarning, match="its loss or its weights are no longer finite"):
         _, history = run(model, X, y, loss=MSELoss(), lr=lr, epochs=1)
     assert np.isfinite(history["loss"][0])
@@ -902,7 +902,7 @@ def test_progress_bar_is_printed_on_request(progress, capsys):
     assert progress or captured.err == ""
 
 
-def test_progress_bar_is_closed_also_after_an_exception(monkeypatch):
+def test_progress_bar_is_closed_even_after_an_exception(monkeypatch):
     closed = []
 
     class Bar:
@@ -969,7 +969,7 @@ BAD_X[3, 1] = BAD_Y[2] = np.nan
         ({"rng": -1}, ValueError, "rng"),
     ],
 )
-def test_bad_argument_is_named_before_anything_is_trained(options, error, message):
+def test_invalid_argument_is_named_before_training(options, error, message):
     model = network(np.float32)
     before, (X, y) = weights(model), make_blobs(10, rng=0)
     parts = {"model": model, "loss": CrossEntropyLoss(), "optimizer": SGD(model.parameters(), 0.1), "epochs": 1}
@@ -989,7 +989,7 @@ def test_bad_argument_is_named_before_anything_is_trained(options, error, messag
         (lambda X: evaluate(network(), MSELoss(), X, X, metrics=right), TypeError, "metrics"),
     ],
 )
-def test_predict_and_evaluate_name_bad_arguments(call, error, message):
+def test_predict_and_evaluate_name_invalid_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call(np.ones((2, 2)))
 
@@ -997,7 +997,7 @@ def test_predict_and_evaluate_name_bad_arguments(call, error, message):
 # predict
 
 
-def test_predict_goes_in_batches_and_returns_all_in_order(rng):
+def test_predict_runs_in_batches_and_keeps_the_order(rng):
     sizes = []
 
     class Watched(Linear):
@@ -1013,7 +1013,7 @@ def test_predict_goes_in_batches_and_returns_all_in_order(rng):
 
 @pytest.mark.parametrize("measure", [predict, lambda model, X: evaluate(model, MSELoss(), X, X)])
 @pytest.mark.parametrize("fails", [False, True])
-def test_predict_and_evaluate_restore_the_mode_of_each_layer(measure, fails):
+def test_predict_and_evaluate_restore_each_layer_mode(measure, fails):
     model = Sequential(Linear(2, 2, rng=0), Sequential(BatchNorm1d(2), Dropout(0.5, rng=0)), Dropout(0.5, rng=0))
     model[1][0].eval()
     model[2].eval()
@@ -1035,7 +1035,7 @@ def test_predict_restores_a_training_layer_in_an_evaluating_model():
     assert [module.training for _, module in model.named_modules()] == [False, True, False]
 
 
-def test_predict_leaves_none_of_the_data_in_the_model(rng):
+def test_predict_leaves_no_data_in_the_model(rng):
     X, model = rng.normal(size=(1000, 2)), network()
     before = len(pickle.dumps(model))
     pred = predict(model, X)
@@ -1047,7 +1047,7 @@ def test_predict_leaves_none_of_the_data_in_the_model(rng):
 # History
 
 
-def test_history_is_a_mapping_from_names_to_arrays():
+def test_history_maps_names_to_arrays():
     history = History()
     assert history.n_epochs == len(history) == 0
     history.append({"loss": 2, "accuracy": np.float32(0.5)})
@@ -1066,7 +1066,7 @@ def test_history_is_a_mapping_from_names_to_arrays():
         history["val_loss"]
 
 
-def test_histories_are_equal_when_numbers_and_reason_are():
+def test_histories_are_equal_if_values_and_stop_reason_are():
     first, second = History({"loss": [1.0]}, "done"), History({"loss": [1.0]}, "done")
     assert first == second == pickle.loads(pickle.dumps(first))
     assert first != History({"loss": [2.0]}, "done")
@@ -1074,7 +1074,7 @@ def test_histories_are_equal_when_numbers_and_reason_are():
     assert first != {"loss": [1.0]}
 
 
-def test_history_shows_its_last_epoch():
+def test_history_repr_shows_the_last_epoch():
     assert repr(History()) == "History(0 epochs; last: none; running)"
     _, history = run(epochs=2)
     assert repr(history).startswith("History(2 epochs; last: loss=")
