@@ -1,4 +1,4 @@
-"""What `import lab` shows, loads and needs."""
+"""What `import lab` exposes, loads and requires."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import lab
 
 
-def test_only_public_names_are_shown_and_each_is_there():
+def test_dir_shows_only_public_names_and_all_exist():
     names = dir(lab)
     assert {"claim", "interval", "load_store", "plots", "sliders", "sweep"} <= set(names)
     assert set(lab.__all__) <= set(names)
@@ -30,14 +30,14 @@ def test_only_public_names_are_shown_and_each_is_there():
         ("from lab import sliders; sliders.lab(len, title='t', a=[1]).widget()", "ipywidgets", "ipywidgets"),
     ],
 )
-def test_a_missing_package_is_one_sentence_with_the_command(code, missing, package):
+def test_missing_package_is_reported_in_one_sentence_with_its_install_command(code, missing, package):
     run = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.modules[{missing!r}] = None\n{code}"], capture_output=True, text=True
     )
     assert run.stderr.rstrip().splitlines()[-1].endswith(f" needs {package}: pip install {package}")
 
 
-def test_a_worker_that_only_trains_loads_neither_scipy_nor_matplotlib():
+def test_training_worker_imports_neither_scipy_nor_matplotlib():
     code = "import sys, lab.provenance, lab.sweep; print([m for m in ('scipy', 'matplotlib') if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"

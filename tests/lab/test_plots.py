@@ -59,7 +59,7 @@ def test_regions_without_points_need_limits():
     assert ax.images[0].get_array()[0, -1] == 1
 
 
-def test_margins_are_where_the_score_is_one_and_support_vectors_have_a_rim():
+def test_margins_lie_at_score_one_and_support_vectors_are_outlined():
     X, y = np.array([[-1.0, 0], [2, 0], [0, 1]]), np.array([-1, 1, 1])
     ax = plots.margins(lambda P: P[:, 0], X, y, [1, 0.5, 0], limits=(-3, 3, -1, 2), resolution=121)
     paths = [path for drawn in ax.collections for path in drawn.get_paths() if len(path.vertices) > 99]
@@ -70,7 +70,7 @@ def test_margins_are_where_the_score_is_one_and_support_vectors_have_a_rim():
 
 
 @pytest.mark.parametrize("titles", [list("abcdefg"), np.array(list("abcdefg"))])
-def test_image_grid_fills_rows_and_leaves_the_rest_empty(titles):
+def test_image_grid_fills_row_by_row_and_leaves_the_rest_empty(titles):
     figure = plots.image_grid(np.random.default_rng(0).random((7, 784)), titles=titles, columns=5)
     assert len(figure.axes) == 10
     assert [len(ax.images) for ax in figure.axes] == [1] * 7 + [0] * 3
@@ -78,7 +78,7 @@ def test_image_grid_fills_rows_and_leaves_the_rest_empty(titles):
 
 
 @pytest.mark.parametrize("file_format", ["png", "webp"])
-def test_a_packed_figure_is_smaller_and_looks_the_same(file_format):
+def test_packed_figure_is_smaller_and_looks_the_same(file_format):
     X, y = nn.make_xor(300, rng=0)
     figure, ax = plt.subplots(dpi=130)
     plots.decision_regions(lambda points: 1 / (1 + np.exp(5 * points[:, 0] * points[:, 1])), X, y, ax=ax)
@@ -118,6 +118,6 @@ X = np.ones((3, 2))
         ("columns", lambda: plots.image_grid(np.ones((2, 784)), columns=0)),
     ],
 )
-def test_a_bad_argument_is_named(argument, call):
+def test_invalid_argument_is_named(argument, call):
     with pytest.raises(ValueError, match=f"^{argument} "):
         call()

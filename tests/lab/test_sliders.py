@@ -28,14 +28,14 @@ def two_sliders() -> Lab:
     return lab(draw, title="Slopes & kinds", slope=[1, 2.5, -3], kind=["line", "dots"])
 
 
-def test_the_last_slider_moves_fastest(two_sliders):
+def test_last_slider_varies_fastest(two_sliders):
     texts = [text for _, text in two_sliders.frames()]
     assert texts[0] == "Slope 1, kind line. The slope is 1."
     assert texts[1] == "Slope 1, kind dots. The slope is 1."
     assert texts[5] == "Slope -3, kind dots. The slope is -3."
 
 
-def test_html_holds_every_frame_and_a_labelled_slider_for_each_grid(two_sliders):
+def test_html_contains_every_frame_and_a_labelled_slider_per_grid(two_sliders):
     page = two_sliders.html()
     assert frames_of(page) == two_sliders.frames()
     assert page.count('<input type="range"') == 2
@@ -47,7 +47,7 @@ def test_html_holds_every_frame_and_a_labelled_slider_for_each_grid(two_sliders)
     assert "http" not in page
 
 
-def test_values_that_are_equal_but_read_differently_have_their_own_frames():
+def test_equal_values_that_print_differently_get_separate_frames():
     def name(V):
         return plt.figure(figsize=(2, 1)), f"It is {V!r}."
 
@@ -69,13 +69,13 @@ def test_values_need_not_be_hashable():
     assert sizes.frame(sizes=[2, 3]) == sizes.frames()[1]
 
 
-def test_a_sentence_cannot_end_the_script():
+def test_sentence_cannot_close_the_script_tag():
     page = lab(lambda a: (draw(a)[0], "</script><b>"), title="Trap", a=[1, 2]).html()
     data = re.search(r'<script type="application/json">(.*?)</script>', page, re.S)[1]
     assert json.loads(data)["frames"][1][1].endswith("</script><b>")
 
 
-def test_a_small_marker_keeps_its_colour():
+def test_small_marker_keeps_its_colour():
     def mark(colour):
         figure, ax = plt.subplots(figsize=(4, 3))
         ax.imshow([[i + j for i in range(50)] for j in range(50)], cmap="Blues", aspect="auto")
@@ -89,7 +89,7 @@ def test_a_small_marker_keeps_its_colour():
     assert any(abs(r - 0xD5) + abs(g - 0x5E) + abs(b) < 40 for _, (r, g, b) in image.getcolors(10_000))
 
 
-def test_a_frame_is_drawn_once_and_its_figure_closed():
+def test_frame_is_drawn_once_and_its_figure_closed():
     calls = []
 
     def count(a):
@@ -103,7 +103,7 @@ def test_a_frame_is_drawn_once_and_its_figure_closed():
     assert plt.get_fignums() == []
 
 
-def test_bundle_offers_the_live_widget_and_the_html(two_sliders, monkeypatch):
+def test_mime_bundle_contains_the_live_widget_and_the_html(two_sliders, monkeypatch):
     bundle = two_sliders._repr_mimebundle_()
     assert set(bundle) >= {"text/plain", "text/html", "application/vnd.jupyter.widget-view+json"}
     assert bundle["text/plain"] == "Lab('Slopes & kinds'; slope: 3 values, kind: 2 values)"
@@ -111,7 +111,7 @@ def test_bundle_offers_the_live_widget_and_the_html(two_sliders, monkeypatch):
     assert set(two_sliders._repr_mimebundle_()) == {"text/plain", "text/html"}
 
 
-def test_widget_shows_the_frame_of_its_sliders(two_sliders):
+def test_widget_shows_the_frame_for_its_sliders(two_sliders):
     _, slope, kind, image, readout = two_sliders.widget().children
     slope.value, kind.value = "-3", "dots"
     picture, text = two_sliders.frame(slope=-3, kind="dots")
@@ -132,7 +132,7 @@ def noise(seed):
         (lambda a: plt.figure(figsize=(a, 2)), [2, 3], "size of the first"),
     ],
 )
-def test_a_lab_of_many_bytes_or_different_sizes_is_refused(function, values, message):
+def test_lab_with_too_many_bytes_or_varying_sizes_is_rejected(function, values, message):
     parameter = "seed" if function is noise else "a"
     with pytest.raises(ValueError, match=message):
         lab(function, title="Large", **{parameter: values}).html()
@@ -149,13 +149,13 @@ def test_a_lab_of_many_bytes_or_different_sizes_is_refused(function, values, mes
         ("slope", ValueError, {"function": draw, "title": "t", "slope": [1.0, 1]}),
     ],
 )
-def test_a_bad_argument_is_named(argument, error, arguments):
+def test_invalid_argument_is_named(argument, error, arguments):
     with pytest.raises(error, match=f"^{argument} must"):
         lab(**arguments)
 
 
 @pytest.mark.parametrize("result", ["text", (None,), ("text", "sentence"), ("figure", None), ("figure", "one", "two")])
-def test_only_a_figure_with_or_without_a_sentence_may_be_returned(result):
+def test_function_must_return_a_figure_or_a_figure_and_a_sentence(result):
     def function(slope):
         return result if isinstance(result, str) else tuple(draw(1)[0] if part == "figure" else part for part in result)
 
@@ -164,7 +164,7 @@ def test_only_a_figure_with_or_without_a_sentence_may_be_returned(result):
     plt.close("all")
 
 
-def test_errors_say_where_the_function_failed_and_what_a_frame_needs(two_sliders):
+def test_errors_name_the_failing_values_and_the_allowed_ones(two_sliders):
     def fail(slope):
         raise ZeroDivisionError("by hand")
 
