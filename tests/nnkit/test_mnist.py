@@ -93,7 +93,7 @@ FORMS = {
     "torchvision": idx("MNIST/raw/{}") | idx("MNIST/raw/{}.gz", packed=True),
     "Keras": npz(),
     "uncompressed archive": npz(np.savez),
-    "image files in one archive": npz() | idx(names=NAMES[::2]),
+    "images in one archive": npz() | idx(names=NAMES[::2]),
     "OpenML": arff(),
     "scikit-learn": arff(OPENML + "52667/mnist_784.arff.gz"),
     "scikit-learn before 1.0": arff(OPENML + "52667.gz"),
