@@ -1,4 +1,4 @@
-"""Finds the numbers in the book's prose that look measured, and compares them with the list of those that may be typed.
+"""Find numbers in the book's prose that look measured, and compare them with the list of numbers that may be typed.
 
 ``python -m tests.book.prose`` prints an entry for each number that is not on the list, ready to paste.
 """
@@ -30,23 +30,23 @@ SOURCES = sorted(
 KINDS = {
     "hyperparameter": "chosen by us before anything ran: a setting, a threshold, a confidence level",
     "example": "made up for a question or an argument",
-    "exact": "follows from mathematics or a definition; say from which, as in 'exact: 3 of 4'",
-    "reported": "what a source says; say where, as in 'reported: B, table 6'",
+    "exact": "follows from mathematics or a definition; say from what, as in 'exact: 3 of 4'",
+    "reported": "stated by one of the sources; say where, as in 'reported: B, table 6'",
     "published": "from the literature; name its entry in references.bib, as in 'published: lecun98'",
 }
-"""What a typed number can be. There is none for a measured number, since code prints those."""
+"""The kinds of typed numbers. There is no kind for a measured number, since code prints those."""
 
-MAX_ENTRY = 120  # A longer one would vouch for sentences that nobody looked at.
-PLACEHOLDER = "…"  # Stands where code fills in a number, and for code in prose.
+MAX_ENTRY = 120  # A longer entry would cover sentences that have not been reviewed.
+PLACEHOLDER = "…"  # Replaces code in prose, and numbers that code fills in.
 
 
 @dataclass(frozen=True)
 class Passage:
-    """A paragraph, caption, alternative text, string or comment: what the reader sees of it, on one line."""
+    """A paragraph, caption, alternative text, string or comment, as the reader sees it, on one line."""
 
     where: str
     text: str
-    all_numbers: bool = False  # Whether even a plain small number has to be on the list.
+    all_numbers: bool = False  # Whether even a small whole number has to be on the list.
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Number:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What counts as a number that looks measured
+# Which numbers look measured
 
 DIGITS = r"(?<![\w.])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
 _TENS = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
@@ -71,7 +71,7 @@ _WORD = (
     "two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|"
     rf"nineteen|(?:{_TENS})-one|{_TENS}|hundred|thousand|million"
 )
-# "One" begins a number, as in "one hundred", and is none by itself: it is too common a word.
+# "One" can start a number, as in "one hundred", but does not count alone: it is too common a word.
 WORDS = rf"\b(?:one[- ])?(?:{_WORD})(?:[- ](?:{_WORD}))*\b"
 COUNT = rf"(?:{DIGITS}|{WORDS})"
 PART = r"(?:third|quarter|fifth|sixth|seventh|eighth|ninth|tenth|hundredth|(?:ten-)?thousandth|millionth)"
@@ -106,7 +106,7 @@ PATTERNS = [
         rf"\b(?:epoch|iteration)s? {DIGITS}(?:(?: to | and | or |-){DIGITS})?",
     )
 ]
-# Numbers that are names: Python 3.11, chapter 3, tables 4 to 6, CC BY 4.0. And the interval of every claim.
+# Numbers that are names (Python 3.11, chapter 3, tables 4 to 6, CC BY 4.0), and the interval of every claim.
 NAMES = re.compile(
     r"\b(?:python|numpy|version|licen[cs]e|CC BY(?:-\w+)*|chapter|section|part|fig\.|figure|table|equation|exercise|"
     r"experiment|volume|page)s? \d+(?:\.\d+)*(?:(?:, | and | to |-)\d+(?:\.\d+)*)*|\b95 % (?:confidence )?intervals?",
@@ -116,7 +116,7 @@ WHOLE = re.compile(rf"{DIGITS}(?!\w|[.,]\d)")
 
 
 def _looks_exact(digits: str) -> bool:
-    """Return whether a whole number is small, round or a year: 400, 5,000, 2015."""
+    """Return whether a whole number is small, round, or a year: 400, 5,000, 2015."""
     if re.fullmatch(r"(?:19|20)\d\d", digits):
         return True
     value = digits.replace(",", "")
@@ -158,7 +158,7 @@ LATEX = {
 
 
 def plain(text: str) -> str:
-    """Return text as it is read: no code, targets and marks; one kind of space and of dash."""
+    """Return text as the reader sees it: without code, targets and markup, with one kind of space and dash."""
     text = re.sub(r"<!--.*?-->", " ", text, flags=re.S)
     text = re.sub(r"\{math\}`([^`]*)`", r"\1", text)
     text = re.sub(r"\{[\w:.-]+\}`([^`<]*?)\s*<[^`]*>`", r"\1", text)  # {doc}`words <target>`
@@ -173,11 +173,11 @@ def plain(text: str) -> str:
 
 
 def paragraphs(markdown: str) -> Iterator[tuple[int, str]]:
-    """Yield each paragraph, list item and table row of a text, with the line that it starts on."""
+    """Yield each paragraph, list item and table row of a text, with its starting line."""
     block: list[str] = []
     start = 0
-    directives: list[str] = []  # The fences that end them, innermost last. What they hold is prose,
-    code = ""  # but what stands before this fence is not.
+    directives: list[str] = []  # The fences of open directives, innermost last. Their content is prose;
+    code = ""  # the content of an open code fence is not.
     for i, line in enumerate(markdown.splitlines(), 1):
         fence = re.match(r"\s*(`{3,}|~{3,}|:{3,})(\{?)([\w:.+-]*)\}?\s*(.*)", line)
         if code:
@@ -196,7 +196,7 @@ def paragraphs(markdown: str) -> Iterator[tuple[int, str]]:
                 code = fence[1]
             else:
                 directives.append(fence[1])
-                # Its argument is a title, except where it names a file or a label.
+                # The argument is a title unless it names a file or a label.
                 line = "" if fence[3].startswith(("figure", "image", "include", "solution")) else fence[4]
         elif option:
             line = option[2] if option[1] in ("alt", "caption", "title") else ""
@@ -208,11 +208,11 @@ def paragraphs(markdown: str) -> Iterator[tuple[int, str]]:
         yield start, "\n".join(block)
 
 
-_FORMAT = re.compile(r"\{(?:[A-Za-z_]\w*|\d*(?=:))(?::[^{}]*)?\}")  # A place that str.format fills in.
+_FORMAT = re.compile(r"\{(?:[A-Za-z_]\w*|\d*(?=:))(?::[^{}]*)?\}")  # A placeholder for str.format.
 
 
 def _strings(node: ast.AST) -> Iterator[str]:
-    """Yield the texts that somebody typed in a part of a program."""
+    """Yield the string literals in part of a program."""
     if isinstance(node, ast.JoinedStr):
         parts = [part.value if isinstance(part, ast.Constant) else PLACEHOLDER for part in node.values]
         yield _FORMAT.sub(PLACEHOLDER, "".join(map(str, parts)))
@@ -233,10 +233,10 @@ def _calls(tree: ast.AST, name: str) -> list[ast.Call]:
 
 
 def code_passages(source: str, where: str) -> Iterator[Passage]:
-    """Yield what is typed as prose in a code cell: comments and every string with a space in it.
+    """Yield the prose in a code cell: comments, and every string that contains a space.
 
-    Of the rows of ``reported_and_measured`` the reported column is left out, and a measured column that is nothing
-    but a string may hold no number at all.
+    In the rows of ``reported_and_measured``, the reported column is skipped, and a measured column that is just a
+    string may contain no number at all.
     """
     source = "\n".join("" if re.match(r"[%!]", line) else line for line in source.splitlines())
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
@@ -262,7 +262,7 @@ def code_passages(source: str, where: str) -> Iterator[Passage]:
 
 
 def _texts(value: object, name: str) -> Iterator[tuple[str, str]]:
-    """Yield each text in the metadata of a cell, with its name."""
+    """Yield the name and content of each text in a cell's metadata."""
     if isinstance(value, dict):
         for key, item in value.items():
             yield from _texts(item, str(key))
@@ -271,7 +271,7 @@ def _texts(value: object, name: str) -> Iterator[tuple[str, str]]:
 
 
 def notebook_passages(notebook: nbformat.NotebookNode) -> Iterator[Passage]:
-    """Yield what is typed as prose in a notebook."""
+    """Yield the prose in a notebook."""
     for i, cell in enumerate(notebook.cells, 1):
         where = f"cell {i}"
         if cell.cell_type == "markdown":
@@ -293,24 +293,24 @@ def passages(source: str) -> list[Passage]:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# The list of the numbers that may be typed
+# The list of numbers that may be typed
 
 Entries = dict[str, str]
-"""From a few words around a number to what kind of number it is."""
+"""Maps a few words around a number to the kind of number."""
 
 
 def load_list() -> dict[str, Entries]:
-    """Return the entries of each file."""
+    """Return the entries for each file."""
     return tomllib.loads(LIST.read_text(encoding="utf-8"))
 
 
 def unlisted(prose: list[Passage], entries: Entries) -> list[Number]:
-    """Return the numbers that no entry vouches for."""
+    """Return the numbers that no entry covers."""
     return [number for passage in prose for number in numbers(passage) if not _vouching(number, entries)]
 
 
 def _vouching(number: Number, entries: Entries) -> list[str]:
-    """Return the entries whose words stand around a number."""
+    """Return the entries whose words match the text around a number."""
     text = number.passage.text
     found = []
     for entry in entries:
@@ -322,7 +322,7 @@ def _vouching(number: Number, entries: Entries) -> list[str]:
 
 
 def proposals(missing: list[Number]) -> dict[str, str]:
-    """Return entries that would vouch for the numbers, and where each stands. Numbers close together share one."""
+    """Return entries that would cover the numbers, with their locations. Numbers close together share an entry."""
     windows: list[tuple[Passage, int, int]] = []
     for number in missing:
         start, end = _window(number)
@@ -336,7 +336,7 @@ def proposals(missing: list[Number]) -> dict[str, str]:
 
 
 def _window(number: Number) -> tuple[int, int]:
-    """Return where the few words around a number begin and end: in its sentence, unless that is too short."""
+    """Return the start and end of a few words around a number: within its sentence, unless that is too short."""
     text = number.passage.text
     sentence = max((match.end() for match in re.finditer(r"[.?!:] (?=\S)", text[: number.start])), default=0)
     start = number.start - len(" ".join(text[sentence : number.start].split(" ")[-5:]))
@@ -349,14 +349,14 @@ def _window(number: Number) -> tuple[int, int]:
 
 
 def _has_context(entry: str) -> bool:
-    """Return whether an entry holds two words beside its numbers and their units."""
+    """Return whether an entry contains two words besides its numbers and their units."""
     for number in reversed(numbers(Passage("", entry))):
         entry = entry[: number.start] + " " + entry[number.end :]
     return len(re.findall(r"[^\W\d_]{2,}", entry)) >= 2
 
 
 def pasteable(missing: list[Number], source: str) -> str:
-    """Return the lines for the list that would settle the missing numbers, once their kinds are filled in."""
+    """Return lines to add to the list for the missing numbers, with the kinds left to fill in."""
     lines = [f'["{source}"]']
     for entry, where in proposals(missing).items():
         key = json.dumps(entry, ensure_ascii=False) if "'" in entry else f"'{entry}'"
@@ -365,37 +365,37 @@ def pasteable(missing: list[Number], source: str) -> str:
 
 
 def bad_entries(prose: list[Passage], entries: Entries, citations: set[str]) -> list[str]:
-    """Return what is wrong with the entries of a file."""
+    """Return the problems with a file's entries."""
     found = []
     used = {entry for passage in prose for number in numbers(passage) for entry in _vouching(number, entries)}
     for entry, value in entries.items():
         kind, _, detail = (part.strip() for part in value.partition(":"))
         if kind not in KINDS:
             kinds = "; ".join(f"{name} ({meaning})" for name, meaning in KINDS.items())
-            found.append(f"{entry!r} has the kind {kind!r}; code prints what was measured, the rest is one of: {kinds}")
+            found.append(f"{entry!r} has the kind {kind!r}; code prints measured numbers, so use one of: {kinds}")
         elif kind == "reported" and not re.match(r"[AB], \w", detail):
             found.append(f"{entry!r} must say which source reports it and where, as in 'reported: B, table 6'")
         elif kind == "published" and re.split(r"[ ,]", detail)[0] not in citations:
             found.append(f"{entry!r} must name an entry of references.bib, as in 'published: lecun98'")
         elif kind == "exact" and not detail:
-            found.append(f"{entry!r} must say from what it follows, as in 'exact: 3 of 4'")
+            found.append(f"{entry!r} must say what it follows from, as in 'exact: 3 of 4'")
         if len(entry) > MAX_ENTRY:
             found.append(f"{entry!r} is longer than {MAX_ENTRY} characters; take a few words around the number")
         if not _has_context(plain(entry)):
-            found.append(f"{entry!r} must hold two words around the number, so that it speaks for one sentence")
+            found.append(f"{entry!r} must contain two words around the number, so that it identifies one sentence")
         if entry not in used:
-            found.append(f"{entry!r} is stale: no number that needs it stands in such words; remove or correct it")
+            found.append(f"{entry!r} is stale: no number that needs it matches these words; remove or correct it")
     return found
 
 
 def explanation(missing: list[Number], source: str) -> str:
-    """Return what to do about numbers that are not on the list."""
+    """Return a message that says how to handle numbers that are not on the list."""
     kinds = "\n".join(f"  {name}: {meaning}" for name, meaning in KINDS.items())
     listed = "\n".join(f"  {n.passage.where}: {n.text!r} in: {_sentence(n)}" for n in missing)
     return (
         f"{source}: typed numbers that look measured and are not on the list (cells are counted from 1):\n{listed}\n\n"
-        "If it was measured, let code print it (claim, reported_and_measured or print), or say it without a number.\n"
-        f"If not, paste its line into tests/{LIST.name} and fill in what it is:\n{kinds}\n\n"
+        "If it was measured, print it from code (claim, reported_and_measured or print), or leave it out.\n"
+        f"If not, paste its line into tests/book/{LIST.name} and fill in its kind:\n{kinds}\n\n"
         f"{pasteable(missing, source)}\n"
     )
 

@@ -1,4 +1,4 @@
-"""What the experiments on noise and on codes compute beside the training: corruptions, filters, and votes."""
+"""What the noise and code experiments compute besides training: corruptions, filters and votes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_corruption_at_level_zero_changes_nothing(kind, pictures):
     assert np.array_equal(spoiled, pictures)
 
 
-def test_corruptions_do_what_their_level_says(pictures):
+def test_corruptions_match_their_level(pictures):
     rng = np.random.default_rng(1)
     noise = CORRUPTIONS["Gaussian"](pictures, 0.3, rng) - pictures
     assert np.isclose(noise.std(), 0.3, rtol=0.01)
@@ -37,7 +37,7 @@ def test_corruptions_do_what_their_level_says(pictures):
 
 
 @pytest.mark.parametrize("kind", CORRUPTIONS)
-def test_corruption_layer_draws_anew_a_level_for_each_sample_and_only_in_training(kind, pictures):
+def test_corruption_layer_draws_a_new_level_per_sample_only_in_training_mode(kind, pictures):
     layer = Corruption(kind, 0.0, 0.5, np.random.default_rng(2))
     first, second = layer(pictures), layer(pictures)
     assert not np.array_equal(first, second)
@@ -47,7 +47,7 @@ def test_corruption_layer_draws_anew_a_level_for_each_sample_and_only_in_trainin
     assert layer(pictures) is pictures
 
 
-def test_training_through_the_corruption_has_clean_targets(pictures):
+def test_training_through_corruption_uses_clean_targets(pictures):
     rng = np.random.default_rng(0)
     model = nn.Autoencoder.symmetric([784, 8], rng=rng)
     seen = []
@@ -63,20 +63,20 @@ def test_training_through_the_corruption_has_clean_targets(pictures):
     assert np.isin(np.concatenate(seen), pictures).all()
 
 
-def test_filters_smooth_and_leave_a_flat_picture_alone(pictures):
+def test_filters_smooth_and_leave_a_flat_image_unchanged(pictures):
     pca = PCA(svd_solver="covariance_eigh").fit(pictures)
     flat = np.full((2, 784), 0.5, np.float32)
     for name, setting in (("Gaussian filter", 1.0), ("median filter", 3)):
         assert np.allclose(filtered(name, flat, setting, None), flat, atol=1e-6)
         assert filtered(name, pictures, setting, None).var() < 0.5 * pictures.var()
-    # Each picture on its own: the neighbours in the array do not leak in.
+    # Each image is filtered by itself: neighbours in the array do not leak in.
     mixed = np.concatenate([flat, pictures[:1]])
     assert np.allclose(filtered("Gaussian filter", mixed, 2.0, None)[:2], flat, atol=1e-6)
     assert np.allclose(filtered("PCA", pictures, 784, pca), pictures, atol=1e-4)
     assert np.allclose(pca_projection(pictures, pca, 0), pca.mean_, atol=1e-6)
 
 
-def test_predictions_for_every_number_of_neighbours_are_those_of_the_classifier():
+def test_predictions_for_each_k_match_the_classifier():
     rng = np.random.default_rng(0)
     y = rng.integers(0, 10, 400)
     codes = (rng.normal(size=(400, 2)) + y[:, None] / 3).astype(np.float32)
@@ -87,7 +87,7 @@ def test_predictions_for_every_number_of_neighbours_are_those_of_the_classifier(
         assert np.array_equal(found[:, k - 1], nn.KNeighborsClassifier(k).fit(codes, y).predict(queries))
 
 
-def test_distances_between_digits_are_those_of_their_means():
+def test_distances_between_digits_use_their_means():
     codes = np.repeat(np.arange(10.0), 2)[:, None] + np.tile([-0.5, 0.5], 10)[:, None]
     result = between_digits(codes, np.repeat(np.arange(10), 2))
     assert np.allclose(result["centroid_distances"], np.abs(np.subtract.outer(np.arange(10.0), np.arange(10.0))))

@@ -1,4 +1,4 @@
-"""The experiments: their results say where they come from, one run of each can be repeated, and files appear whole."""
+"""The experiments: results state their origin, single runs are reproducible, and files are written whole."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ NAMES = sorted(path.stem for path in (BOOK / "experiments").glob("[!_]*.py"))
 PROVENANCE = {"command", "commit", "data", "date", "nnkit", "processor", "seconds", "seeds", "versions"}
 
 
-def test_every_experiment_has_its_result_and_every_result_its_experiment():
+def test_experiments_and_results_correspond():
     assert sorted(path.stem for path in (BOOK / "results").glob("*.json*")) == NAMES
 
 
@@ -60,7 +60,7 @@ def product(grid):
     return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
 
 
-# Of each experiment whose result is the store of a sweep: the cells and their seeds.
+# For each experiment whose result is a sweep's store: the cells and their seeds.
 SWEPT = {
     "autoencoder_deep": [(autoencoder_deep.CELLS, autoencoder_deep.SEEDS)],
     "autoencoder_grid": [(product(autoencoder_grid.GRID), autoencoder_grid.SEEDS)],
@@ -91,7 +91,7 @@ SWEPT = {
 }
 RECORDED = [name for name in NAMES if name not in SWEPT]
 
-# Starts each experiment as its command does, up to where its workers would be sent what to call; prints that as text.
+# Starts each experiment as its command does, up to sending the function to its workers; prints it as text instead.
 _SEND = """
 import base64, runpy, sys
 from joblib.externals.loky.backend.reduction import dumps
@@ -112,7 +112,7 @@ for name in sys.argv[1:]:
     except SystemExit:
         pass
 """
-# And this is a worker, which knows nothing but what it was sent.
+# A worker, which knows only what it was sent.
 _RECEIVE = """
 import base64, pickle, sys
 
@@ -123,7 +123,7 @@ for line in sys.stdin:
 """
 
 
-def test_workers_can_read_what_the_command_of_an_experiment_sends_them(tmp_path):
+def test_workers_can_unpickle_what_each_experiment_sends(tmp_path):
     (tmp_path / "weights").symlink_to(BOOK / "results" / "weights")
     environment = os.environ | {"NNKIT_RESULTS": str(tmp_path)}
     start = {"capture_output": True, "text": True, "cwd": BOOK.parent, "env": environment, "check": False}
@@ -135,7 +135,7 @@ def test_workers_can_read_what_the_command_of_an_experiment_sends_them(tmp_path)
 
 
 @pytest.mark.parametrize("name", RECORDED)
-def test_result_says_where_it_comes_from(name):
+def test_result_states_its_origin(name):
     result = load_result(name)
     provenance = result["provenance"]
     assert set(provenance) == PROVENANCE
@@ -146,27 +146,27 @@ def test_result_says_where_it_comes_from(name):
     assert (BOOK / "results" / f"{name}.json").stat().st_size < 600_000
 
 
-def test_a_run_of_xor_seeds_repeats():
+def test_xor_seeds_run_is_reproducible():
     for row in load_result("xor_seeds")["rows"][::700]:
         again = xor_seeds.train(row["width"], row["seed"])
-        # The last digits differ between processors, and 5,000 epochs make much of little.
+        # The last digits differ between processors, and 5,000 epochs amplify small differences.
         assert again["solved"] == row["solved"]
         assert np.isclose(again["initial_loss"], row["initial_loss"], atol=1e-4)
         assert np.isclose(again["final_loss"], row["final_loss"], rtol=0.05)
 
 
-def test_xor_runs_that_are_solved_are_right_on_all_four_points():
+def test_solved_xor_runs_classify_all_four_points():
     _, y = nn.make_xor()
     for row in load_result("xor_seeds")["rows"]:
         assert row["solved"] == bool(((np.array(row["predictions"]) > 0.5) == y).all())
 
 
-def test_quadrants_curves_have_the_length_that_the_set_up_says():
+def test_quadrants_curves_have_the_length_given_in_the_setup():
     for row in load_result("xor_quadrants")["rows"]:
         assert len(row["loss"]) == len(row["accuracy"]) == 256 // xor_quadrants.EVERY
 
 
-def test_classifier_reads_what_the_chapter_says():
+def test_classifier_matches_the_chapter():
     rows = load_result("mnist_classifier")["rows"]
     final = np.array([row["test_accuracy"][-1] for row in rows])
     assert len(rows) == 25
@@ -178,11 +178,11 @@ def test_classifier_reads_what_the_chapter_says():
         assert len(set(row["misread"])) == 10_000 - np.trace(confusion)
 
 
-def test_calibration_of_the_classifier_agrees_with_its_curves_and_its_confusions():
+def test_classifier_calibration_agrees_with_its_curves_and_confusions():
     for row in load_result("mnist_classifier")["rows"]:
         trained, scaled = row["calibration"]["as trained"], row["calibration"]["scaled"]
         for bins in (trained, scaled):
-            # Dividing all logits by one number changes no answer.
+            # Dividing all logits by one number does not change the predictions.
             assert sum(bins["n_correct"]) == np.trace(row["confusion"])
             assert sum(bins["count"]) == 10_000
             gaps = np.subtract(bins["n_correct"], bins["confidence_sum"])
@@ -190,11 +190,11 @@ def test_calibration_of_the_classifier_agrees_with_its_curves_and_its_confusions
         assert trained["loss"] == row["test_loss"][-1]
         assert trained["calibration_error"] == row["test_calibration_error"][-1]
         assert np.isclose(sum(trained["confidence_sum"]) / 10_000, row["test_mean_confidence"][-1], atol=1e-5)
-        # Above 1 the temperature makes a network less sure, below it surer.
+        # A temperature above 1 makes a network less confident, below 1 more confident.
         assert (row["temperature"] > 1) == (sum(scaled["confidence_sum"]) < sum(trained["confidence_sum"]))
 
 
-def test_temperature_is_where_the_loss_is_lowest():
+def test_temperature_minimizes_the_loss():
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(300, 4))
     y = np.array([rng.choice(4, p=p) for p in nn.softmax(logits)])
@@ -216,7 +216,7 @@ def test_record_writes_rows_and_provenance(tmp_path, monkeypatch):
     assert [file.name for file in tmp_path.iterdir()] == ["trial.json"]
 
 
-def test_a_failing_experiment_leaves_the_old_result(tmp_path, monkeypatch):
+def test_failed_experiment_keeps_the_old_result(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "RESULTS", tmp_path)
     (tmp_path / "trial.json").write_text("old", encoding="utf-8")
 
@@ -229,7 +229,7 @@ def test_a_failing_experiment_leaves_the_old_result(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("ran", ["0123456789ab with changes", "unknown", "0123456789ab"])
-def test_a_run_of_code_that_is_not_committed_says_so_first(ran, tmp_path, monkeypatch, capsys):
+def test_running_uncommitted_code_warns_first(ran, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(results, "RESULTS", tmp_path)
     monkeypatch.setattr(runs, "commit", lambda: ran)
     said = []
@@ -237,20 +237,20 @@ def test_a_run_of_code_that_is_not_committed_says_so_first(ran, tmp_path, monkey
     assert said == [""] if ran == "0123456789ab" else f"{ran!r}, which the tests will refuse" in said[0]
 
 
-def test_runs_come_back_in_the_order_of_their_seeds():
+def test_runs_are_returned_in_seed_order():
     assert runs.over_seeds(lambda seed: {"square": seed**2}, range(5)) == [
         {"seed": seed, "square": seed**2} for seed in range(5)
     ]
 
 
-def test_a_run_of_xor_activations_repeats():
+def test_xor_activations_run_is_reproducible():
     for row in load_result("xor_activations")["rows"][150::900]:
         again = xor_activations.train(row["activation"], row["width"], row["seed"])
         assert again["solved"] == row["solved"]
         assert np.isclose(again["final_loss"], row["final_loss"], rtol=0.05, atol=1e-4)
 
 
-def test_short_runs_repeat():
+def test_short_runs_are_reproducible():
     rows = load_result("short_runs")["rows"]
     assert [(row["case"], row["seed"]) for row in rows] == [
         (case, seed) for case in short_runs.CASES for seed in range(short_runs.SETUP["runs"])
@@ -262,7 +262,7 @@ def test_short_runs_repeat():
 
 
 @pytest.mark.parametrize("name", SWEPT)
-def test_store_holds_every_run_once_and_nothing_else(name):
+def test_store_holds_exactly_the_planned_runs(name):
     module = importlib.import_module(f"book.experiments.{name}")
     expected = {(json.dumps(cell), seed) for cells, seeds in SWEPT[name] for cell in cells for seed in seeds}
     rows = load_rows(module.STORE)
@@ -278,30 +278,30 @@ def test_store_holds_every_run_once_and_nothing_else(name):
     assert "mnist" in setup.values()
 
 
-def test_curves_of_the_sweeps_are_whole():
+def test_sweep_curves_are_complete():
     for row in load_rows(mnist_sweeps.STORE):
         for name in ("loss", "accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy", "seconds"):
             assert len(row["result"][name]) == mnist_sweeps.SETUP["epochs"], (row["config"], row["seed"])
 
 
-def test_figures_of_the_sweeps_share_the_network_of_figure_five():
+def test_sweep_figures_share_the_network_of_figure_five():
     assert cells_of(mnist_sweeps.FIGURES).count(mnist_sweeps.BASE) == 3
     assert cells_of(mnist_sweeps.FAIR).count(mnist_sweeps.BASE) == 3
 
 
 @pytest.mark.usefixtures("mnist")
-def test_a_run_of_the_sweeps_repeats(monkeypatch):
+def test_sweep_run_is_reproducible(monkeypatch):
     monkeypatch.setitem(mnist_sweeps.SETUP, "epochs", 2)
     again = mnist_sweeps.train(**mnist_sweeps.BASE, seed=3)
     stored = next(
         row for row in load_rows(mnist_sweeps.STORE) if row["config"] == mnist_sweeps.BASE and row["seed"] == 3
     )
-    # The last digits differ between processors, and a thousand steps make a little of them.
+    # The last digits differ between processors, and a thousand steps amplify the difference slightly.
     assert np.allclose(again["val_loss"], stored["result"]["val_loss"][:2], rtol=0.03)
     assert np.allclose(again["test_accuracy"], stored["result"]["test_accuracy"][:2], atol=0.004)
 
 
-def test_network_puts_dropout_and_batch_norm_where_it_says():
+def test_network_places_dropout_and_batch_norm_as_documented():
     rng = np.random.default_rng(0)
     plain = mnist.network([16, 16], rng, activation="Tanh")
     assert [type(module).__name__ for module in plain] == ["Linear", "Tanh", "Linear", "Tanh", "Linear"]
@@ -321,21 +321,21 @@ def test_each_step_to_the_best_network_changes_one_thing():
 WEIGHTS = sorted(autoencoders.WEIGHTS.glob("*.npz"))
 
 
-def test_stored_weights_are_those_that_chapters_load_and_small():
+def test_stored_weights_are_small_and_match_what_chapters_load():
     assert [path.stem for path in WEIGHTS] == ["autoencoder", "autoencoder_published", "denoiser", "latent_4"]
     assert sum(path.stat().st_size for path in WEIGHTS) <= 5_000_000
 
 
 @pytest.mark.parametrize("path", WEIGHTS, ids=lambda path: path.stem)
-def test_stored_weights_say_where_they_come_from(path):
-    saved = nn.load_checkpoint(path)  # Which never unpickles.
+def test_stored_weights_state_their_origin(path):
+    saved = nn.load_checkpoint(path)  # It never unpickles.
     assert "changes" not in saved.extra["commit"]
     assert saved.extra["seed"] == 0
     assert all(array.dtype == np.float16 for array in saved.states["model"].values())
 
 
 @pytest.mark.parametrize("name", ["autoencoder", "autoencoder_published"])
-def test_stored_weights_have_the_error_that_the_store_says(name, mnist):
+def test_stored_weights_reproduce_the_stored_error(name, mnist):
     X, _ = autoencoders.pooled(mnist)
     X = X[autoencoders.split_indices(len(X))[2]]
     model = nn.Autoencoder.symmetric(autoencoder_training.SIZES, rng=0, logits=True).astype(np.float16)
@@ -350,7 +350,7 @@ def test_stored_weights_have_the_error_that_the_store_says(name, mnist):
     assert np.isclose(error, row["result"]["test"]["mse"], rtol=1e-3)
 
 
-def test_pictures_survive_their_text():
+def test_pictures_round_trip_through_text():
     shown = np.random.default_rng(0).random((3, 784))
     again = pictures.from_text(pictures.as_text(shown))
     assert again.shape == (3, 784)
@@ -364,7 +364,7 @@ def test_split_of_source_b_uses_each_digit_once():
     assert sum(map(len, autoencoders.split_indices(1797))) == 1797
 
 
-def test_baselines_agree_with_pca_and_with_the_loss():
+def test_baselines_agree_with_pca_and_the_loss():
     rows = {row["reconstruction"]: row for row in load_result("autoencoder_baselines")["rows"]}
     split = next(row for row in load_result("autoencoder_pca")["rows"] if row["split"] == "without validation digits")
     assert np.isclose(rows["mean"]["test_mse"], split["test_mse"][0], rtol=1e-4)
@@ -376,7 +376,7 @@ def test_baselines_agree_with_pca_and_with_the_loss():
     assert 0 < rows["itself"]["test_cross_entropy"] < rows["mean"]["test_cross_entropy"] < np.log(2)
 
 
-def test_cross_entropy_of_pixels_is_that_of_the_loss_and_knows_black_and_white():
+def test_pixel_cross_entropy_matches_the_loss_even_for_black_and_white_pixels():
     rng = np.random.default_rng(0)
     logits, y = rng.normal(size=(2, 5, 7))
     y = np.clip(y, 0, 1)

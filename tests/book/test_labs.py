@@ -1,4 +1,4 @@
-"""Every lab of the book: its stored pictures are what its function draws, at every corner, and its widget is alive."""
+"""Every lab in the book: its function works at every corner, draws the stored images, and drives a live widget."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.frames import frames_of
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
 CHAPTERS = sorted(BOOK.glob("part*/*.ipynb"))
-# Training differs in the last digits between processors: a curve may move by a pixel, and a number a little.
+# Training differs in the last digits between processors, so a curve may move by a pixel and a number slightly.
 MAX_SHARE_OF_PIXELS = 0.02
 MAX_RELATIVE_CHANGE, MAX_LAST_DIGITS = 0.2, 2
 N_SAMPLED = 3
@@ -29,7 +29,7 @@ NUMBER = re.compile(r"-?\d[\d,]*(?:\.(\d+))?(?:e([+-]?\d+))?")
 
 
 def load_lab(path: Path) -> tuple[Lab, str]:
-    """Run a chapter's setup cell and its lab cell, as in the chapter's folder; return the lab and the stored HTML."""
+    """Run a chapter's setup and lab cells in the chapter's folder; return the lab and the stored HTML."""
     notebook = nbformat.read(path, as_version=4)
     cells = [cell for cell in notebook.cells if {"setup", "lab"} & set(cell.metadata.get("tags", []))]
     names: dict[str, object] = {}
@@ -38,7 +38,7 @@ def load_lab(path: Path) -> tuple[Lab, str]:
     try:
         for cell in cells[:-1]:
             exec(cell.source, names)
-        # The last line of the lab's cell is the call; all before it is set-up and the function.
+        # The last line of the lab cell is the call; everything before it is setup and the function.
         start = cells[-1].source.rindex("sliders.lab(")
         exec(cells[-1].source[:start], names)
         lab = eval(cells[-1].source[start:], names)
@@ -52,7 +52,7 @@ def load_lab(path: Path) -> tuple[Lab, str]:
 @pytest.fixture(scope="module", params=CHAPTERS, ids=lambda path: path.stem)
 def lab_and_page(request):
     if "load_mnist" in request.param.read_text(encoding="utf-8"):
-        request.getfixturevalue("mnist")  # Skips where it is not: the stored frames are of MNIST.
+        request.getfixturevalue("mnist")  # Skip without MNIST, which the stored frames show.
     return load_lab(request.param)
 
 
@@ -61,21 +61,21 @@ def pixels(picture: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(picture)).convert("L"), dtype=np.float32)
 
 
-def share_that_differs(first: bytes, second: bytes) -> float:
+def differing_share(first: bytes, second: bytes) -> float:
     a, b = pixels(first), pixels(second)
     assert a.shape == b.shape
     return float((np.abs(a - b) > 64).mean())
 
 
 def nearest(picture: bytes, stored: list[tuple[bytes, str]]) -> list[int]:
-    """Return which of the stored pictures are most like this one: one, but for equal ones."""
+    """Return the indices of the stored images closest to this one; several only if they are equal."""
     own = pixels(picture)
     distances = [np.abs(own - pixels(other)).mean() for other, _ in stored]
     return [index for index, distance in enumerate(distances) if distance == min(distances)]
 
 
-def says_the_same(sentence: str, stored: str) -> bool:
-    """Return whether two sentences have the same values of the sliders, the same words and nearly the same numbers."""
+def sentences_agree(sentence: str, stored: str) -> bool:
+    """Return whether two sentences have the same slider values, the same words and nearly the same numbers."""
     if sentence.partition(". ")[0] != stored.partition(". ")[0] or NUMBER.sub("#", sentence) != NUMBER.sub("#", stored):
         return False
     for one, other in zip(NUMBER.finditer(sentence), NUMBER.finditer(stored), strict=True):
@@ -87,12 +87,12 @@ def says_the_same(sentence: str, stored: str) -> bool:
 
 
 def is_stored_at(index: int, frame: tuple[bytes, str], stored: list[tuple[bytes, str]]) -> bool:
-    """Return whether a frame, just drawn, is the one of this place and not of another."""
+    """Return whether a newly drawn frame matches the stored one at this index and no other."""
     picture, sentence = frame
     return (
         index in nearest(picture, stored)
-        and share_that_differs(picture, stored[index][0]) < MAX_SHARE_OF_PIXELS
-        and says_the_same(sentence, stored[index][1])
+        and differing_share(picture, stored[index][0]) < MAX_SHARE_OF_PIXELS
+        and sentences_agree(sentence, stored[index][1])
     )
 
 
@@ -105,7 +105,7 @@ def test_function_works_at_every_corner_of_its_grid(lab_and_page):
         assert len(sentence) > 20
 
 
-def test_stored_frames_are_what_the_function_draws(lab_and_page):
+def test_function_reproduces_the_stored_frames(lab_and_page):
     lab, page = lab_and_page
     stored = frames_of(page)
     combinations = list(itertools.product(*lab.grids.values()))
@@ -115,8 +115,8 @@ def test_stored_frames_are_what_the_function_draws(lab_and_page):
         assert is_stored_at(index, lab.frame(**values), stored), values
 
 
-def test_a_wrong_frame_would_be_noticed(lab_and_page):
-    """Frames at a wrong place: with their own sentences, and with the sentence that belongs there."""
+def test_wrong_frame_is_detected(lab_and_page):
+    """Misplaced frames: with their own sentence, and with the sentence that belongs there."""
     _, page = lab_and_page
     stored = frames_of(page)
     for index, *others in np.random.default_rng(0).permutation(len(stored))[: 4 * N_SAMPLED].reshape(N_SAMPLED, 4):
@@ -124,16 +124,16 @@ def test_a_wrong_frame_would_be_noticed(lab_and_page):
         for other in others:
             picture, sentence = stored[other]
             assert not is_stored_at(index, (picture, sentence), stored)
-            alike = share_that_differs(picture, stored[index][0]) == 0
+            alike = differing_share(picture, stored[index][0]) == 0
             assert alike or not is_stored_at(index, (picture, stored[index][1]), stored)
 
 
-def test_a_wrong_sentence_would_be_noticed():
+def test_wrong_sentence_is_detected():
     right = "Learning rate 0.1, batch size 8. After 1,000 epochs the loss is 0.368; an error of 3e-10."
-    assert says_the_same(right, right)
-    assert says_the_same(right.replace("0.368", "0.371").replace("3e-10", "5e-10"), right)
+    assert sentences_agree(right, right)
+    assert sentences_agree(right.replace("0.368", "0.371").replace("3e-10", "5e-10"), right)
     for part, wrong in [("0.1,", "0.11,"), ("1,000", "100"), ("0.368", "0.468"), ("3e-10", "3e-9"), ("loss", "gain")]:
-        assert not says_the_same(right.replace(part, wrong), right), wrong
+        assert not sentences_agree(right.replace(part, wrong), right), wrong
 
 
 def test_live_widget_redraws_when_a_slider_moves(lab_and_page):

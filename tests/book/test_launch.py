@@ -1,4 +1,4 @@
-"""What a chapter needs to run, on Colab, on Binder, downloaded alone or opened with another Python."""
+"""What a chapter needs to run on Colab, on Binder, downloaded by itself, or with another Python."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CHAPTERS = sorted((ROOT / "book").glob("part*/*.ipynb"))
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
-def test_first_code_of_a_chapter_brings_the_book_to_colab(path):
+def test_first_code_cell_fetches_the_book_on_colab(path):
     notebook = nbformat.read(path, as_version=4)
     first = next(cell for cell in notebook.cells if cell.cell_type == "code")
     assert launch.is_launch(first)
@@ -38,7 +38,7 @@ def test_first_code_of_a_chapter_brings_the_book_to_colab(path):
     assert again == notebook
 
 
-def test_launch_cell_does_nothing_where_a_chapter_has_all_that_it_needs(monkeypatch, capsys):
+def test_launch_cell_does_nothing_if_everything_is_installed(monkeypatch, capsys):
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("must not run a program"))
     monkeypatch.chdir(ROOT / "book" / "part1-foundations")
     exec(launch.launch_source("part1-foundations"), {})
@@ -47,29 +47,29 @@ def test_launch_cell_does_nothing_where_a_chapter_has_all_that_it_needs(monkeypa
 
 
 def error_of_first_cell(path: Path, kernel: str) -> str:
-    """Run a chapter where it lies, and return what the reader sees below the launch cell, which must end the run."""
+    """Run a chapter in its folder; the launch cell must stop the run. Return what the reader sees below it."""
     notebook = nbformat.read(path, as_version=4)
     where = {"metadata": {"path": str(path.parent)}}
-    quiet = ["--log-level=ERROR"]  # A kernel warns at every start that it talks over TCP.
+    quiet = ["--log-level=ERROR"]  # A kernel warns at every start that it communicates over TCP.
     client = NotebookClient(notebook, kernel_name=kernel, timeout=PATIENCE, resources=where, extra_arguments=quiet)
     with pytest.raises(CellExecutionError):
         client.execute()
     assert client.code_cells_executed == 1
     (output,) = next(cell for cell in notebook.cells if launch.is_launch(cell)).outputs
     assert output.output_type == "error"
-    (shown,) = output.traceback  # One entry, the sentence: no line of code, no frame.
+    (shown,) = output.traceback  # One traceback entry with the sentence: no code and no frames.
     return shown
 
 
 @pytest.fixture
 def other_kernel(tmp_path, monkeypatch):
-    """Make a kernel that has all the packages of this one but nnkit, and return its name and its Python."""
+    """Make a kernel with all the packages of this one except nnkit; return its name and its Python."""
     builder = venv.EnvBuilder(symlinks=os.name != "nt")
     builder.create(tmp_path / "other")
     python = builder.ensure_directories(tmp_path / "other").env_exe
     ask = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
     site = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
-    # Links to what lies in a folder that a link leads to, such as that of an editable nnkit, are not followed.
+    # Contents of linked folders, such as that of an editable nnkit, are not linked.
     Path(site, "packages.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
     spec = tmp_path / "jupyter" / "kernels" / "other" / "kernel.json"
     spec.parent.mkdir(parents=True)
@@ -81,7 +81,7 @@ def other_kernel(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("kernel", ["python3", "other"])
-def test_a_chapter_alone_in_a_folder_says_which_commands_bring_the_rest(kernel, other_kernel, tmp_path, monkeypatch):
+def test_chapter_alone_in_a_folder_says_how_to_get_the_rest(kernel, other_kernel, tmp_path, monkeypatch):
     monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "1")
     alone = tmp_path / "downloads" / CHAPTERS[0].name
     alone.parent.mkdir()
@@ -92,7 +92,7 @@ def test_a_chapter_alone_in_a_folder_says_which_commands_bring_the_rest(kernel, 
     assert f"\n\n    git clone {address}\n    cd {address.rsplit('/', 1)[1]}\n    make lab\n\n" in shown
 
 
-def test_a_chapter_opened_with_another_python_says_which_it_needs(other_kernel):
+def test_chapter_opened_with_another_python_says_which_one_it_needs(other_kernel):
     kernel, python = other_kernel
     shown = error_of_first_cell(CHAPTERS[0], kernel)
     assert shown.startswith(
@@ -101,7 +101,7 @@ def test_a_chapter_opened_with_another_python_says_which_it_needs(other_kernel):
     assert f'\n\n    cd "{ROOT}"\n    make lab\n\n' in shown
 
 
-def test_a_missing_package_of_any_part_is_named(monkeypatch):
+def test_missing_package_of_any_part_is_named(monkeypatch):
     monkeypatch.chdir(ROOT / "book" / "part1-foundations")
     found = importlib.util.find_spec
     for name in ("nnkit", "lab", "matplotlib", "sklearn", "joblib", "ipywidgets"):
@@ -112,20 +112,20 @@ def test_a_missing_package_of_any_part_is_named(monkeypatch):
             exec(launch.launch_source("part1-foundations"), {})
 
 
-@pytest.mark.skipif(shutil.which("git") is None, reason="there is no git, with which the cell fetches the book")
-def test_launch_cell_clones_installs_and_goes_to_the_chapter(tmp_path, monkeypatch):
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed, and the cell needs it to fetch the book")
+def test_launch_cell_clones_installs_and_changes_to_the_chapter_folder(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    # The repository's address leads to this folder, and pip is only asked.
+    # The repository's address is redirected to this folder, and pip is only recorded.
     (tmp_path / "git").mkdir()
     subprocess.run(["git", "init", "-q", "-b", launch.repository()["branch"], "git"], cwd=tmp_path, check=True)
     chapter = tmp_path / "git" / "book" / "part1-foundations" / "chapter.ipynb"
     chapter.parent.mkdir(parents=True)
     chapter.touch()
-    as_somebody = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
     subprocess.run(["git", "add", "."], cwd=tmp_path / "git", check=True)
-    subprocess.run(["git", *as_somebody, "commit", "-qm", "a"], cwd=tmp_path / "git", check=True)
+    subprocess.run(["git", *identity, "commit", "-qm", "a"], cwd=tmp_path / "git", check=True)
     monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
     monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.file://{tmp_path / 'git'}.insteadOf")
     monkeypatch.setenv("GIT_CONFIG_VALUE_0", launch.repository()["url"])
@@ -136,7 +136,7 @@ def test_launch_cell_clones_installs_and_goes_to_the_chapter(tmp_path, monkeypat
         lambda words, **how: run(words, **how) if words[0] == "git" else installed.append(words),
     )
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: installed or None)
-    for _ in range(2):  # A cell that is run again does not fetch again.
+    for _ in range(2):  # Running the cell again does not fetch again.
         exec(launch.launch_source("part1-foundations"), {})
     assert Path("chapter.ipynb").is_file()
     package = f"{tmp_path}/nnkit-book[data,estimators,sweep]"
@@ -151,7 +151,7 @@ def test_launch_cell_does_not_make_a_chapter_stale():
     assert source_hash(notebook) != before
 
 
-def test_an_old_launch_cell_is_replaced():
+def test_outdated_launch_cell_is_replaced():
     notebook = launch.with_launch(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")]), "elsewhere")
     notebook = launch.with_launch(notebook, "part1-foundations")
     assert [cell.source for cell in notebook.cells] == [launch.launch_source("part1-foundations"), "1"]

@@ -1,4 +1,4 @@
-"""The chapters as files: what a reader sees is what ran, all of it, in order, from the present sources."""
+"""The chapters as files: everything a reader sees was run in order from the current sources."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tools.launch import is_launch
 BOOK = Path(__file__).resolve().parents[2] / "book"
 CHAPTERS = sorted(BOOK.glob("part*/*.ipynb"))
 MAX_FIGURE_BYTES = 120_000
-MAX_CODE_CELLS = 35  # Of these at most 25 are the chapter's own; the rest are solutions.
+MAX_CODE_CELLS = 35  # At most 25 of these belong to the chapter; the rest are solutions.
 MAX_LINES_SHOWN = 200
-MAX_SECONDS = 60  # On a machine that does nothing else; who waits longer goes away.
+MAX_SECONDS = 60  # On an otherwise idle machine; readers do not wait longer.
 WORDS = range(1_500, 3_001)
-# SMO takes more: the choice of a pair, its step up to a bound, the gap and the bias, which are derived as a whole.
+# SMO needs more: choosing a pair, its bounded step, the gap and the bias are derived together.
 MAX_LINES_FROM_SCRATCH = {"14-support-vector-machine": 40}
-# A home or a working folder of whoever ran the notebook has no place in it.
+# Home or working folders of whoever ran the notebook must not appear in it.
 MACHINE_PATH = re.compile(
     "|".join(map(re.escape, ("/home/", "/Users/", "/tmp/", f"{Path.home()}/", f"{BOOK.parent}/")))
 )
@@ -43,7 +43,7 @@ def tags(cell: nbformat.NotebookNode) -> list[str]:
 
 
 def problems(notebook: nbformat.NotebookNode) -> list[str]:
-    """Return what is wrong with a committed notebook; nothing, if it is as `make notebooks` leaves it."""
+    """Return the problems of a committed notebook; none if it is as `make notebooks` leaves it."""
     found = []
     cells = code_cells(notebook)
     counts = [cell.execution_count for cell in cells]
@@ -53,9 +53,11 @@ def problems(notebook: nbformat.NotebookNode) -> list[str]:
         found.append("stale: the code has changed since it ran; run make notebooks")
     ran = notebook.metadata.get("nnkit", {})
     if not re.fullmatch("[0-9a-f]{12}", ran.get("commit", "")):
-        found.append(f"ran on the commit {ran.get('commit')!r}; commit nnkit, lab and book first, then make notebooks")
+        found.append(f"ran on commit {ran.get('commit')!r}; commit nnkit, lab and book first, then run make notebooks")
     if not ran.get("seconds", math.inf) <= MAX_SECONDS:
-        found.append(f"took {ran.get('seconds')} s, of at most {MAX_SECONDS}; run make notebooks on a quiet machine")
+        found.append(
+            f"took {ran.get('seconds')} s; the limit is {MAX_SECONDS} s; run make notebooks on an idle machine"
+        )
     if (ran.get("data") or {}).get("name") != ("mnist" if loads_mnist(notebook) else None):
         found.append(f"ran on the data {ran.get('data')}")
     if "widgets" in notebook.metadata:
@@ -66,7 +68,7 @@ def problems(notebook: nbformat.NotebookNode) -> list[str]:
             found.append(f"{where} is empty")
         ends_in_output = re.search(r"^(print|claim|sliders\.lab|reported_and_measured|plt\.show)\(", cell.source, re.M)
         if ends_in_output and not cell.outputs:
-            found.append(f"{where} should show something and does not")
+            found.append(f"{where} should have output but has none")
         for output in cell.outputs:
             if output.output_type == "error" and "raises-exception" not in tags(cell):
                 found.append(f"{where} failed: {output.ename}")
@@ -74,12 +76,12 @@ def problems(notebook: nbformat.NotebookNode) -> list[str]:
                 found.append(f"{where} printed a warning: {output.text[:80]}")
             texts = [output.get("text", ""), *(v for v in output.get("data", {}).values() if isinstance(v, str))]
             if "application/vnd.jupyter.widget-view+json" in output.get("data", {}):
-                found.append(f"{where} stores a live widget, which is dead in a file")
+                found.append(f"{where} stores a live widget, which does not work in a file")
             for text in texts:
                 if path := MACHINE_PATH.search(text[:20_000]):
-                    found.append(f"{where} shows a path of the machine that ran it: {path[0]}")
+                    found.append(f"{where} shows a path on the machine that ran it: {path[0]}")
             if re.search(r"\d ?%", output.get("data", {}).get("text/markdown", "")):
-                found.append(f"{where} shows a percentage without the thin space; lab.spaced puts it")
+                found.append(f"{where} shows a percentage without the thin space; lab.spaced adds it")
             for mime, data in output.get("data", {}).items():
                 if mime.startswith("image/"):
                     size = len(base64.b64decode(data)) if mime != "image/svg+xml" else len(data)
@@ -101,11 +103,11 @@ def chapter(request) -> nbformat.NotebookNode:
     return read(request.param)
 
 
-def test_chapter_is_as_it_ran(chapter):
+def test_chapter_has_no_problems(chapter):
     assert problems(chapter) == []
 
 
-def test_chapter_has_the_shape_of_a_chapter(chapter):
+def test_chapter_follows_the_common_structure(chapter):
     text = "\n".join(cell.source for cell in chapter.cells if cell.cell_type == "markdown")
     for part in ("{admonition} Predict", "## From scratch", "## The same with nnkit", "## Reported and measured"):
         assert part in text
@@ -127,11 +129,11 @@ def test_chapter_links_to_the_glossary(chapter):
     assert {term.lower() for term in linked} <= {term.lower() for term in terms}
 
 
-def test_every_solution_holds_an_assert(chapter):
+def test_every_solution_contains_an_assert(chapter):
     solution, asserted = None, {}
     for cell in chapter.cells:
         if cell.cell_type == "markdown":
-            # One cell may end a solution and, further down, start the next.
+            # One cell may end a solution and start the next.
             for start, label in re.findall(r"\{solution-(start\} (\S+)|end\})", cell.source):
                 solution = label if start.startswith("start") else None
                 if solution:
@@ -142,7 +144,7 @@ def test_every_solution_holds_an_assert(chapter):
     assert all(asserted.values()), asserted
 
 
-def test_chapter_has_a_length_that_can_be_read(chapter):
+def test_chapter_length_is_within_limits(chapter):
     prose = "\n".join(cell.source for cell in chapter.cells if cell.cell_type == "markdown")
     assert len(prose.split()) in WORDS
     chapter.cells = [cell for cell in chapter.cells if not is_launch(cell)]
@@ -163,61 +165,61 @@ def test_from_scratch_fits_in_twenty_lines(chapter, request):
 
 
 def broken(change) -> list[str]:
-    """Return the problems of the first chapter after a change to a copy of it."""
+    """Return the problems of the first chapter after changing a copy of it."""
     notebook = copy.deepcopy(read(CHAPTERS[0]))
     change(notebook)
     return problems(notebook)
 
 
-def test_a_stale_notebook_is_caught():
+def test_stale_notebook_is_caught():
     def change(notebook):
         code_cells(notebook)[2].source += "\n# a change"
 
     assert any("stale" in problem for problem in broken(change))
 
 
-def test_a_chapter_that_takes_long_is_caught():
+def test_slow_chapter_is_caught():
     def change(notebook):
         notebook.metadata["nnkit"]["seconds"] = 61.0
 
     assert any("took 61.0 s" in problem for problem in broken(change))
 
 
-def test_an_output_out_of_order_is_caught():
+def test_out_of_order_execution_is_caught():
     def change(notebook):
         code_cells(notebook)[2].execution_count = 40
 
     assert any("in order" in problem for problem in broken(change))
 
 
-def test_a_cell_that_never_ran_is_caught():
+def test_cell_that_never_ran_is_caught():
     def change(notebook):
         cell = next(cell for cell in code_cells(notebook) if "print(" in cell.source)
         cell.execution_count, cell.outputs = None, []
 
     found = broken(change)
     assert any("in order" in problem for problem in found)
-    assert any("should show something" in problem for problem in found)
+    assert any("should have output" in problem for problem in found)
 
 
-def test_an_error_is_caught():
+def test_error_output_is_caught():
     def change(notebook):
         code_cells(notebook)[2].outputs = [nbformat.v4.new_output("error", ename="ValueError", evalue="", traceback=[])]
 
     assert any("failed: ValueError" in problem for problem in broken(change))
 
 
-def test_a_warning_and_a_path_are_caught():
+def test_warning_and_path_are_caught():
     def change(notebook):
         text = "/home/somebody/nnkit/losses.py:90: RuntimeWarning"
         code_cells(notebook)[2].outputs = [nbformat.v4.new_output("stream", name="stderr", text=text)]
 
     found = broken(change)
     assert any("printed a warning" in problem for problem in found)
-    assert any("path of the machine" in problem for problem in found)
+    assert any("path on the machine" in problem for problem in found)
 
 
-def test_a_percentage_without_its_space_is_caught():
+def test_percentage_without_thin_space_is_caught():
     def change(notebook):
         data = {"text/markdown": "| right | 98% |"}
         code_cells(notebook)[2].outputs = [nbformat.v4.new_output("display_data", data)]
@@ -225,7 +227,7 @@ def test_a_percentage_without_its_space_is_caught():
     assert any("thin space" in problem for problem in broken(change))
 
 
-def test_a_figure_without_words_is_caught():
+def test_figure_without_caption_and_alt_text_is_caught():
     def change(notebook):
         for cell in code_cells(notebook):
             cell.metadata.pop("mystnb", None)
@@ -235,7 +237,7 @@ def test_a_figure_without_words_is_caught():
     assert any("caption" in problem for problem in found)
 
 
-def test_lines_that_chapter_three_points_to_are_where_it_says():
+def test_line_numbers_in_chapter_three_are_current():
     chapter = read(BOOK / "part1-foundations" / "03-backpropagation.ipynb")
     tables = [
         output.get("data", {}).get("text/markdown", "") for cell in code_cells(chapter) for output in cell.outputs

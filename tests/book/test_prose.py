@@ -1,4 +1,4 @@
-"""The book's prose: a number that was measured is printed by code, and none is typed."""
+"""The book's prose: measured numbers are printed by code, never typed."""
 
 from __future__ import annotations
 
@@ -39,24 +39,24 @@ def test_no_measured_number_is_typed(source):
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_the_list_of_typed_numbers_is_right(source):
+def test_list_of_typed_numbers_is_valid(source):
     found = bad_entries(passages(source), load_list().get(source, {}), CITATIONS)
     if found:
         pytest.fail(f"tests/{LIST.name}, {source}:\n" + "\n".join(found), pytrace=False)
 
 
-def test_the_list_names_no_file_that_is_gone():
+def test_list_names_only_existing_files():
     assert set(load_list()) <= set(SOURCES)
 
 
-def test_the_chapters_are_among_the_sources():
+def test_sources_include_every_chapter():
     chapters = {path.relative_to(ROOT).as_posix() for path in (ROOT / "book").glob("part*/*.ipynb")}
     assert chapters
     assert chapters | {"README.md", "book/index.md", "book/appendix/notation.md"} <= set(SOURCES)
 
 
 def loose_percentages(source: str) -> list[str]:
-    """Return the percentages in a page's text, captions and alternative texts that a line can end inside of."""
+    """Return the percentages in a page's text, captions and alternative texts that could break across lines."""
     path = ROOT / source
     if path.suffix == ".md":
         texts = [path.read_text(encoding="utf-8")]
@@ -70,12 +70,12 @@ def loose_percentages(source: str) -> list[str]:
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_a_percentage_has_its_thin_space(source):
-    """The narrow space at which no line breaks; outputs have it from `measured.spaced`, and are tested as well."""
+def test_percentages_have_a_thin_space(source):
+    """A narrow no-break space. Outputs get it from `lab.spaced` and are tested as well."""
     assert loose_percentages(source) == []
 
 
-def test_a_loose_percentage_is_found(tmp_path):
+def test_loose_percentage_is_found(tmp_path):
     cell = nbformat.v4.new_code_cell("draw()  # 5 %")
     cell.metadata["mystnb"] = {"figure": {"caption": "At 97 %."}, "image": {"alt": "At 98%."}}
     cells = [nbformat.v4.new_markdown_cell("About 95 % or 96\N{NARROW NO-BREAK SPACE}%."), cell]
@@ -86,7 +86,7 @@ def test_a_loose_percentage_is_found(tmp_path):
     assert loose_percentages(str(tmp_path / "planted.md")) == ["Some 3 % or $99\\,\\"]
 
 
-# A notebook in which measured numbers have been typed, in every place that a reader sees.
+# A notebook with typed measured numbers everywhere that a reader sees.
 
 PLANTED_TEXT = """\
 # 12. Planted
@@ -155,23 +155,23 @@ def found(prose: list[Passage]) -> set[str]:
     return {number.text for passage in prose for number in numbers(passage)}
 
 
-def test_planted_measured_numbers_in_text_are_caught():
+def test_measured_numbers_planted_in_text_are_caught():
     assert found(notebook(nbformat.v4.new_markdown_cell(PLANTED_TEXT))) == PLANTED_IN_TEXT
 
 
-def test_planted_measured_numbers_in_code_are_caught():
+def test_measured_numbers_planted_in_code_are_caught():
     assert found(notebook(nbformat.v4.new_code_cell(PLANTED_CODE))) == PLANTED_IN_CODE
 
 
 @pytest.mark.parametrize("place", ["caption", "alt"])
-def test_planted_measured_numbers_in_figures_are_caught(place):
+def test_measured_numbers_planted_in_figures_are_caught(place):
     texts = {"figure": {"name": "fig-1.5"}, "image": {}}
     texts["figure" if place == "caption" else "image"][place] = "The new loop is 1.7 times as fast, about 300 runs."
     cell = nbformat.v4.new_code_cell("plt.show()", metadata={"mystnb": texts})
     assert found(notebook(cell)) == {"1.7 times", "about 300"}
 
 
-def test_lookalikes_are_not_caught():
+def test_unmeasured_numbers_are_not_reported():
     assert found(notebook(nbformat.v4.new_markdown_cell(LOOKALIKES))) == set()
 
 
@@ -187,11 +187,11 @@ def test_lookalikes_are_not_caught():
         "405,182, 52{,}650",
     ],
 )
-def test_each_of_these_looks_measured(text):
+def test_number_looks_measured(text):
     assert len(numbers(Passage("", plain(text)))) == len(re.split(", | and ", text))
 
 
-def test_a_notebook_with_a_typed_number_fails_until_it_is_on_the_list():
+def test_typed_number_fails_until_it_is_listed():
     prose = notebook(nbformat.v4.new_markdown_cell("It's *quite* good: it reaches 97.4 % of the digits, in 3.2 s."))
     message = explanation(unlisted(prose, {}), "book/x.ipynb")
     assert "cell 1: '97.4 %' in: It's quite good: it reaches 97.4 % of the digits, in 3.2 s." in message
@@ -204,7 +204,7 @@ def test_a_notebook_with_a_typed_number_fails_until_it_is_on_the_list():
     assert bad_entries(prose, dict.fromkeys(entries, "example"), set()) == []
 
 
-def test_the_same_number_in_a_new_sentence_is_caught():
+def test_listed_number_in_a_new_sentence_is_caught():
     entries = {"with a learning rate of 0.1 for all": "hyperparameter"}
     prose = [Passage("cell 1", "Train with a learning rate of 0.1 for all layers. The loss ends at 0.1 for once.")]
     assert [number.start > 50 for number in unlisted(prose, entries)] == [True]
@@ -222,29 +222,29 @@ def test_the_same_number_in_a_new_sentence_is_caught():
         ("a rate of 0.1 for all", "reported", "which source"),
         ("a rate of 0.1 for all", "reported: table 6", "which source"),
         ("a rate of 0.1 for all", "published: nobody", "references.bib"),
-        ("a rate of 0.1 for all", "exact", "from what it follows"),
+        ("a rate of 0.1 for all", "exact", "what it follows from"),
     ],
 )
-def test_a_bad_entry_is_caught(entry, kind, problem):
+def test_invalid_entry_is_caught(entry, kind, problem):
     prose = [Passage("cell 1", "Train with a rate of 0.1 for all layers.")]
     assert any(problem in text for text in bad_entries(prose, {entry: kind}, {"adam"}))
 
 
 @pytest.mark.parametrize("kind", ["hyperparameter", "example", "exact: 1/10", "reported: A, fig. 5", "published: adam"])
-def test_a_good_entry_is_good(kind):
+def test_valid_entry_passes(kind):
     assert kind.partition(":")[0] in KINDS
     prose = [Passage("cell 1", "Train with a rate of 0.1 for all layers.")]
     assert bad_entries(prose, {"a rate of $0.1$ for *all*": kind}, {"adam"}) == []
 
 
-def test_paragraphs_know_their_lines_and_leave_code_out():
+def test_paragraphs_have_line_numbers_and_skip_code():
     text = (
         "# 1. One\ntwo\n\n```\ncode\n```\n- three\n  four\n````{note} five\n```{code-cell}\nx\n```\nsix\n````\nseven\n"
     )
     assert list(paragraphs(text)) == [(1, "One\ntwo"), (7, "three\n  four"), (9, "five"), (13, "six"), (15, "seven")]
 
 
-def test_code_that_fills_in_a_number_is_no_typed_number():
+def test_numbers_filled_in_by_code_are_not_typed_numbers():
     source = '%matplotlib inline\nsentence = "By {low:.1%} in all"\n'
     source += 'print(f"{share:.1%} of {n:,} in {seconds:.1f} s", "#0.5", sep="0.97")\n'
     assert [number for passage in code_passages(source, "") for number in numbers(passage)] == []

@@ -1,4 +1,4 @@
-"""The replication report: nothing is missing, its verdicts are the chapters', and repeating it loses nothing."""
+"""The replication report: it is complete, its verdicts match the chapters', and repeating it loses nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ REFERENCE = BOOK.parent.parent / "shared" / "reference"
 CLAIMS = replication.claims()
 NAMES = {claim.said[key] for claim in CLAIMS for key in ("what", "row", "also") if key in claim.said}
 
-# Every figure and table of the two sources, by the name that the project knows it under.
+# Every figure and table of the two sources, by its name in this project.
 TARGETS = {
     "A": [
         *("fig1_backprop", "fig2_linear_regression", "fig3_linear_classification", "fig4_xor_quadrants", "fig5_mnist"),
@@ -42,7 +42,7 @@ TARGETS = {
 
 
 def missing(reported: dict, measured: dict) -> list[str]:
-    """Return what a report of these lacks: a target without an entry, or an entry without any measured claim."""
+    """Return what a report lacks: targets without an entry, and entries or claims without a result."""
     found = []
     for source, names in TARGETS.items():
         for name in names:
@@ -57,12 +57,12 @@ def missing(reported: dict, measured: dict) -> list[str]:
     return found
 
 
-def test_every_target_is_in_the_report_with_its_result():
+def test_report_has_a_result_for_every_target():
     assert missing(replication.REPORTED, replication.MEASURED) == []
     assert set(replication.MEASURED) == {claim.key for claim in CLAIMS}
 
 
-def test_a_missing_entry_and_a_missing_result_are_caught():
+def test_missing_entries_and_results_are_caught():
     reported = copy.deepcopy(replication.REPORTED)
     del reported["A"]["table_knn"]
     measured = {key: value for key, value in replication.MEASURED.items() if not key.startswith("B.table3_mse")}
@@ -74,21 +74,21 @@ def test_a_missing_entry_and_a_missing_result_are_caught():
     ]
 
 
-def test_a_claim_without_a_function_says_what_to_do():
+def test_claim_without_a_function_says_what_to_do():
     with pytest.raises(KeyError, match="add a function for it"):
         _ = Claim("A.fig5_mnist.invented", {}, {}).outcome
 
 
 @pytest.mark.parametrize("name", ["mnist_classifier", "mnist_sweeps"])
-def test_a_missing_result_file_is_an_error(name, monkeypatch):
+def test_missing_result_file_raises(name, monkeypatch):
     monkeypatch.setattr("lab.results._COMMITTED", BOOK / "nowhere")
     read = reading.store if name == "mnist_sweeps" else reading.result
     with pytest.raises(FileNotFoundError, match=f"there is no result '{name}'"):
         read.__wrapped__(name)
 
 
-@pytest.mark.skipif(not REFERENCE.is_dir(), reason="the sources lie beside the project only where it is built")
-def test_targets_are_those_of_the_reference():
+@pytest.mark.skipif(not REFERENCE.is_dir(), reason="the sources are available only where the project is built")
+def test_targets_match_the_reference():
     yaml = pytest.importorskip("yaml")
     targets = yaml.safe_load((REFERENCE / "replication-targets.yml").read_text(encoding="utf-8"))
     assert {source: sorted(entries) for source, entries in targets.items()} == {
@@ -96,8 +96,8 @@ def test_targets_are_those_of_the_reference():
     }
 
 
-@pytest.mark.skipif(not REFERENCE.is_dir(), reason="the sources lie beside the project only where it is built")
-def test_transcribed_numbers_are_those_of_the_reference():
+@pytest.mark.skipif(not REFERENCE.is_dir(), reason="the sources are available only where the project is built")
+def test_transcribed_numbers_match_the_reference():
     yaml = pytest.importorskip("yaml")
     targets = yaml.safe_load((REFERENCE / "replication-targets.yml").read_text(encoding="utf-8"))
 
@@ -110,7 +110,7 @@ def test_transcribed_numbers_are_those_of_the_reference():
 
     for source, entries in targets.items():
         for name, entry in entries.items():
-            if isinstance(entry, list):  # Things that are named, without a number.
+            if isinstance(entry, list):  # Named without a number.
                 continue
             ours = replication.REPORTED[source][name]
             typed = {float(n) for n in re.findall(r"\d+(?:\.\d+)?(?:e-?\d+)?", json.dumps(ours).replace(",", ""))}
@@ -119,9 +119,9 @@ def test_transcribed_numbers_are_those_of_the_reference():
                 assert number in typed | percent | {1.0}, f"{source}.{name}: {number} is not transcribed"
 
 
-@pytest.mark.skipif(not REFERENCE.is_dir(), reason="the sources lie beside the project only where it is built")
+@pytest.mark.skipif(not REFERENCE.is_dir(), reason="the sources are available only where the project is built")
 @pytest.mark.parametrize("item", replication.CONTRADICTIONS, ids=lambda item: item["id"])
-def test_contradictions_are_in_the_words_of_the_sources(item):
+def test_contradictions_quote_the_sources(item):
     path = next(REFERENCE.glob({"A": "000_*.txt", "B": "002_*.txt"}[item["id"][0]]))
     text = " ".join(path.read_text(encoding="utf-8").split())
     for words in item["words"]:
@@ -129,7 +129,7 @@ def test_contradictions_are_in_the_words_of_the_sources(item):
         assert len(words.split()) <= 8
 
 
-def test_every_figure_and_table_of_both_sources_is_named():
+def test_every_figure_and_table_of_both_sources_is_covered():
     for source, figures, tables in (("A", 15, 0), ("B", 11, 10)):
         named = {"figure": set(), "table": set()}
         for entry in replication.REPORTED[source].values():
@@ -153,7 +153,7 @@ def test_every_claim_is_measured_with_a_verdict_and_a_reason(claim):
 
 
 def rows_of_chapters() -> list[tuple[str, str, str, str]]:
-    """Return of each row about a source in a chapter's table: the chapter, what, reported, and the verdict's word."""
+    """Return chapter, quantity, reported value and verdict of each row about a source in the chapters' tables."""
     found = []
     for path in sorted(BOOK.glob("part*/*.ipynb")):
         for cell in nbformat.read(path, as_version=4).cells:
@@ -171,22 +171,22 @@ def names_of(claim: Claim) -> set[str]:
 
 
 @pytest.mark.parametrize("row", rows_of_chapters(), ids=lambda row: f"{row[0][:2]}: {row[1]}")
-def test_verdicts_of_the_chapters_are_those_of_the_report(row):
+def test_chapter_verdicts_match_the_report(row):
     chapter, what, reported, verdict = row
     fitting = [claim for claim in CLAIMS if what in names_of(claim)]
-    if len(fitting) > 1:  # Two rows of a chapter, or two chapters, share a name.
+    if len(fitting) > 1:  # Two rows of a chapter, or two chapters, may share a name.
         fitting = [c for c in fitting if c.chapter == chapter and reported in (c.said["reported"], "—")] or fitting
     assert fitting, f"{what!r} of chapter {chapter} is not in book/reported.toml"
     assert {claim.outcome.verdict() for claim in fitting} == {verdict}
 
 
-def test_rows_of_the_chapters_are_found():
+def test_chapter_rows_are_found():
     rows = rows_of_chapters()
     assert len(rows) > 60
     assert {chapter[:2] for chapter, *_ in rows} >= {f"{number:02}" for number in range(1, 14)}
 
 
-def test_a_prediction_interval_holds_the_next_run_as_often_as_promised():
+def test_prediction_interval_has_the_promised_coverage():
     rng = np.random.default_rng(0)
     inside = []
     for _ in range(4000):
@@ -199,11 +199,11 @@ def test_a_prediction_interval_holds_the_next_run_as_often_as_promised():
 @pytest.mark.parametrize(
     ("coverage", "expected"), [(0.95, (0, 39)), (0.94, (0, 39)), (0.9, (1, 38)), (0.5, (9, 30)), (1.0, (0, 39))]
 )
-def test_prediction_interval_of_forty_runs(coverage, expected):
+def test_prediction_interval_of_forty_runs_has_the_expected_bounds(coverage, expected):
     assert verdicts.prediction_interval(np.arange(40), coverage) == expected
 
 
-def test_one_run_is_its_own_interval():
+def test_prediction_interval_of_one_run_is_that_run():
     assert verdicts.prediction_interval([3.0]) == (3.0, 3.0)
 
 
@@ -220,7 +220,7 @@ def test_one_run_is_its_own_interval():
         (0.9, {"good": "higher"}, "better"),
     ],
 )
-def test_verdict_of_a_number(reported, options, verdict):
+def test_verdict_on_a_number(reported, options, verdict):
     assert Number([1.0, 2.0], reported, "", **options).verdict() == verdict
 
 
@@ -235,7 +235,7 @@ def test_verdict_of_a_number(reported, options, verdict):
         ({"above": 1.5, "below": 3}, "weaker"),
     ],
 )
-def test_verdict_of_a_comparison(bounds, verdict):
+def test_verdict_on_a_comparison(bounds, verdict):
     assert Comparison(lambda confidence: (1.0, 2.0), "", **bounds).verdict() == verdict
 
 
@@ -249,11 +249,11 @@ def test_verdict_of_a_comparison(bounds, verdict):
         ((None,), "not measured"),
     ],
 )
-def test_verdict_of_conditions(parts, verdict):
+def test_verdict_on_conditions(parts, verdict):
     assert Conditions(parts, "").verdict() == verdict
 
 
-def test_a_verdict_follows_the_numbers():
+def test_verdict_follows_the_numbers():
     runs = np.linspace(0.96, 0.98, 25)
     assert Number(runs, 0.97, "", "higher").verdict() == "replicated"
     assert Number(runs + 0.02, 0.97, "", "higher").verdict() == "better"
@@ -265,13 +265,13 @@ def test_a_verdict_follows_the_numbers():
     assert Conditions((np.bool_(True), np.bool_(False)), "").verdict() == "in part"
 
 
-def test_reported_accuracies_are_numbers_between_errors():
+def test_reported_accuracies_are_valid_numbers():
     for claim in CLAIMS:
         if isinstance(claim.outcome, Number) and claim.outcome.is_accuracy:
             assert 0.5 < claim.outcome.reported < 1
 
 
-def test_tables_hold_every_row_and_lead_to_chapters_that_exist():
+def test_tables_contain_every_row_and_link_to_existing_chapters():
     text, second = replication.report().data, replication.contradictions().data
     assert text.count("\n") == len(CLAIMS) + 1
     assert second.count("\n") == len(replication.CONTRADICTIONS) + 1
@@ -282,7 +282,7 @@ def test_tables_hold_every_row_and_lead_to_chapters_that_exist():
     assert set(replication.EVIDENCE) <= {item["id"] for item in replication.CONTRADICTIONS}
 
 
-def test_pages_say_which_fail_in_the_words_of_the_report():
+def test_pages_list_failures_in_the_words_of_the_report():
     assert replication.shown("weaker") == "did not replicate: weaker"
     assert replication.shown("opposite") == "did not replicate: opposite"
     assert replication.shown("in part") == "in part"
@@ -316,7 +316,7 @@ def contents(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in files}
 
 
-def test_new_results_take_the_place_of_the_old_and_nothing_is_lost(tmp_path):
+def test_new_results_replace_the_old_and_nothing_is_lost(tmp_path):
     results = results_of(tmp_path, first="old first", second="old second", other="old other")
     old, seconds = rerun.repeat(steps("first", "second"), results=results, run=write)
     assert contents(results) == {
@@ -334,7 +334,7 @@ def test_new_results_take_the_place_of_the_old_and_nothing_is_lost(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["results", old.name]
 
 
-def test_a_run_that_ends_while_it_marks_a_step_as_done_goes_on_with_that_step(tmp_path, monkeypatch):
+def test_run_interrupted_while_marking_a_step_resumes_with_that_step(tmp_path, monkeypatch):
     results = results_of(tmp_path, first="old first", second="old second")
 
     def end(_):
@@ -352,7 +352,7 @@ def test_a_run_that_ends_while_it_marks_a_step_as_done_goes_on_with_that_step(tm
     assert contents(results)["second.json"] == "new second"
 
 
-def test_a_step_that_fails_leaves_the_old_results_and_the_next_run_goes_on(tmp_path):
+def test_failed_step_keeps_the_old_results_and_the_next_run_resumes(tmp_path):
     results = results_of(tmp_path, first="old first", second="old second")
     before, calls = contents(results), []
 
@@ -370,7 +370,7 @@ def test_a_step_that_fails_leaves_the_old_results_and_the_next_run_goes_on(tmp_p
     assert contents(results)["second.json"] == "new second"
 
 
-def test_a_step_without_a_result_is_an_error_and_is_begun_again(tmp_path):
+def test_step_without_a_result_raises_and_is_restarted(tmp_path):
     results = results_of(tmp_path, first="old first")
     before = contents(results)
     with pytest.raises(RuntimeError, match="first left no result"):
@@ -380,7 +380,7 @@ def test_a_step_without_a_result_is_an_error_and_is_begun_again(tmp_path):
     assert contents(results)["first.json"] == "new first"
 
 
-def test_a_store_with_a_failed_run_does_not_replace_a_whole_one(tmp_path):
+def test_store_with_a_failed_run_does_not_replace_a_complete_one(tmp_path):
     results = results_of(tmp_path)
     (results / "first.jsonl").write_text("old", encoding="utf-8")
     before, broken = contents(results), [True]
@@ -403,13 +403,13 @@ def test_a_store_with_a_failed_run_does_not_replace_a_whole_one(tmp_path):
     assert contents(results) == before
     broken[0] = False
     rerun.repeat(steps("first"), results=results, run=run)
-    # In any order: they stand as they finished.
+    # Rows are stored in the order in which they finished.
     rows = load_rows(results / "first.jsonl")
     assert {row["config"]["width"]: row["result"]["twice"] for row in rows} == {1: 2, 2: 4}
 
 
-def test_an_experiment_runs_into_the_folder_that_it_is_told(tmp_path, monkeypatch):
-    """A tiny experiment, by the same processes, environment and helpers as the real ones."""
+def test_experiment_writes_to_the_given_folder(tmp_path, monkeypatch):
+    """A tiny experiment, run with the same processes, environment and helpers as the real ones."""
     package = tmp_path / "book"
     for source in ("__init__.py", "experiments/__init__.py"):
         (package / source).parent.mkdir(parents=True, exist_ok=True)
@@ -431,7 +431,7 @@ def test_an_experiment_runs_into_the_folder_that_it_is_told(tmp_path, monkeypatc
     assert (old / "tiny.jsonl").read_text(encoding="utf-8") == "old"
 
 
-def test_plan_runs_everything_and_what_is_needed_first():
+def test_plan_covers_everything_and_orders_dependencies_first():
     order = [step.name for step in plan.plan()]
     assert sorted(order) == sorted(path.stem for path in (BOOK / "experiments").glob("[!_]*.py"))
     assert [step.name for step in plan.plan(["latent_maps"])] == ["latent_codes", "latent_maps"]
@@ -441,11 +441,11 @@ def test_plan_runs_everything_and_what_is_needed_first():
         plan.plan(["invented"])
 
 
-def test_every_experiment_that_reads_kept_weights_says_whose():
+def test_needs_lists_every_experiment_that_reads_stored_weights():
     assert readers_of_weights(BOOK / "experiments") == set(plan.NEEDS)
 
 
-def test_a_reader_of_weights_is_found_behind_two_imports(tmp_path):
+def test_reader_of_weights_is_found_through_two_imports(tmp_path):
     for name, text in {
         "loads": "def kept():\n    return nn.load_checkpoint('a.npz')\n\ndef other():\n    return 1\n",
         "uses": "from book.experiments.loads import kept\n\ndef codes():\n    return kept().encode()\n",
@@ -457,7 +457,7 @@ def test_a_reader_of_weights_is_found_behind_two_imports(tmp_path):
 
 
 def readers_of_weights(folder: Path) -> set[str]:
-    """Return the modules with a function that loads a checkpoint, itself or by another one that it names."""
+    """Return the modules with a function that loads a checkpoint, directly or through another function."""
     functions = [
         (path.stem, node.name, {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}, ast.unparse(node))
         for path in folder.glob("[!_]*.py")
@@ -483,9 +483,9 @@ def readers_of_weights(folder: Path) -> set[str]:
         readers |= found
 
 
-def test_expected_seconds_are_those_of_the_results(tmp_path):
+def test_expected_seconds_come_from_the_results(tmp_path):
     assert plan.Step("sweep", 100.0, 20.0).expected(4) == 25
-    assert plan.Step("sweep", 100.0, 40.0).expected(4) == 40  # No core helps the longest run.
+    assert plan.Step("sweep", 100.0, 40.0).expected(4) == 40  # More cores do not shorten the longest run.
     assert plan.Step("recorded", 100.0).expected(4) == 100
     assert plan.Step("never ran", None).expected(4) is None
     text = plan.table([plan.Step("sweep", 7200.0, 20.0), plan.Step("never ran", None)], 2)
@@ -496,5 +496,5 @@ def test_expected_seconds_are_those_of_the_results(tmp_path):
 @pytest.mark.parametrize(
     ("seconds", "text"), [(12.4, "12 s"), (200, "3 min 20 s"), (3600, "1 h 00 min"), (3899, "1 h 04 min")]
 )
-def test_durations_read_as_words(seconds, text):
+def test_durations_are_readable(seconds, text):
     assert plan.duration(seconds) == text
