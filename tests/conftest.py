@@ -1,4 +1,4 @@
-"""What the tests share."""
+"""Fixtures shared by all tests."""
 
 from collections.abc import Iterator
 
@@ -10,8 +10,8 @@ import nnkit
 
 
 @pytest.fixture(autouse=True, scope="module")
-def style_of_its_own() -> Iterator[None]:
-    """Keep what a file of tests sets of Matplotlib, such as the book's style, from the next file in its process."""
+def isolated_style() -> Iterator[None]:
+    """Keep Matplotlib settings such as the book's style from leaking into the next test file."""
     with matplotlib.rc_context():
         yield
 
@@ -23,7 +23,7 @@ def rng():
 
 @pytest.fixture(scope="module")
 def mnist() -> nnkit.Dataset:
-    """Return the real digits, from wherever `load_mnist` finds them; where it does not, the test is skipped."""
+    """Return the real digits, or skip the test if `load_mnist` does not find them."""
     try:
         return nnkit.load_mnist()
     except OSError as error:

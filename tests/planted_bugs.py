@@ -1,4 +1,4 @@
-"""Plant each bug of planted_bugs.toml in a copy of the repository, and see whether the tests catch it."""
+"""Plant each bug from planted_bugs.toml in a copy of the repository, and check that the tests catch it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def caught(bug: dict[str, Any]) -> bool:
         path = copy / bug["file"]
         path.write_text(path.read_text(encoding="utf-8").replace(bug["line"], bug["bug"]), encoding="utf-8")
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *bug["caught_by"]]
-        # Before the checkout, which an editable install puts on the path.
+        # Ahead of the checkout, which an editable install puts on the path.
         environment = os.environ | {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
         run = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
     if run.returncode not in (0, 1):

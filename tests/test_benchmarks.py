@@ -1,4 +1,4 @@
-"""The benchmark: its contestants train the same network, its verdicts are right, and its README shows its results."""
+"""The benchmark: contestants train the same network, verdicts are correct, and the README shows the results."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SMALL = BASE | {"hidden": [32, 16], "batch_size": 32, "lr": 0.003}
 
 @pytest.fixture(scope="module")
 def data():
-    """Ten classes by a noisy linear rule over a few pixels, so that every training comes near the same loss."""
+    """Ten classes from a noisy linear rule over a few pixels, so that every training reaches about the same loss."""
     rng = np.random.default_rng(0)
     X = np.zeros((2000, 784), np.float32)
     X[:, :20] = rng.standard_normal((2000, 20))
@@ -57,14 +57,14 @@ def test_contestants_train_the_same_network_to_about_the_same_loss(name, change,
     cell = SMALL | change
     own, other = trained(OWN, cell, data), trained(name, cell, data)
     assert other.n_parameters == own.n_parameters
-    # The order of the samples differs, and scikit-learn's start too.
+    # The sample order differs, and so does scikit-learn's initialization.
     assert abs(other.loss / own.loss - 1) < (0.08 if name == "scikit-learn" else 0.03)
     assert own.loss < 1.4  # Guessing gives ln 10.
     assert other.seconds > 0
 
 
 @pytest.mark.parametrize("name", [OWN, *TORCH, "scikit-learn"])
-def test_momentum_and_the_learning_rate_reach_every_contestant(name, data):
+def test_every_contestant_uses_the_momentum_and_learning_rate(name, data):
     slow = SMALL | {"optimizer": "SGD", "lr": 0.005}
     loss = trained(name, slow, data).loss
     assert trained(name, slow | {"optimizer": "SGD with momentum 0.9"}, data).loss < loss - 0.1
@@ -72,14 +72,14 @@ def test_momentum_and_the_learning_rate_reach_every_contestant(name, data):
 
 
 @pytest.mark.parametrize("name", [OWN, *TORCH, "scikit-learn"])
-def test_each_call_starts_anew(name, data):
+def test_each_call_starts_from_scratch(name, data):
     if name in TORCH:
         pytest.importorskip("torch")
     train = contestants.ALL[name](SMALL)
     assert train(data.X_train, data.y_train, 2).loss == train(data.X_train, data.y_train, 2).loss
 
 
-def test_the_floor_multiplies_the_matrices_of_the_same_network(data, monkeypatch):
+def test_floor_multiplies_the_matrices_of_the_same_network(data, monkeypatch):
     flops = []
 
     class Counted(np.ndarray):
@@ -103,13 +103,13 @@ class _CountedDraws:
         return np.ones(shape).view(self.kind)
 
 
-def test_compiled_trains_like_the_fused_loop(data, monkeypatch):
+def test_compiled_pytorch_trains_like_the_fused_loop(data, monkeypatch):
     torch = pytest.importorskip("torch")
     monkeypatch.setattr(torch, "compile", lambda function: function)
     assert trained("PyTorch compiled", SMALL, data).loss == trained("PyTorch fused", SMALL, data).loss
 
 
-def test_compiled_says_why_it_is_not_available(monkeypatch):
+def test_unavailable_torch_compile_is_explained(monkeypatch):
     torch = pytest.importorskip("torch")
 
     def compile(function):
@@ -120,7 +120,7 @@ def test_compiled_says_why_it_is_not_available(monkeypatch):
         contestants.pytorch_compiled(SMALL)
 
 
-def test_without_pytorch_its_rows_say_so(monkeypatch):
+def test_rows_say_if_pytorch_is_missing(monkeypatch):
     monkeypatch.setattr(contestants, "has_torch", lambda: False)
     for name in [*TORCH, "PyTorch compiled"]:
         with pytest.raises(contestants.UnavailableError, match="pip install torch"):
@@ -131,7 +131,7 @@ def test_without_pytorch_its_rows_say_so(monkeypatch):
 # Cases
 
 
-def test_cases_are_the_cells_of_the_figures_once_each():
+def test_cases_cover_each_figure_cell_once():
     chosen = cases.chosen()
     assert {"fig5": [mnist_sweeps.BASE], **mnist_sweeps.FIGURES} == cases.CELLS
     published = [cell for cells in cases.CELLS.values() for cell in cells]
@@ -143,7 +143,7 @@ def test_cases_are_the_cells_of_the_figures_once_each():
 
 
 @pytest.mark.parametrize("cell", [SMALL, SMALL | {"activation": "Tanh", "optimizer": "SGD with momentum 0.9"}], ids=str)
-def test_the_network_is_the_one_that_the_experiment_trains(cell):
+def test_benchmarked_network_matches_the_experiment(cell):
     model, optimizer = contestants.network(cell, np.random.default_rng(0))
     other = mnist.network(cell["hidden"], np.random.default_rng(0), activation=cell["activation"])
     assert str(model) == str(other)
@@ -155,26 +155,26 @@ def test_the_network_is_the_one_that_the_experiment_trains(cell):
         assert getattr(optimizer, name, None) == getattr(of_experiment, name, None)
 
 
-def test_a_subset_is_named_by_its_figures():
+def test_subset_is_selected_by_figure():
     assert cases.chosen(["fig5"]) == [cases.Case(BASE, 1), cases.Case(BASE, 2)]
     assert len(cases.chosen(["fig8", "fig5"])) == 6
     with pytest.raises(ValueError, match="got fig4"):
         cases.chosen(["fig5", "fig4"])
 
 
-def test_every_call_makes_whole_batches():
+def test_every_call_uses_whole_batches():
     for batch_size, (n_samples, _) in cases.SAMPLES_AND_EPOCHS.items():
         assert n_samples % batch_size == 0
         assert n_samples <= 60_000
 
 
-def test_every_library_says_the_number_of_threads():
+def test_every_library_reports_the_number_of_threads():
     with threads.limited(1) as found:
         assert found
         assert set(found.values()) == {1}
 
 
-def test_a_library_that_keeps_its_threads_stops_the_run(monkeypatch):
+def test_library_that_ignores_the_thread_limit_stops_the_run(monkeypatch):
     pool = {"filepath": "lib/stubborn.so", "num_threads": 3}
     monkeypatch.setattr(threads, "threadpool_info", lambda: [pool])
     with pytest.raises(RuntimeError, match=r"1 threads; got .*stubborn.so': 3"), threads.limited(1):
@@ -186,7 +186,7 @@ def test_a_library_that_keeps_its_threads_stops_the_run(monkeypatch):
 
 
 def row(own, other, name="scikit-learn", **change):
-    """Return a row of planted seconds; every batch size makes 10 steps."""
+    """Return a row with planted times; every batch size gives 10 steps."""
     cell = BASE | {"threads": 1} | change
     seconds = {OWN: own, name: other}
     return {
@@ -199,14 +199,14 @@ def row(own, other, name="scikit-learn", **change):
     }
 
 
-def test_ratios_are_taken_round_by_round():
-    # The second round met other work, which slowed both: the ratio does not see it.
+def test_ratios_are_computed_within_each_round():
+    # Other work slowed both contestants in the second round, which the ratio must not show.
     found = ratio(row([1, 10, 1], [2, 20, 2]), "scikit-learn")
     assert (found.low, found.median, found.high) == (2, 2, 2)
     assert str(found) == "2.00 (2.00 to 2.00)"
 
 
-def test_the_ratio_to_the_floor_is_nnkits_time_over_its():
+def test_floor_ratio_is_nnkit_time_over_floor_time():
     assert ratio(row([3, 3], [2, 2], FLOOR), FLOOR).median == 1.5
 
 
@@ -225,7 +225,7 @@ def limit(measured, contestant, at):
         ([0.1, 1.9, 1.9, 1.9, 2.0], "kept"),
     ],
 )
-def test_verdict_on_a_ratio_that_must_be_large(seconds, words):
+def test_verdict_on_a_minimum_ratio(seconds, words):
     assert str(limit(row([1] * 5, seconds), "scikit-learn", 1.8)) == words
 
 
@@ -238,20 +238,20 @@ def test_verdict_on_a_ratio_that_must_be_large(seconds, words):
         ([1.8] * 5, "MISSED"),
     ],
 )
-def test_verdict_on_the_floor_that_must_be_near(own, words):
+def test_verdict_on_a_maximum_floor_ratio(own, words):
     assert str(limit(row(own, [1] * 5, FLOOR), FLOOR, 1.7)) == words
 
 
 @pytest.fixture
 def limits(monkeypatch):
-    """Limits of these tests' own, which a change of the real ones leaves alone."""
+    """Limits for these tests, independent of the real ones."""
     loops = dict.fromkeys(verdicts.LOOPS, 2.3)
     monkeypatch.setattr(verdicts, "BOUNDS", {128: {**loops, "scikit-learn": 1.8, FLOOR: 1.7}, 8: loops})
     goals = {**dict.fromkeys(verdicts.LOOPS, 2.5), "scikit-learn": 2.0, FLOOR: 1.5}
     monkeypatch.setattr(verdicts, "GOALS", {128: goals, 8: dict.fromkeys(verdicts.LOOPS, 3.0) | {"scikit-learn": 2.0}})
 
 
-def test_bounds_are_for_the_network_of_figure_five_and_goals_for_all(limits):
+def test_bounds_apply_to_figure_five_and_goals_to_every_case(limits):
     assert [found.limit for found in verdicts.bounds(row([1], [3]))] == [1.8]
     assert [found.limit for found in verdicts.goals(row([1], [3]))] == [2.0]
     for change in ({"threads": 2}, {"hidden": [16, 16]}, {"activation": "Tanh"}):
@@ -262,14 +262,14 @@ def test_bounds_are_for_the_network_of_figure_five_and_goals_for_all(limits):
     assert verdicts.goals(row([1], [3], batch_size=64)) == []
 
 
-def test_only_a_bound_that_is_clearly_missed_fails(limits):
+def test_only_a_clearly_missed_bound_fails(limits):
     doubtful = [1.6, 1.6, 1.7, 1.9, 1.9]
     assert not verdicts.failed([row([1] * 5, [1.9] * 5), row([1] * 5, doubtful)])  # The goal of 2 is missed.
     assert verdicts.failed([row([1] * 5, [1.9] * 5), row([1] * 5, [1.7] * 5)])
     assert not verdicts.failed([row([1] * 5, [1.7] * 5, threads=2)])
 
 
-def test_conclusion_lists_every_bound_and_every_goal_that_is_missed(limits):
+def test_conclusion_lists_every_bound_and_the_missed_goals(limits):
     rows = [row([1] * 5, [1.9] * 5), row([1] * 5, [2.5] * 5, hidden=[16, 16]), row([1.6] * 5, [1] * 5, FLOOR)]
     text = "\n".join(report.conclusion(rows))
     assert "Bounds kept: 2 of 2." in text
@@ -281,7 +281,7 @@ def test_conclusion_lists_every_bound_and_every_goal_that_is_missed(limits):
     assert "784-16-16-10" not in text
 
 
-def test_table_shows_times_a_step_and_what_is_not_available(limits):
+def test_table_shows_time_per_step_and_unavailable_contestants(limits):
     measured = row([0.004, 0.005, 0.006], [0.01] * 3) | {"not_available": {"PyTorch compiled": "torch.compile: none"}}
     lines = report.table(measured).splitlines()
     assert re.fullmatch(r"nnkit fit +500 \(400 to 600\)", lines[3])
@@ -293,7 +293,7 @@ def test_table_shows_times_a_step_and_what_is_not_available(limits):
 # Shares
 
 
-def test_profile_trains_as_fit_does_and_divides_all_of_its_time(data, monkeypatch):
+def test_profile_trains_like_fit_and_accounts_for_all_time(data, monkeypatch):
     histories = []
     fit = nn.fit
 
@@ -310,12 +310,12 @@ def test_profile_trains_as_fit_does_and_divides_all_of_its_time(data, monkeypatc
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# The run, its file and the README
+# The run, its results file and the README
 
 
 @pytest.fixture
 def small_run(data, tmp_path, monkeypatch):
-    """Let the benchmark find little to do, and files of its own."""
+    """Make the benchmark small, with its own files."""
     (tmp_path / "README.md").write_text(report.README.read_text(encoding="utf-8"), encoding="utf-8")
     (tmp_path / "results.json").write_text("old", encoding="utf-8")
     monkeypatch.setattr(report, "RESULTS", tmp_path / "results.json")
@@ -337,12 +337,12 @@ def small_run(data, tmp_path, monkeypatch):
     few = {name: contestants.ALL[name] for name in (OWN, "scikit-learn", FLOOR)}
     monkeypatch.setattr(contestants, "ALL", few)
     monkeypatch.setattr(nn, "load_mnist", lambda: data)
-    # Whether tiny trainings are fast is nobody's business.
+    # The speed of tiny trainings does not matter.
     monkeypatch.setattr(verdicts, "failed", lambda rows: False)
     return tmp_path
 
 
-def test_a_complete_run_writes_results_and_readme(small_run, capsys):
+def test_complete_run_writes_results_and_readme(small_run, capsys):
     assert bench.main(["--repeats", "2"]) == 0
     results = json.loads((small_run / "results.json").read_text(encoding="utf-8"))
     assert [(r["batch_size"], r["threads"]) for r in results["rows"]] == [(128, 1), (8, 1), (8, 2), (128, 2)]
@@ -356,7 +356,7 @@ def test_a_complete_run_writes_results_and_readme(small_run, capsys):
     assert "scikit-learn" in printed
 
 
-def test_a_run_of_all_figures_writes_them_and_leaves_the_rest(small_run, monkeypatch):
+def test_run_of_all_figures_writes_only_their_results(small_run, monkeypatch):
     old = {"provenance": {}, "profile": [], "knn": {"rows": []}, "rows": []}
     report.RESULTS.write_text(json.dumps(old), encoding="utf-8")
     monkeypatch.setattr(report, "write_readme", lambda: None)
@@ -369,12 +369,12 @@ def test_a_run_of_all_figures_writes_them_and_leaves_the_rest(small_run, monkeyp
 
 
 @pytest.mark.parametrize("options", [["--only", "fig5"], ["--only", "fig5", "knn"], ["--quick"]])
-def test_a_partial_run_writes_nothing(options, small_run):
+def test_partial_run_writes_nothing(options, small_run):
     assert bench.main(["--repeats", "1", *options]) == 0
     assert (small_run / "results.json").read_text(encoding="utf-8") == "old"
 
 
-def test_a_run_without_pytorch_writes_nothing(small_run, monkeypatch, capsys):
+def test_run_without_pytorch_writes_nothing(small_run, monkeypatch, capsys):
     monkeypatch.setattr(contestants, "has_torch", lambda: False)
     monkeypatch.setitem(contestants.ALL, "PyTorch lean", contestants.pytorch_lean)
     assert bench.main(["--repeats", "1"]) == 0
@@ -382,7 +382,7 @@ def test_a_run_without_pytorch_writes_nothing(small_run, monkeypatch, capsys):
     assert "PyTorch is not installed" in capsys.readouterr().out
 
 
-def test_a_bound_that_is_clearly_missed_is_the_exit_status(small_run, monkeypatch):
+def test_clearly_missed_bound_sets_the_exit_status(small_run, monkeypatch):
     monkeypatch.setattr(verdicts, "failed", lambda rows: True)
     assert bench.main(["--repeats", "1", "--only", "fig5"]) == 1
 
@@ -392,13 +392,13 @@ def test_a_bound_that_is_clearly_missed_is_the_exit_status(small_run, monkeypatc
 
 
 def neighbours(case, own, other, name=knn.BRUTE):
-    """Return a row of planted seconds."""
+    """Return a row with planted times."""
     named = {"case": case, "n_neighbors": 5, "n_samples": 100, "n_queries": 10}
     seconds = {knn.OWN: own, name: other}
     return {**named, "seconds": seconds, "accuracy": dict.fromkeys(seconds, 0.5), "unlike_nnkit": {knn.OWN: 0, name: 1}}
 
 
-def test_each_case_of_the_neighbours_has_its_bound_and_the_tree_none():
+def test_neighbour_cases_have_bounds_but_the_tree_has_none():
     pixels, code = (neighbours(case, [1.0] * 5, [1.2] * 5) for case in knn.CASES)
     assert [str(found) for found in knn.bounds(pixels)] == ["MISSED"]
     assert [str(found) for found in knn.bounds(code)] == ["kept"]
@@ -428,7 +428,7 @@ def test_all_contestants_find_the_same_neighbours(data, monkeypatch):
         np.testing.assert_array_equal(classifier.predict(data.X_train[:50]), data.y_train[:50])
 
 
-def test_a_run_of_the_neighbours_alone_writes_their_part_and_leaves_the_rest(small_run, capsys):
+def test_neighbours_run_writes_only_its_own_results(small_run, capsys):
     old = {"provenance": {"date": "then"}, "profile": [], "knn": {}, "rows": [{"figures": ["fig5"]}]}
     report.RESULTS.write_text(json.dumps(old), encoding="utf-8")
     written = []
@@ -443,7 +443,7 @@ def test_a_run_of_the_neighbours_alone_writes_their_part_and_leaves_the_rest(sma
     assert "Threads" not in capsys.readouterr().out
 
 
-def test_results_of_the_neighbours_are_complete():
+def test_neighbours_results_are_complete():
     results = json.loads(report.RESULTS.read_text(encoding="utf-8"))["knn"]
     assert "changes" not in results["provenance"]["commit"]
     assert results["provenance"]["data"]["name"] == "mnist"
@@ -461,13 +461,13 @@ def test_results_of_the_neighbours_are_complete():
 
 
 def machines(case, strategy, phase, own, other):
-    """Return a row of planted seconds."""
+    """Return a row with planted times."""
     named = {"case": case, "strategy": strategy, "phase": phase, "C": 10.0, "n_samples": 100, "n_queries": 50}
     seconds = {svm.OWN: own, svm.PEER: other}
     return {**named, "seconds": seconds, "accuracy": dict.fromkeys(seconds, 0.5), "unlike_nnkit": {svm.PEER: 1}}
 
 
-def test_machines_have_their_bounds_and_one_vs_one_on_the_code_none():
+def test_svm_cases_have_bounds_but_one_vs_one_on_codes_has_none():
     def said(*names, other):
         return [str(found) for found in svm.bounds(machines(*names, [1.0] * 5, [other] * 5))]
 
@@ -487,7 +487,7 @@ def test_machines_have_their_bounds_and_one_vs_one_on_the_code_none():
     ]
 
 
-def test_both_machines_solve_the_same_problem(data, monkeypatch):
+def test_both_svms_solve_the_same_problem(data, monkeypatch):
     monkeypatch.setattr(svm, "N_SAMPLES", 500)
     monkeypatch.setattr(svm, "N_QUERIES", 300)
     rows = svm.measure(data, repeats=2)
@@ -496,19 +496,19 @@ def test_both_machines_solve_the_same_problem(data, monkeypatch):
     assert {found["n_features"] for found in rows} == {784, 32}
     for found in rows:
         assert all(len(times) == 2 and min(times) > 0 for times in found["seconds"].values())
-        # Trained on these very samples, several classes can have the same score, that of a margin; and a draw among
-        # duels is decided by their values here, by the first label in scikit-learn.
+        # On training samples, several classes can have the same score, exactly on the margin. And nnkit breaks tied
+        # one-vs-one votes by decision values, scikit-learn by the first label.
         assert found["unlike_nnkit"][svm.PEER] <= (6 if found["strategy"] == "ovr" else 15)
         assert found["accuracy"][svm.OWN] > 0.2
     own, peer = (make() for make in svm.contestants("ovr").values())
     assert own.C == peer.estimator.C == svm.C
-    # What the answers are made of agrees to the tolerance of the solvers, whoever wins a draw.
+    # The decision values agree to the solvers' tolerance, however ties are broken.
     X, y = data.X_train[:500], data.y_train[:500]
     scores = [machine.fit(X, y).decision_function(X[:300]) for machine in (own, peer)]
     assert np.abs(scores[0] - scores[1]).max() < 1e-2
 
 
-def test_a_run_of_the_machines_alone_writes_their_part_and_leaves_the_rest(small_run, monkeypatch):
+def test_svm_run_writes_only_its_own_results(small_run, monkeypatch):
     old = {"provenance": {"date": "then"}, "profile": [], "knn": {"rows": []}, "rows": [{"figures": ["fig5"]}]}
     report.RESULTS.write_text(json.dumps(old), encoding="utf-8")
     monkeypatch.setattr(report, "write_readme", lambda: None)
@@ -518,7 +518,7 @@ def test_a_run_of_the_machines_alone_writes_their_part_and_leaves_the_rest(small
     assert {name: results[name] for name in old} == old
 
 
-def test_results_of_the_machines_are_complete():
+def test_svm_results_are_complete():
     results = json.loads(report.RESULTS.read_text(encoding="utf-8"))["svm"]
     assert "changes" not in results["provenance"]["commit"]
     assert results["provenance"]["data"]["name"] == "mnist"
@@ -536,7 +536,7 @@ def test_results_of_the_machines_are_complete():
 
 
 def short_tasks():
-    """Return the tasks with little to do."""
+    """Return the tasks in a small version."""
     return {
         name: dataclasses.replace(task, n_samples=min(task.n_samples, 1280), epochs=1) for name, task in TASKS.items()
     }
@@ -554,15 +554,15 @@ tasks = pytest.mark.parametrize("task", list(TASKS))
 
 @others
 @tasks
-def test_the_same_weights_give_the_same_losses_step_by_step(library, task, data):
+def test_same_weights_give_the_same_losses_step_by_step(library, task, data):
     programs_of(library)
     X, y = frameworks.data_for(task, dataclasses.replace(data, X_train=nn.sigmoid(data.X_train)), 600)
     found = frameworks.first_losses(library, task, X, y)
     np.testing.assert_allclose(found, frameworks.expected_losses(library, task, X, y), rtol=0, atol=1e-9)
-    assert len(set(found)) == frameworks.N_STEPS  # Each step changes it.
+    assert len(set(found)) == frameworks.N_STEPS  # Each step changes the loss.
 
 
-def test_what_scikit_learn_trains_is_not_quite_the_same(data):
+def test_scikit_learn_trains_a_slightly_different_model(data):
     X, y = frameworks.data_for("classifier", data, 600)
     own, other = (frameworks.first_losses(library, "classifier", X, y) for library in ("nnkit", "scikit-learn"))
     assert 1e-6 < np.abs(np.array(own) - other).max() < 0.1
@@ -570,7 +570,7 @@ def test_what_scikit_learn_trains_is_not_quite_the_same(data):
 
 @pytest.mark.parametrize("library", list(LIBRARIES))
 @tasks
-def test_programs_begin_with_the_weights_that_they_are_given(library, task, data, monkeypatch):
+def test_programs_start_from_the_given_weights(library, task, data, monkeypatch):
     programs_of(library)
     monkeypatch.setattr(frameworks, "TASKS", short_tasks())
     X, y = frameworks.data_for(task, dataclasses.replace(data, X_train=nn.sigmoid(data.X_train)), 256)
@@ -578,7 +578,7 @@ def test_programs_begin_with_the_weights_that_they_are_given(library, task, data
     assert losses[0] == losses[1] != losses[2]
 
 
-def test_lines_are_those_of_code(tmp_path):
+def test_line_count_includes_only_code(tmp_path):
     def counted():
         """Say what it does.
 
@@ -599,11 +599,11 @@ def test_lines_are_those_of_code(tmp_path):
     assert frameworks.n_lines("nnkit", "xor") == 7
 
 
-def test_memory_is_that_of_the_program_alone(tmp_path):
+def test_memory_is_measured_for_the_program_alone(tmp_path):
     X, y = frameworks.data_for("xor", None)
     np.save(tmp_path / "X.npy", X)
     np.save(tmp_path / "y.npy", y)
-    held = np.ones(50_000_000)  # 400 MB here, which must not count there.
+    held = np.ones(50_000_000)  # 400 MB in this process, which must not count.
     found = memory.measured("nnkit", "xor", tmp_path)
     assert len(held)
     assert 5 < found["import"] < 150
@@ -612,11 +612,11 @@ def test_memory_is_that_of_the_program_alone(tmp_path):
 
 
 def followed(**apart):
-    """Return a row with planted differences of losses."""
+    """Return a row with planted loss differences."""
     return {"task": "xor", "threads": 1, "largest_difference": apart}
 
 
-def test_losses_that_are_not_the_same_fail_the_benchmark():
+def test_differing_losses_fail_the_benchmark():
     good, bad = followed(PyTorch=1e-12), followed(PyTorch=2e-6)
     assert not frameworks.failed([good])
     assert frameworks.failed([good, bad])
@@ -627,7 +627,7 @@ def test_losses_that_are_not_the_same_fail_the_benchmark():
     ]
 
 
-def test_a_run_of_the_frameworks_alone_writes_their_part_and_leaves_the_rest(small_run, monkeypatch):
+def test_frameworks_run_writes_only_its_own_results(small_run, monkeypatch):
     old = {"provenance": {"date": "then"}, "profile": [], "knn": {"rows": []}, "rows": [{"figures": ["fig5"]}]}
     report.RESULTS.write_text(json.dumps(old), encoding="utf-8")
     monkeypatch.setattr(report, "write_readme", lambda: None)
@@ -635,7 +635,7 @@ def test_a_run_of_the_frameworks_alone_writes_their_part_and_leaves_the_rest(sma
         patch.setattr(frameworks, "LIBRARIES", LIBRARIES)
         patch.setattr(contestants, "has_torch", lambda: False)
         assert bench.main(["--repeats", "2", "--only", "frameworks"]) == 0
-    assert json.loads(report.RESULTS.read_text(encoding="utf-8")) == old  # Without PyTorch it would say half of it.
+    assert json.loads(report.RESULTS.read_text(encoding="utf-8")) == old  # Without PyTorch half of it would be missing.
     assert bench.main(["--repeats", "2", "--only", "frameworks", "sizes"]) == 0
     results = json.loads(report.RESULTS.read_text(encoding="utf-8"))
     assert {name: results[name] for name in old} == old
@@ -646,7 +646,7 @@ def test_a_run_of_the_frameworks_alone_writes_their_part_and_leaves_the_rest(sma
     assert [row["operations"] for row in results["sizes"]["rows"]] == [2 * 8 * (2 * 784 * 4 + 3 * (4 * 4 + 4 * 10))]
 
 
-def test_results_of_the_frameworks_are_complete():
+def test_frameworks_results_are_complete():
     results = json.loads(report.RESULTS.read_text(encoding="utf-8"))
     for name in ("frameworks", "sizes"):
         provenance = results[name]["provenance"]
@@ -681,24 +681,24 @@ def test_results_of_the_frameworks_are_complete():
 def test_readme_shows_the_results():
     results = json.loads(report.RESULTS.read_text(encoding="utf-8"))
     readme = report.README.read_text(encoding="utf-8")
-    assert readme == report.renewed(readme, results), "python -m benchmarks.report writes it anew"
+    assert readme == report.renewed(readme, results), "python -m benchmarks.report rewrites it"
 
 
-def test_readme_types_no_measured_number():
+def test_readme_contains_no_typed_measurements():
     text = report.README.read_text(encoding="utf-8")
     typed = re.sub(r"<!-- (\w+) -->.*?<!-- end of \1 -->", "", text, flags=re.S)
     measured = r"\d\s*(%|µs|ms\b|s\b|seconds|minutes|times)|\b(half|third|quarter|fifth|eighth|tenth|microseconds?)\b"
     assert not re.findall(measured, typed)
 
 
-def test_a_readme_without_its_markers_is_an_error():
+def test_readme_without_markers_raises():
     results = json.loads(report.RESULTS.read_text(encoding="utf-8"))
     readme = report.README.read_text(encoding="utf-8").replace("<!-- table -->", "")
     with pytest.raises(ValueError, match="the markers of 'table' once; got 0"):
         report.renewed(readme, results)
 
 
-def test_results_are_complete_and_say_where_they_come_from():
+def test_results_are_complete_and_state_their_origin():
     results = json.loads(report.RESULTS.read_text(encoding="utf-8"))
     provenance = results["provenance"]
     assert "changes" not in provenance["commit"]

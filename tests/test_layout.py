@@ -1,4 +1,4 @@
-"""Who may import whom: book -> lab -> nnkit; website, tools and benchmarks look on; nothing imports them."""
+"""Allowed imports: book -> lab -> nnkit; website, tools and benchmarks may import these but not be imported."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ MAY_IMPORT = {
     "tools": {"book", "lab", "nnkit", "website"},
     "benchmarks": {"book", "lab", "nnkit"},
 }
-# The benchmark times the three programs that a chapter shows, and knows nothing else of the book.
+# The benchmark times the three programs that a chapter shows; it may import nothing else from the book.
 OF_THE_BOOK = {"benchmarks": "book.frameworks"}
 
 
 def sources(folder: Path) -> Iterator[tuple[str, str]]:
-    """Yield the dotted name and the code of each module below a folder, and of each notebook."""
+    """Yield the dotted name and the code of each module and notebook below a folder."""
     for path in sorted(folder.rglob("*")):
         name = ".".join(path.relative_to(folder.parent).with_suffix("").parts).removesuffix(".__init__")
         if path.suffix == ".py":
@@ -35,7 +35,7 @@ def sources(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def imported(code: str) -> Iterator[str]:
-    """Yield each dotted name that some code imports, wherever it stands."""
+    """Yield each dotted name that the code imports, at any level."""
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -45,7 +45,7 @@ def imported(code: str) -> Iterator[str]:
 
 
 def faults(modules: dict[str, str]) -> list[str]:
-    """Return what is wrong with the imports of these modules, given with their code."""
+    """Return the import violations in these modules, given with their code."""
     found = []
     for module, code in modules.items():
         folder = module.partition(".")[0]
@@ -57,20 +57,20 @@ def faults(modules: dict[str, str]) -> list[str]:
                 if other not in MAY_IMPORT[folder]:
                     found.append(f"{module} imports {name}: {folder} may import {sorted(MAY_IMPORT[folder])}")
                 if other == "book" and not name.startswith(OF_THE_BOOK.get(folder, "")):
-                    found.append(f"{module} imports {name}: of the book, {folder} may know {OF_THE_BOOK[folder]}")
+                    found.append(f"{module} imports {name}: {folder} may import only {OF_THE_BOOK[folder]}")
             private = next((i for i, part in enumerate(parts, 1) if re.match("_(?!_)", part)), None)
             if private and folder_of(".".join([other, *parts][:private])) != folder_of(module):
                 found.append(f"{module} imports {name}, which is private")
-    return found + [f"these import each other: {' -> '.join(circle)}" for circle in circles(modules)]
+    return found + [f"import cycle: {' -> '.join(circle)}" for circle in circles(modules)]
 
 
 def folder_of(module: str) -> str:
-    """Return the dotted name of the folder that a module lies in; a package lies in its own."""
+    """Return the dotted name of a module's folder; a package is its own folder."""
     return module if (ROOT / module.replace(".", "/")).is_dir() else module.rpartition(".")[0]
 
 
 def circles(modules: dict[str, str]) -> list[list[str]]:
-    """Return the modules that import each other when they are loaded, as the first such path from each."""
+    """Return the import cycles among these modules, as the first such path from each."""
     graph: dict[str, set[str]] = {}
     for module, code in modules.items():
         top = [node for node in ast.parse(code).body if isinstance(node, ast.Import | ast.ImportFrom)]
@@ -83,7 +83,7 @@ def circles(modules: dict[str, str]) -> list[list[str]]:
             found.append([*path[path.index(module) :], module])
         elif module not in done:
             for other in sorted(graph[module] - {module}):
-                # A package loads its modules, which may name it: `from nnkit.data import formats`.
+                # A package loads its modules, which may refer to it: `from nnkit.data import formats`.
                 if not module.startswith(f"{other}."):
                     visit(other, [*path, module])
             done.add(module)
@@ -98,7 +98,7 @@ def modules() -> dict[str, str]:
     return {name: code for folder in MAY_IMPORT for name, code in sources(ROOT / folder)}
 
 
-def test_arrows_point_one_way_and_nothing_private_leaves_its_folder(modules):
+def test_imports_point_one_way_and_private_names_stay_in_their_folder(modules):
     assert {"nnkit.layers", "lab.claims", "book.experiments.xor_seeds", "tools.execute"} <= set(modules)
     assert faults(modules) == []
 
@@ -109,7 +109,7 @@ def test_arrows_point_one_way_and_nothing_private_leaves_its_folder(modules):
         ("nnkit.layers", "from lab import claim", "nnkit.layers imports lab.claim"),
         ("lab.claims", "def f():\n    from book.replication import reading", "lab.claims imports book.replication"),
         ("book.part1.01", "import benchmarks.report", "book.part1.01 imports benchmarks.report"),
-        ("benchmarks.cases", "from book.experiments import mnist_grid", "benchmarks may know book.frameworks"),
+        ("benchmarks.cases", "from book.experiments import mnist_grid", "benchmarks may import only book.frameworks"),
         ("lab.claims", "from nnkit._divergence import x", "imports nnkit._divergence.x, which is private"),
         ("lab.claims", "from nnkit.module import _x", "imports nnkit.module._x, which is private"),
         (
@@ -119,18 +119,18 @@ def test_arrows_point_one_way_and_nothing_private_leaves_its_folder(modules):
         ),
     ],
 )
-def test_a_planted_fault_is_found(module, code, fault):
+def test_planted_violation_is_found(module, code, fault):
     assert any(fault in text for text in faults({module: code}))
 
 
-def test_a_planted_circle_is_found():
+def test_planted_cycle_is_found():
     planted = {"lab.a": "from lab import b", "lab.b": "import lab.c", "lab.c": "from lab.a import x"}
-    assert faults(planted) == ["these import each other: lab.a -> lab.b -> lab.c -> lab.a"]
+    assert faults(planted) == ["import cycle: lab.a -> lab.b -> lab.c -> lab.a"]
     planted["lab.c"] = "def later():\n    from lab.a import x"
     assert faults(planted) == []
 
 
-def test_only_pages_and_what_they_rest_on_lie_in_the_book():
+def test_book_folder_holds_only_pages_and_what_they_need():
     there = {path.name for path in (ROOT / "book").iterdir() if path.name not in ("__pycache__", ".ipynb_checkpoints")}
     parts = {name for name in there if re.fullmatch(r"part\d-[\w-]+", name)}
     rest = {"__init__.py", "appendix", "chapters.toml", "experiments", "frameworks", "index.md", "references.bib"}

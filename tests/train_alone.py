@@ -1,4 +1,4 @@
-"""Train with the installed package and NumPy alone; run by .ci/wheel in an environment that has nothing else."""
+"""Train with the installed package and only NumPy; run by .ci/wheel in an environment that has nothing else."""
 
 import importlib
 import importlib.util
@@ -12,7 +12,7 @@ import nnkit as nn
 
 for module in (nn, lab):
     assert Path(module.__file__).is_relative_to(sys.prefix), f"{module.__name__} comes from {module.__file__}"
-assert importlib.util.find_spec("sklearn") is None, "this environment must have NumPy alone"
+assert importlib.util.find_spec("sklearn") is None, "this environment must have no package but NumPy"
 
 X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
 y = np.array([[0], [1], [1], [0]])
@@ -29,4 +29,4 @@ for use in (lambda: nn.SVC, lambda: nn.load_mnist(fallback=True), lambda: import
         message = str(error)
     assert "pip install " in message, message
     assert "\n" not in message, message
-print(f"nnkit {nn.__version__} with NumPy {np.__version__} alone: XOR is learned, {history}")
+print(f"nnkit {nn.__version__} with only NumPy {np.__version__}: XOR is learned, {history}")
