@@ -1,1 +1,1 @@
-"""Tools of the book's makers: run chapters, write their first cell, repeat every result; `make` calls them."""
+"""Maintenance tools called by `make`: run chapters, write their first cell, repeat every result."""

@@ -1,7 +1,7 @@
 """Run chapters in place and stamp them: ``python -m tools.execute [part of a name ...]``.
 
-A chapter is written back only if all of it ran. Its metadata then says which sources its outputs belong to (a test
-compares), and where they come from.
+A chapter is written back only if all of it ran. Its metadata then records the provenance of its outputs and a hash of
+the sources that produced them, which a test compares.
 """
 
 from __future__ import annotations
@@ -25,32 +25,32 @@ from tools.launch import is_launch, with_launch
 from website.chapters import BOOK, read_notebook
 
 CELL_TIMEOUT = 120
-"""Seconds; a chapter as a whole should stay under 60."""
+"""Seconds per cell; a whole chapter should stay under 60."""
 
 
 def chapters(parts_of_names: list[str]) -> list[Path]:
-    """Return the chapters whose path contains one of the words, or all of them, in reading order."""
+    """Return the chapters whose path contains one of the words, or all chapters, in reading order."""
     found = sorted(BOOK.glob("part*/*.ipynb"))
-    names = {path: str(path.relative_to(BOOK)) for path in found}  # Not the folders above: their names may match too.
+    names = {path: str(path.relative_to(BOOK)) for path in found}  # Not the parent folders: their names may match too.
     chosen = [path for path in found if not parts_of_names or any(word in names[path] for word in parts_of_names)]
     if not chosen:
-        raise SystemExit(f"no chapter matches {parts_of_names}; there are {[path.stem for path in found]}")
+        raise SystemExit(f"no chapter matches {parts_of_names}; choose from {[path.stem for path in found]}")
     return chosen
 
 
 def source_hash(notebook: nbformat.NotebookNode) -> str:
-    """Return a hash of the sources of the code cells, in order, but for the one that finds the book."""
+    """Return a hash of the sources of the code cells, in order, except the launch cell."""
     sources = [cell.source for cell in notebook.cells if cell.cell_type == "code" and not is_launch(cell)]
     return hashlib.sha256("\0".join(sources).encode()).hexdigest()[:16]
 
 
 def loads_mnist(notebook: nbformat.NotebookNode) -> bool:
-    """Return whether a chapter loads MNIST; else it makes its own data."""
+    """Return whether a chapter loads MNIST; otherwise it generates its own data."""
     return any("load_mnist(" in cell.source for cell in notebook.cells if cell.cell_type == "code")
 
 
 def data_of(notebook: nbformat.NotebookNode) -> dict[str, str] | None:
-    """Return the name and the hash of the data set that a chapter loads; None if it makes its own data."""
+    """Return the name and hash of the data set that a chapter loads, or None if it generates its own data."""
     if not loads_mnist(notebook):
         return None
     data = nnkit.load_mnist(fallback=True)
@@ -58,12 +58,12 @@ def data_of(notebook: nbformat.NotebookNode) -> dict[str, str] | None:
 
 
 def commit_of_what_cells_call() -> str:
-    """Return the commit of nnkit, lab and the results; the hash of the cells is kept beside it."""
+    """Return the commit of nnkit, lab and the results; the cells' hash is stored separately."""
     return commit("book/frameworks", "book/replication", "book/reported.toml", "book/results", "benchmarks")
 
 
 def execute(path: Path) -> float:
-    """Run one chapter and write it back; return the seconds that it took."""
+    """Run one chapter and write it back; return the seconds it took."""
     notebook = with_launch(read_notebook(path), path.parent.name)
     ran = commit_of_what_cells_call()
     started = time.perf_counter()
@@ -73,14 +73,14 @@ def execute(path: Path) -> float:
         kernel_name="python3",
         resources={"metadata": {"path": str(path.parent)}},
         store_widget_state=False,
-        extra_arguments=["--log-level=ERROR"],  # A kernel warns at every start that it talks over TCP.
+        extra_arguments=["--log-level=ERROR"],  # A kernel warns at every start that it communicates over TCP.
     )
     client.execute()
     seconds = time.perf_counter() - started
     for cell in notebook.cells:
-        cell.metadata.pop("execution", None)  # The times of each cell would change on every run.
+        cell.metadata.pop("execution", None)  # Per-cell timings would change on every run.
         for output in cell.get("outputs", []):
-            # A live widget is dead in a file, and its place hides the HTML that stands beside it.
+            # A live widget does not work in a file, and it would hide the HTML stored with it.
             output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     notebook.metadata = nbformat.NotebookNode(
         kernelspec={"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -102,10 +102,10 @@ def execute(path: Path) -> float:
 
 
 def main() -> None:
-    """Run the chapters that the command line names."""
+    """Run the chapters named on the command line."""
     os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
     wanted = os.environ.get("NNKIT_DATA")
-    if wanted and wanted != "none":  # A chapter runs in its own folder.
+    if wanted and wanted != "none":  # Each chapter runs in its own folder.
         os.environ["NNKIT_DATA"] = str(Path(wanted).expanduser().absolute())
     chosen = chapters(sys.argv[1:])
     for folder in sorted({path.parent for path in chosen}):

@@ -1,7 +1,8 @@
-"""The cell that brings a chapter what it needs: ``python -m tools.launch`` writes it into every chapter.
+"""The cell that fetches what a chapter needs; ``python -m tools.launch`` writes it into every chapter.
 
-Colab opens a notebook alone, in an empty folder: there this cell, the first code of each chapter, fetches the rest. Who
-downloaded a chapter, or opened it with another Python, reads the commands instead. Else it does nothing.
+It is the first code cell of each chapter. On Colab, which opens a notebook in an empty folder, it fetches the rest of
+the book. If a chapter was downloaded alone, or opened with another Python, it prints the commands to run. Otherwise it
+does nothing.
 """
 
 from __future__ import annotations
@@ -62,22 +63,22 @@ elif missing:
 
 
 def repository() -> dict[str, Any]:
-    """Return where the project lives, from ``_config.yml``: ``url`` and ``branch``."""
+    """Return the project's ``url`` and ``branch`` from ``_config.yml``."""
     return yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["repository"]
 
 
 def launch_source(folder: str) -> str:
-    """Return the source of the cell for a chapter in that folder of the book."""
+    """Return the cell's source for a chapter in that folder of the book."""
     return _SOURCE.format(**repository(), folder=folder)
 
 
 def is_launch(cell: nbformat.NotebookNode) -> bool:
-    """Return whether this is the cell, which the site leaves out."""
+    """Return whether this is the launch cell, which the site omits."""
     return TAG in cell.metadata.get("tags", [])
 
 
 def with_launch(notebook: nbformat.NotebookNode, folder: str) -> nbformat.NotebookNode:
-    """Put the cell before the first code of a notebook, or bring the one that is there up to date."""
+    """Insert the launch cell before the first code cell of a notebook, or update the existing one."""
     cells = [cell for cell in notebook.cells if not is_launch(cell)]
     place = next(i for i, cell in enumerate(cells) if cell.cell_type == "code")
     source = launch_source(folder)
@@ -87,7 +88,7 @@ def with_launch(notebook: nbformat.NotebookNode, folder: str) -> nbformat.Notebo
         metadata={"tags": [TAG, "remove-cell"], "jupyter": {"source_hidden": True}},
     )
     notebook.cells = [*cells[:place], launch, *cells[place:]]
-    # It prints nothing, so it counts as run: all that ran came after it.
+    # It prints nothing, so it counts as run: everything that ran came after it.
     for count, cell in enumerate((cell for cell in notebook.cells if cell.cell_type == "code"), 1):
         cell.execution_count = count
         for output in cell.outputs:
@@ -97,7 +98,7 @@ def with_launch(notebook: nbformat.NotebookNode, folder: str) -> nbformat.Notebo
 
 
 def main() -> None:
-    """Write the cell into every chapter."""
+    """Write the launch cell into every chapter."""
     for path in sorted(ROOT.glob("book/part*/*.ipynb")):
         notebook = with_launch(read_notebook(path), path.parent.name)
         write_whole(path, nbformat.writes(notebook) + "\n")

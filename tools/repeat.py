@@ -1,7 +1,7 @@
-"""Repeat one run of each committed result with the present code, and set it beside the spread of its seeds.
+"""Repeat one run of each committed result with the current code, and compare it with the spread over seeds.
 
-A change of nnkit that only changes the last bits of a training must leave every result where its other seeds could
-have put it. ``python -m tools.repeat`` takes the cheapest run of each store; name some to repeat only those.
+A change to nnkit that affects only the last bits of a training must move every result by no more than another seed
+could. ``python -m tools.repeat`` repeats the cheapest run of each store, or only of those named.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from lab.results import RESULTS
 from lab.sweep import load_rows, single_threaded
 
 LONGEST = 400
-"""Seconds of the longest run that is repeated; what takes longer is left out, and said to be."""
+"""Longest run, in seconds, that is repeated; longer ones are skipped, with a message."""
 
 
 def cells(name: str) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
-    """Yield each configuration of a result with its runs: of one configuration, one a seed."""
+    """Yield each configuration of a result with its runs, one per seed."""
     if (store := RESULTS / f"{name}.jsonl").exists():
         rows = [
             {"seed": row["seed"], "config": row["config"], "took": row["seconds"], **row["result"]}
@@ -39,7 +39,7 @@ def cells(name: str) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
 
 
 def numbers(row: dict[str, Any]) -> dict[str, float]:
-    """Return what a run measured as plain numbers: a curve by its last value, times and places in a figure left out."""
+    """Return what a run measured as plain numbers: the last value of each curve, without times and plot coordinates."""
     found = {}
     for key, value in row.items():
         last = value[-1] if isinstance(value, list) and value else value
@@ -49,13 +49,13 @@ def numbers(row: dict[str, Any]) -> dict[str, float]:
 
 
 def repeat(name: str) -> None:
-    """Print how far the cheapest run of a result moved, in units of the standard deviation over its seeds."""
-    # A cell with several seeds if there is one, since it shows a spread.
+    """Print how far the cheapest run of a result moved, in standard deviations over its seeds."""
+    # Prefer a cell with several seeds, since it shows a spread.
     config, rows = min(cells(name), key=lambda cell: (len(cell[1]) < 3, min(row["took"] for row in cell[1])))
     row = min(rows, key=lambda row: row["took"])
     title = f"{name}, {json.dumps(config)}, seed {row['seed']}"
     if row["took"] > LONGEST:
-        print(f"{title}: left out, since it takes {row['took']:.0f} s")
+        print(f"{title}: skipped, since it takes {row['took']:.0f} s")
         return
     started = time.perf_counter()
     with single_threaded():

@@ -1,8 +1,8 @@
-"""Repeat every result from zero: ``make replicate``. ``make replicate PLAN=1`` only says how long that takes.
+"""Repeat every result from scratch: ``make replicate``. ``make replicate PLAN=1`` only estimates how long that takes.
 
-The experiments write into a folder of their own, so the committed results stay until all new ones are complete. Only
-then do the old ones move to ``book/results.old-DATE`` and the new ones into their place. A run that was interrupted
-goes on where it stopped. Then the chapters are executed, and the tests check what they say.
+The experiments write into a separate folder, so the committed results stay in place until all new ones are complete.
+Then the old ones move to ``book/results.old-DATE`` and the new ones replace them. An interrupted run resumes where it
+stopped. Finally the chapters are executed and tested.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from lab.sweep import load_rows
 BOOK = ROOT / "book"
 RESULTS = BOOK / "results"
 
-# Not those of the notebooks as files: they ask for a run on committed results, and these are new.
+# Not test_notebooks, which requires committed results: these are new.
 CHECKS = ("tests/book/test_experiments.py", "tests/book/test_replication.py")
 
 
 def run_experiment(name: str, folder: Path) -> None:
-    """Run one experiment in a process of its own, with its results in the folder."""
+    """Run one experiment in a separate process that writes its results to the folder."""
     environment = os.environ | {"NNKIT_RESULTS": str(folder)}
     subprocess.run([sys.executable, "-m", f"book.experiments.{name}"], env=environment, cwd=ROOT, check=True)
 
@@ -37,35 +37,35 @@ def run_experiment(name: str, folder: Path) -> None:
 def repeat(
     steps: Sequence[Step], *, results: Path = RESULTS, run: Callable[[str, Path], None] = run_experiment
 ) -> tuple[Path, float]:
-    """Run the steps into a new folder, and put what they wrote in the place of the old results.
+    """Run the steps into a new folder, then replace the old results with what they wrote.
 
     Parameters
     ----------
     steps : sequence of Step
-        What to run, in this order.
+        What to run, in order.
     results : path
-        The folder of the results. Beside it, ``results.new`` grows while the steps run.
+        The results folder. While the steps run, they write to ``results.new`` next to it.
     run : function, optional
-        Called with each name and the new folder.
+        Called with each step's name and the new folder.
 
     Returns
     -------
     path, float
-        The folder that the old results were moved to, and the seconds of all steps, those before an interruption too.
+        The folder with the old results, and the seconds of all steps, including those before an interruption.
 
     Raises
     ------
     RuntimeError
-        If a step left no result, or failed runs in its store. The old results are then untouched, as they are if a
-        step fails, and the next call begins that step again.
+        If a step left no result, or a store with failed runs. As after any failed step, the old results are untouched
+        and the next call repeats that step.
     """
     fresh = results.with_name(f"{results.name}.new")
     if fresh.exists():
-        print(f"going on in {fresh.name}, which an interrupted run has left")
+        print(f"resuming in {fresh.name}, left by an interrupted run")
     fresh.mkdir(exist_ok=True)
     seconds = 0.0
     for number, step in enumerate(steps, 1):
-        done = fresh / f".{step.name}.done"  # A sweep goes on by itself; this spares the rest a second run.
+        done = fresh / f".{step.name}.done"  # Sweeps resume by themselves; the others need this.
         if not done.exists():
             print(f"[{number}/{len(steps)}] {step.name}", flush=True)
             started = time.perf_counter()
@@ -85,7 +85,7 @@ def _refuse_incomplete(name: str, fresh: Path) -> None:
             raise RuntimeError(f"{name} left no result in {fresh}")
         return
     rows = load_rows(store)
-    if failed := [row for row in rows if "error" in row]:  # A sweep goes on to its end, and only warns of them.
+    if failed := [row for row in rows if "error" in row]:  # A sweep runs to the end and only warns about them.
         first = failed[0]
         raise RuntimeError(
             f"{len(failed)} of {len(rows)} runs of {name} failed; the first, {first['config']} with seed "
@@ -94,7 +94,7 @@ def _refuse_incomplete(name: str, fresh: Path) -> None:
 
 
 def exchange(fresh: Path, results: Path) -> Path:
-    """Move each new file to its place, and the old one of its name to a folder of old results; nothing is deleted."""
+    """Move each new file into place, and the file it replaces to a folder of old results; nothing is deleted."""
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
     old = results.with_name(f"{results.name}.old-{stamp}")
     old.mkdir()
@@ -112,10 +112,10 @@ def exchange(fresh: Path, results: Path) -> Path:
 
 
 def main() -> None:
-    """Say how long it takes, run everything, and say how long it took."""
-    parser = argparse.ArgumentParser(prog="python -m tools.rerun", description="repeat every result from zero")
-    parser.add_argument("names", nargs="*", help="experiments; all, if none is named")
-    parser.add_argument("--plan", action="store_true", help="only say how long it takes")
+    """Print the expected duration, run everything, and print the actual duration."""
+    parser = argparse.ArgumentParser(prog="python -m tools.rerun", description="repeat every result from scratch")
+    parser.add_argument("names", nargs="*", help="experiments to repeat (default: all)")
+    parser.add_argument("--plan", action="store_true", help="only print how long it takes")
     parser.add_argument("--results-only", action="store_true", help="do not execute the chapters and the tests")
     options = parser.parse_args()
     steps = plan(options.names)
@@ -132,8 +132,8 @@ def main() -> None:
         here = [sys.executable, "-m"]
         for command in ([*here, "tools.execute"], [*here, "pytest", "-q", *CHECKS], ["make", "test-notebooks"]):
             subprocess.run(command, cwd=ROOT, check=True)
-    print(f"from zero, it took {duration(seconds + time.perf_counter() - started)}")
-    print("To keep the new results, commit book/results, then 'make notebooks', and each chapter names that commit.")
+    print(f"from scratch, it took {duration(seconds + time.perf_counter() - started)}")
+    print("To keep the new results, commit book/results, then run 'make notebooks': each chapter names that commit.")
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""One short program for each published figure or table that takes more than a minute; see CONTRIBUTING.md."""
+"""One short program for each published figure or table that takes over a minute to compute; see CONTRIBUTING.md."""

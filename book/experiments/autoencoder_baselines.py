@@ -1,4 +1,4 @@
-"""What figures 10 and 11 of source A are judged beside: the digits themselves, their mean, and PCA of every size."""
+"""Baselines for figures 10 and 11 of source A: the digits themselves, their mean, and PCA of every size."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def cross_entropy(p: Array, y: Array) -> float:
 
 
 def row(name: str, pictures: Array, data: nn.Dataset, **also: float) -> dict[str, Any]:
-    """Return what is kept of one way to reconstruct the test digits."""
+    """Return the stored results for one way to reconstruct the test digits."""
     clipped = np.clip(pictures, 0, 1)
     errors = {
         "test_mse": errors_of(pictures, data.X_test).mean(),
@@ -57,7 +57,7 @@ def run() -> list[dict[str, Any]]:
     mean = np.broadcast_to(pca.mean_, X_test.shape)
     rows = [
         row("itself", X_test, data, test_cross_entropy=cross_entropy(X_test, X_test)),
-        # A pixel that no training digit has touched, and a test digit has, would surprise without end.
+        # A pixel inked in a test digit but in no training digit would have infinite cross-entropy.
         row("mean", mean, data, test_cross_entropy=cross_entropy(np.clip(mean, 1e-6, 1 - 1e-6), X_test)),
     ]
     coordinates = pca.transform(X_test)

@@ -29,7 +29,7 @@ CELLS = [{"loss": "cross-entropy", "lr": 0.001, "epochs": 60}]
 
 
 class OnTestPixels(nn.Callback):
-    """Measure the test digits' mean squared error every tenth epoch; nothing is chosen by it."""
+    """Measure the test digits' mean squared error every tenth epoch; no choice depends on it."""
 
     def __init__(self, model: nn.Autoencoder, X: np.ndarray) -> None:
         self.model, self.X = model, X
@@ -41,7 +41,7 @@ class OnTestPixels(nn.Callback):
 
 
 def train(loss: str, lr: float, epochs: int, seed: int) -> dict[str, Any]:
-    """Train once; return the curve, the test error, and the ten digits as they come back."""
+    """Train once; return the curve, the test error, and ten reconstructed digits."""
     data = nn.load_mnist()
     rng = np.random.default_rng(seed)
     model = nn.Autoencoder.symmetric(SIZES, init="kaiming_normal", rng=rng, logits=True)
@@ -75,7 +75,7 @@ def train(loss: str, lr: float, epochs: int, seed: int) -> dict[str, Any]:
 
 
 def run() -> list[Row]:
-    """Train every cell under every seed."""
+    """Train every cell with every seed."""
     setup = on_mnist(SETUP)
     return sweep(train, CELLS, SEEDS, store=STORE, setup=setup)
 

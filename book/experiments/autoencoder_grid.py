@@ -1,4 +1,4 @@
-"""Source A, figures 10 and 11: five sizes of the code, five depths and two losses; 20 epochs, one seed a cell."""
+"""Source A, figures 10 and 11: five code sizes, five depths and two losses; 20 epochs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lab.sweep import Row, sweep
 STORE = results.RESULTS / "autoencoder_grid.jsonl"
 SEEDS = range(1)
 HIDDEN = (256, 192, 128, 96)
-"""The widths between the pixels and the code: a network of depth d has the first d - 1 of them."""
+"""The widths between pixels and code; a network of depth d has the first d - 1 of them."""
 
 GRID = {"latent": [4, 8, 16, 32, 64], "depth": [1, 2, 3, 4, 5], "loss": ["MSE", "cross-entropy"]}
 SETUP = {
@@ -34,7 +34,7 @@ SETUP = {
 def network(latent: int, depth: int, loss: str, rng: np.random.Generator) -> nn.Autoencoder:
     """Return the network of a cell, untrained.
 
-    With either loss its pixels come from a sigmoid, so that networks differ in the loss alone.
+    With either loss, its pixels come from a sigmoid, so that networks differ only in the loss.
     """
     model = nn.Autoencoder.symmetric(
         [784, *HIDDEN[: depth - 1], latent], init="kaiming_normal", rng=rng, logits=loss == "cross-entropy"
@@ -43,7 +43,7 @@ def network(latent: int, depth: int, loss: str, rng: np.random.Generator) -> nn.
 
 
 def train(latent: int, depth: int, loss: str, seed: int) -> dict[str, Any]:
-    """Train once; return the curves, the test errors on both scales, and the ten digits as they come back."""
+    """Train once; return the curves, the test errors on both scales, and ten reconstructed digits."""
     data = nn.load_mnist()
     rng = np.random.default_rng(seed)
     model = network(latent, depth, loss, rng)
@@ -73,13 +73,13 @@ def train(latent: int, depth: int, loss: str, seed: int) -> dict[str, Any]:
 
 
 def logits(model: nn.Autoencoder, X: np.ndarray) -> np.ndarray:
-    """Return what the last layer gives before its sigmoid, so that both losses are measured without rounding to 0."""
+    """Return the last layer's output before the sigmoid, so that both losses are measured without rounding to 0."""
     decoder = model.decoder if model.logits else model.decoder[0]
     return nn.predict(decoder, model.encode(X))
 
 
 def run() -> list[Row]:
-    """Train every cell under every seed, the first seed first."""
+    """Train every cell with every seed, all first seeds first."""
     setup = on_mnist(SETUP)
     rows: list[Row] = []
     for seed in SEEDS:

@@ -1,4 +1,4 @@
-"""What a principal component analysis of every size leaves of the test digits, to set beside autoencoders."""
+"""The test error of PCA with every number of components, to compare with autoencoders."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ SETUP = {
 
 
 def test_errors(X: np.ndarray, X_test: np.ndarray) -> np.ndarray:
-    """Return the mean squared error a pixel with 0, 1, 2, ... components, shape (d + 1,).
+    """Return the mean squared error per pixel with 0, 1, 2, ... components, shape (d + 1,).
 
-    The error of a projection is the squared length of what it leaves out, so one set of coordinates gives every size.
+    The error of a projection is the squared length of what it omits, so one set of coordinates gives every size.
     """
     pca = PCA(svd_solver="covariance_eigh").fit(X.astype(np.float64))
     squares = np.square(pca.transform(X_test)).mean(axis=0)
@@ -39,7 +39,7 @@ def run() -> list[dict[str, Any]]:
         "without validation digits": (data.X_train[:-N_VALIDATION], data.X_test),
         "all training digits": (data.X_train, data.X_test),
     }
-    # Nothing is drawn; the seed is that of the split.
+    # Nothing is random; the seed is that of the split.
     return [{"seed": 0, "split": name, "test_mse": rounded(test_errors(*parts))} for name, parts in splits.items()]
 
 

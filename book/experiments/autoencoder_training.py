@@ -1,4 +1,4 @@
-"""Source B, tables 7 and 8 and figures 4 to 7: its autoencoder as published, and better set-ups of the same network."""
+"""Source B, tables 7 and 8 and figures 4 to 7: its autoencoder as published, and better setups of the same network."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ PUBLISHED: dict[str, Any] = {
     "cosine": False,
     "epochs": 800,
 }
-# The source does not say over what it averages the loss, and so what its rate of 0.1 means. Averaged over pixels, as
-# here and as its losses are printed, a rate of 0.5 has in the first epoch the loss that the source reports.
+# The source does not say what its loss is averaged over, and thus what its rate of 0.1 means. Averaged over pixels,
+# as here and in its printed losses, a rate of 0.5 gives the first-epoch loss that the source reports.
 CALIBRATED = PUBLISHED | {"lr": 0.5}
 BETTER = PUBLISHED | {"init": "kaiming_normal", "optimizer": "Adam", "lr": 0.002, "cosine": True, "epochs": 80}
 CELLS = {
@@ -43,16 +43,16 @@ CELLS = {
     "a tenth of the epochs": BETTER,
 }
 KEPT = {"autoencoder_published": CALIBRATED, "autoencoder": BETTER}
-"""The runs of seed 0 whose weights the chapters use."""
+"""The runs with seed 0 whose weights the chapters use."""
 
 SEEDS = {"published": range(1), "published, lr 0.5": range(1), "a tenth of the epochs": range(3)}
 
 HISTOGRAM = np.linspace(0, 0.05, 101)
-"""Edges of the bins of the digits' errors; the last bin holds what is larger too."""
+"""Bin edges for the digits' errors; the last bin also holds all larger errors."""
 
 
 def train(init: str, optimizer: str, lr: float, cosine: bool, epochs: int, seed: int) -> dict[str, Any]:
-    """Train once; return the curves, the numbers of table 8, and which test digits came back best and worst."""
+    """Train once; return the curves, the numbers of table 8, and the best and worst reconstructed test digits."""
     data = nn.load_mnist()
     X, y = pooled(data)
     for_training, for_validation, for_test = split_indices(len(X))
@@ -62,7 +62,7 @@ def train(init: str, optimizer: str, lr: float, cosine: bool, epochs: int, seed:
     loss = nn.BCEWithLogitsLoss()
     X_train, X_validation, X_test = X[for_training], X[for_validation], X[for_test]
     untrained = nn.evaluate(model, loss, X_train, X_train)["loss"]
-    # A run takes up to half an hour: it goes on where it was interrupted.
+    # A run takes up to half an hour, so it resumes after an interruption.
     config = {"init": init, "optimizer": optimizer, "lr": lr, "cosine": cosine, "epochs": epochs}
     key = hashlib.sha256(json.dumps([config, seed]).encode()).hexdigest()[:16]
     partial = PARTIAL / f"autoencoder_training-{key}.npz"
@@ -91,7 +91,7 @@ def train(init: str, optimizer: str, lr: float, cosine: bool, epochs: int, seed:
 
 
 def table_8(model: nn.Autoencoder, X: np.ndarray, index: np.ndarray, y: np.ndarray) -> dict[str, Any]:
-    """Return what table 8 lists, and where among the digits the errors are."""
+    """Return what table 8 lists, and how the errors are distributed among the digits."""
     logits = nn.predict(model, X)
     reconstruction = model.reconstruct(X)
     errors = errors_of(reconstruction, X)
@@ -117,7 +117,7 @@ def table_8(model: nn.Autoencoder, X: np.ndarray, index: np.ndarray, y: np.ndarr
 
 
 def run() -> list[Row]:
-    """Train every cell under its seeds, the short runs last."""
+    """Train every cell with its seeds, short runs last."""
     setup = on_mnist(SETUP)
     return [row for name, cell in CELLS.items() for row in sweep(train, [cell], SEEDS[name], store=STORE, setup=setup)]
 

@@ -1,7 +1,7 @@
-"""Source A, figures 14 and 15: autoencoders that remove noise, beside filters and classifiers used to it; 5 seeds.
+"""Source A, figures 14 and 15: denoising autoencoders, compared with filters and noise-trained classifiers; 5 seeds.
 
-Every method is measured on the same spoiled test digits: by how far what it returns is from the clean pictures, and by
-how many of them the classifier of figure 5, trained on clean digits, then reads.
+Every method is measured on the same corrupted test digits: by the distance of its output from the clean images, and by
+the accuracy on it of the classifier of figure 5, which was trained on clean digits.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ LEVELS: dict[str, list[float]] = {
     "salt and pepper": [0, 0.1, 0.2, 0.3, 0.4, 0.5],
     "masking": [0, 0.15, 0.3, 0.45, 0.6, 0.75, 0.9],
 }
-"""What the test digits are spoiled by, and how much."""
+"""The corruptions of the test digits, and their levels."""
 
 AUTOENCODERS: dict[str, tuple[str, float, float] | None] = {
     "autoencoder, no noise": None,
@@ -44,13 +44,13 @@ AUTOENCODERS: dict[str, tuple[str, float, float] | None] = {
     "autoencoder, salt and pepper": ("salt and pepper", 0.0, 0.5),
     "autoencoder, masking": ("masking", 0.0, 0.9),
 }
-"""The corruption that each autoencoder is trained on, and the bounds between which each digit's level is drawn."""
+"""The corruption that each autoencoder is trained on, and the bounds of the random level for each digit."""
 
 CLASSIFIERS: dict[str, tuple[str, float, float]] = {
     "classifier, sigma 0.2": ("Gaussian", 0.2, 0.2),
     "classifier, sigma 0 to 1": ("Gaussian", 0.0, 1.0),
 }
-"""Classifiers that are trained on spoiled digits themselves, and need no denoising."""
+"""Classifiers that are trained on corrupted digits and need no denoising."""
 
 METHODS = ["nothing", *FILTERS, *AUTOENCODERS, *CLASSIFIERS]
 
@@ -85,17 +85,17 @@ def train(method: str, seed: int) -> dict[str, Any]:
 
 
 def spoil(X: Array, kind: str, level: float, seed: list[int]) -> Array:
-    """Return the pictures at this level of corruption, the same for every method."""
+    """Return the images at this level of corruption, the same for every method."""
     return CORRUPTIONS[kind](X, level, np.random.default_rng(seed))
 
 
 def best_setting(method: str, X: Array, spoiled: Array, pca: PCA) -> float:
-    """Return the filter's setting that brings validation digits nearest to the clean ones."""
+    """Return the filter setting that brings the validation digits closest to the clean ones."""
     return min(FILTERS[method], key=lambda setting: errors_of(filtered(method, spoiled, setting, pca), X).mean())
 
 
 def trained_classifier(data: nn.Dataset, seed: int, noise: tuple[str, float, float] | None = None) -> nn.Module:
-    """Return the classifier of figure 5 after 20 epochs, on clean digits or on spoiled ones."""
+    """Return the classifier of figure 5 after 20 epochs on clean or corrupted digits."""
     rng = np.random.default_rng(seed)
     model = network([64, 32], rng)
     digits, _ = without_validation(data)
@@ -106,7 +106,7 @@ def trained_classifier(data: nn.Dataset, seed: int, noise: tuple[str, float, flo
 
 
 def trained_autoencoder(data: nn.Dataset, seed: int, noise: tuple[str, float, float] | None) -> nn.Autoencoder:
-    """Return the autoencoder after 20 epochs in which it saw spoiled digits and was to give the clean ones."""
+    """Return the autoencoder after 20 epochs of mapping corrupted digits to clean ones."""
     rng = np.random.default_rng(seed)
     model = nn.Autoencoder.symmetric(SIZES, init="kaiming_normal", rng=rng, logits=True)
     optimizer = nn.Adam(model.parameters(), lr=0.002)
@@ -127,7 +127,7 @@ def trained_autoencoder(data: nn.Dataset, seed: int, noise: tuple[str, float, fl
 
 
 def run() -> list[Row]:
-    """Measure every method under every seed, the first seed first."""
+    """Measure every method with every seed, all first seeds first."""
     setup = on_mnist(SETUP)
     rows: list[Row] = []
     for seed in SEEDS:

@@ -1,4 +1,4 @@
-"""Source A, figures 12 and 13 and its table: codes of 2 to 32 numbers, and what their nearest neighbours know."""
+"""Source A, figures 12 and 13 and its table: codes of 2 to 32 numbers, classified by nearest neighbours."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SETUP = {
 
 
 def train(method: str, latent: int, seed: int) -> dict[str, Any]:
-    """Make the codes; return how well they keep the picture, and what can be told from the nearest ones."""
+    """Compute the codes; return their reconstruction error and what their nearest neighbours predict."""
     data = nn.load_mnist()
     X = data.X_train[:-N_VALIDATION]
     if method == "autoencoder":
@@ -46,9 +46,9 @@ def train(method: str, latent: int, seed: int) -> dict[str, Any]:
     predicted = predictions(codes, data.y_train, queries)
     return {
         "test_mse": float(f"{errors_of(reconstruction, data.X_test).mean():.6g}"),
-        # By the number of neighbours, from 1 on.
+        # By the number of neighbours, starting at 1.
         "accuracy": rounded((predicted == data.y_test[:, None]).mean(axis=0)),
-        # Of five neighbours; row: the digit, column: what they say.
+        # With five neighbours; row: true digit, column: prediction.
         "confusion": nn.confusion_matrix(data.y_test, predicted[:, 4], labels=range(10)).tolist(),
         **between_digits(codes, data.y_train),
         **provenance.ran(),
@@ -66,7 +66,7 @@ def trained(X: Array, latent: int, seed: int) -> nn.Autoencoder:
 
 
 def predictions(codes: Array, y: Array, queries: Array) -> Array:
-    """Return what 1, 2, ... `LARGEST_K` neighbours vote for, shape (n, LARGEST_K); a tie goes to the nearest voter."""
+    """Return the votes of 1, 2, ... `LARGEST_K` neighbours, shape (n, LARGEST_K); a tie goes to the nearest voter."""
     _, nearest = nn.KNeighborsClassifier(LARGEST_K).fit(codes, y).kneighbors(queries)
     is_class = y[nearest][:, :, None] == np.arange(10)
     votes = is_class.cumsum(axis=1)
@@ -75,14 +75,14 @@ def predictions(codes: Array, y: Array, queries: Array) -> Array:
 
 
 def between_digits(codes: Array, y: Array) -> dict[str, Any]:
-    """Return the distances between the digits' mean codes, and how far the codes of each lie from their mean."""
+    """Return the distances between the digits' mean codes, and the spread of each digit's codes around its mean."""
     centroids = np.array([codes[y == digit].mean(axis=0, dtype=np.float64) for digit in range(10)])
     distances = np.linalg.norm(centroids[:, None] - centroids[None], axis=2)
     spread = [np.sqrt(np.square(codes[y == digit] - centroids[digit]).sum(axis=1).mean()) for digit in range(10)]
     return {"centroid_distances": [rounded(row) for row in distances], "spread": rounded(spread)}
 
 
-# Three networks of each size, and once what has no seed.
+# Three networks of each size, and one run of each method without a seed.
 CELLS: list[tuple[dict[str, Any], range]] = [
     *(({"method": "autoencoder", "latent": latent}, range(3)) for latent in LATENT),
     *(({"method": "PCA", "latent": latent}, range(1)) for latent in LATENT),
@@ -91,7 +91,7 @@ CELLS: list[tuple[dict[str, Any], range]] = [
 
 
 def run() -> list[Row]:
-    """Measure every cell under its seeds."""
+    """Measure every cell with its seeds."""
     return sweep_cells(train, CELLS, store=STORE, setup=SETUP)
 
 

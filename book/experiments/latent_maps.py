@@ -25,19 +25,19 @@ CELLS = [({"perplexity": 30}, range(3)), ({"perplexity": 5}, range(1)), ({"perpl
 
 
 def kept_network() -> nn.Autoencoder:
-    """Return the network with a code of 4 numbers whose weights are kept."""
+    """Return the network with a 4-D code whose weights are stored."""
     model = network(4, 5, "MSE", np.random.default_rng(0)).astype(np.float16)
     nn.load_checkpoint(WEIGHTS / "latent_4.npz").restore(model)
     return model.astype(np.float32)
 
 
 def codes_of(X: Array) -> Array:
-    """Return the 4-D codes of pictures by that network."""
+    """Return the network's 4-D codes of images."""
     return kept_network().encode(X)
 
 
 def points_as_text(points: Array) -> str:
-    """Return points in the plane, shape (n, 2), as one line of text: 16 bits a coordinate."""
+    """Return points in the plane, shape (n, 2), as one line of text: 16 bits per coordinate."""
     return base64.b64encode(zlib.compress(points.astype(np.float16).tobytes(), 9)).decode("ascii")
 
 
@@ -47,7 +47,7 @@ def points_from_text(text: str) -> Array:
 
 
 def train(perplexity: int, seed: int) -> dict[str, Any]:
-    """Draw one map; return its points, and what it keeps of the neighbours and of the distances between digits."""
+    """Compute one map; return its points and how well it preserves neighbours and distances between digits."""
     data = nn.load_mnist()
     codes = codes_of(data.X_test)
     tsne = TSNE(perplexity=perplexity, init="random", random_state=seed, n_jobs=1).fit(codes)

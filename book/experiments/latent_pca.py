@@ -1,4 +1,4 @@
-"""Source B, figure 8: the first two components of its 32-D code, beside those of the pixels."""
+"""Source B, figure 8: the first two principal components of its 32-D code, compared with those of the pixels."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ SETUP = {
 
 
 def kept_network(name: str) -> nn.Autoencoder:
-    """Return a network of source B's shape whose weights are kept."""
+    """Return a network with source B's architecture whose weights are stored."""
     model = nn.Autoencoder.symmetric(SIZES, rng=0, logits=True).astype(np.float16)
     nn.load_checkpoint(WEIGHTS / f"{name}.npz").restore(model)
     return model.astype(np.float32)
 
 
 def neighbour_table(points: Array, y: Array) -> tuple[Array, float]:
-    """Return who lives beside whom, and how often the neighbours' vote is right.
+    """Return which digits are neighbours, and how often the neighbours' vote is right.
 
     The table has a row for each digit: the shares of the ten digits among its samples' neighbours.
     """
@@ -52,7 +52,7 @@ def neighbour_table(points: Array, y: Array) -> tuple[Array, float]:
 
 
 def train(space: str, seed: int) -> dict[str, Any]:
-    """Find the plane of one space; return what it keeps of the variance and of the neighbours."""
+    """Find the principal plane of one space; return how much variance and which neighbours it preserves."""
     X, y = pooled(nn.load_mnist())
     for_training, _, for_test = split_indices(len(X))
     encode = np.array if space == "pixels" else kept_network(space).encode

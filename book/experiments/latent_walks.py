@@ -1,4 +1,4 @@
-"""Source A, figure 13: what lies halfway between two digits, mixed as codes, as PCA's codes and as pixels."""
+"""Source A, figure 13: what lies halfway between two digits, interpolated as codes, as PCA codes and as pixels."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STORE = results.RESULTS / "latent_walks.jsonl"
 N_PAIRS = 600
 POSITIONS = (0, 0.25, 0.5, 0.75, 1)
 SHOWN = ((4, 9), (3, 8), (0, 7))
-"""The walks whose pictures are kept, between the first test digits of these classes."""
+"""The walks whose images are stored, between the first test digits of these classes."""
 
 CELLS = [
     (
@@ -46,20 +46,20 @@ SETUP = {
 
 
 class Judge:
-    """Says which digit a picture is nearest to, and how near."""
+    """Tells which digit an image is nearest to, and how near."""
 
     def __init__(self, data: nn.Dataset) -> None:
         self.neighbours = nn.KNeighborsClassifier(5).fit(data.X_train, data.y_train)
         self.y = data.y_train
 
     def __call__(self, pictures: Array) -> tuple[Array, Array, Array]:
-        """Return for each picture the digit, the share of the votes for it, and the distance of the nearest digit."""
+        """Return for each image the digit, its share of the votes, and the distance to the nearest digit."""
         distances, nearest = self.neighbours.kneighbors(np.clip(pictures, 0, 1).astype(np.float32))
         return *voted(self.y[nearest]), distances[:, 0]
 
 
 def voted(labels: Array) -> tuple[Array, Array]:
-    """Return the winner of each row of votes, the nearest voter's first, and its share; a tie goes to the nearest."""
+    """Return the winner of each row of votes (nearest voter first) and its share; a tie goes to the nearest voter."""
     is_class = labels[:, :, None] == np.arange(10)
     nearer = 0.5 ** np.arange(labels.shape[1])[:, None]
     winner = (is_class * (1 + nearer / 100)).sum(axis=1).argmax(axis=1)
@@ -67,20 +67,20 @@ def voted(labels: Array) -> tuple[Array, Array]:
 
 
 def pairs_of(y: Array) -> tuple[Array, Array]:
-    """Return the indices of the first and of the second digit of each pair."""
+    """Return the indices of the first and the second digit of each pair."""
     first, second = np.random.default_rng(0).permutation(len(y))[: 3 * N_PAIRS].reshape(2, -1)
     two_classes = np.flatnonzero(y[first] != y[second])[:N_PAIRS]
     return first[two_classes], second[two_classes]
 
 
 def greyness(pictures: Array) -> Array:
-    """Return how much of each picture's ink is grey: the sum of 4 p (1 - p) over its pixels, divided by that of p."""
+    """Return how much of each image's ink is grey: the sum of 4 p (1 - p) over its pixels, divided by the sum of p."""
     pictures = np.clip(pictures, 0, 1)
     return (4 * pictures * (1 - pictures)).sum(axis=1) / pictures.sum(axis=1)
 
 
 def coder(method: str, latent: int, seed: int, X: Array) -> tuple[Any, Any]:
-    """Return the functions from pictures to codes and back."""
+    """Return the functions from images to codes and back."""
     if method == "autoencoder":
         model = kept_network() if (latent, seed) == (4, 0) else trained(X, latent, seed)
         return model.encode, model.decode
@@ -91,7 +91,7 @@ def coder(method: str, latent: int, seed: int, X: Array) -> tuple[Any, Any]:
 
 
 def train(method: str, latent: int, seed: int) -> dict[str, Any]:
-    """Make the codes; return what can be told from them, and what the judge says of the pictures between digits."""
+    """Compute the codes; return what they predict, and the judge's verdict on the images between digits."""
     data = nn.load_mnist()
     judge = Judge(data)
     X, y = data.X_train[:-N_VALIDATION], data.y_test
@@ -101,7 +101,7 @@ def train(method: str, latent: int, seed: int) -> dict[str, Any]:
     mixes = ((centroids[:, None] + centroids[None]) / 2).reshape(100, -1)
     pairs = pairs_of(y)
     first, second = (test_codes[index] for index in pairs)
-    # Of the six nearest test digits, one is the digit itself.
+    # One of the six nearest test digits is the digit itself.
     _, nearest = nn.KNeighborsClassifier(6).fit(test_codes, y).kneighbors(test_codes)
     others = np.array([row[row != i][:5] for i, row in enumerate(nearest)])
     row: dict[str, Any] = {
@@ -127,11 +127,11 @@ def train(method: str, latent: int, seed: int) -> dict[str, Any]:
         t = np.linspace(0, 1, 9)[:, None]
         row["shown"] = as_text(np.concatenate([decode((1 - t) * ten[a] + t * ten[b]) for a, b in SHOWN]))
     if (method, latent, seed) == ("autoencoder", 4, 0):
-        # What a page needs to walk by the kept weights.
+        # What a page needs to walk with the stored weights.
         row |= {"centroids": [rounded(code) for code in centroids], "ten_codes": [rounded(code) for code in ten]}
         row |= {"mean": rounded(test_codes.mean(axis=0)), "std": rounded(test_codes.std(axis=0))}
     if method == "pixels":
-        # What the digits are, so that the committed maps can be coloured where MNIST is not at hand.
+        # The labels, so that the committed maps can be coloured without MNIST.
         row |= {"labels": labels_as_text(y), "pairs": ["".join(map(str, y[side])) for side in pairs]}
     return row | provenance.ran()
 

@@ -1,4 +1,4 @@
-"""The best plain network of the book on MNIST, and the steps that lead from the published one to it; 3 seeds each."""
+"""The book's best fully connected network on MNIST, and the steps from the published one to it; 3 seeds each."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SETUP = {
     "validation": f"the last {N_VALIDATION} training digits, except in the last step, which trains on them too",
 }
 
-# Each step changes one thing of the step before it.
+# Each step changes one thing in the step before it.
 STEPS: dict[str, dict[str, Any]] = {}
 STEPS["784-64-32-10"] = {
     "hidden": [64, 32],
@@ -81,7 +81,7 @@ def train(
 
 
 def run() -> list[Row]:
-    """Train every step under every seed, the long runs first."""
+    """Train every step with every seed, long runs first."""
     setup = on_mnist(SETUP)
     return sweep(train, list(reversed(STEPS.values())), SEEDS, store=STORE, setup=setup)
 

@@ -1,7 +1,7 @@
 """Source A, figure 5: 784-64-32-10 on MNIST, ReLU, Adam at 0.001, batch 128; 20 epochs, 25 seeds.
 
-Beyond the figure: which digits each network misreads, and whether it is right as often as its probabilities say, before
-and after one number, the temperature, is fitted on the validation digits.
+Beyond the figure: which digits each network misclassifies, and how well its probabilities are calibrated before and
+after fitting a temperature on the validation digits.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ SETUP = {
 
 
 def answers(y: Any, logits: Any) -> tuple[Any, Any]:
-    """Return whether each answer is right, and its probability."""
+    """Return whether each prediction is right, and its probability."""
     P = nn.softmax(logits)
     return P.argmax(axis=1) == y, P.max(axis=1)
 
 
 def mean_confidence(y: Any, logits: Any) -> float:
-    """Return the mean probability of the answers."""
+    """Return the mean probability of the predictions."""
     return float(answers(y, logits)[1].mean(dtype=np.float64))
 
 
 def calibration_error(y: Any, logits: Any) -> float:
-    """Return how far confidence and share of right answers are apart, over the bins."""
-    return expected_calibration_error(*answers(y, logits), n_bins=SETUP["bins"])
+    """Return the mean gap between confidence and accuracy over the bins."""
+    return nn.calibration_error(*answers(y, logits), n_bins=SETUP["bins"])
 
 
 def calibration(y: Any, logits: Any) -> dict[str, Any]:
-    """Return the loss, the calibration error and the sums of each bin."""
-    count, confidence_sum, n_correct = calibration_bins(*answers(y, logits), n_bins=SETUP["bins"])
+    """Return the loss, the calibration error and the sums in each bin."""
+    count, confidence_sum, n_correct = nn.calibration_bins(*answers(y, logits), n_bins=SETUP["bins"])
     return {
         "loss": round(nn.CrossEntropyLoss()(logits, y), 5),
         "calibration_error": round(calibration_error(y, logits), 5),
@@ -58,13 +58,13 @@ def calibration(y: Any, logits: Any) -> dict[str, Any]:
 
 
 def best_temperature(logits: Any, y: Any) -> float:
-    """Return the number by which to divide the logits for the lowest loss."""
+    """Return the number to divide the logits by for the lowest loss."""
     fit = minimize_scalar(lambda t: nn.CrossEntropyLoss()(logits / t, y), bounds=(0.2, 5.0), method="bounded")
     return float(fit.x)
 
 
 def train(seed: int) -> dict[str, Any]:
-    """Train one classifier; return its curves, what it says of the test digits, and how sure it is."""
+    """Train one classifier; return its curves, its predictions for the test digits, and its calibration."""
     data = nn.load_mnist()
     digits, (X_val, y_val) = without_validation(data)
     rng = np.random.default_rng(seed)

@@ -31,7 +31,7 @@ GRID: dict[str, tuple[Any, ...]] = {
 
 
 def train(activation: str, width: int, batch_size: int, optimizer: str, lr: float, seed: int) -> dict[str, Any]:
-    """Train once; return the accuracy on the test digits after each epoch, for as long as the loss was finite."""
+    """Train once; return the test accuracy after each epoch for as long as the loss was finite."""
     data = nn.load_mnist()
     rng = np.random.default_rng(seed)
     model = network([width, width], rng, activation=activation)
@@ -53,7 +53,7 @@ def train(activation: str, width: int, batch_size: int, optimizer: str, lr: floa
 
 
 def run() -> list[Row]:
-    """Train every combination under every seed."""
+    """Train every combination with every seed."""
     data = nn.load_mnist()
     return sweep(
         train, GRID, SEEDS, store=STORE, setup=SETUP | {"digits": data.name, "sha256": provenance.data_hash(data)}

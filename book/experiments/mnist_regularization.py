@@ -15,7 +15,7 @@ from lab.sweep import Row, sweep
 STORE = results.RESULTS / "mnist_regularization.jsonl"
 SEEDS = range(10)
 EPOCHS = {500: 160, 2000: 64, 10_000: 24, 60_000: 8}
-"""For each number of training digits, how many epochs: long enough for the plain network to fit nearly all of them."""
+"""The epochs for each number of training digits: enough for the plain network to fit nearly all of them."""
 SETUP = {
     "network": "784-256-256-10, ReLU, kaiming_uniform",
     "loss": "cross-entropy",
@@ -39,13 +39,13 @@ METHODS: dict[str, dict[str, Any]] = {
     "dropout 0.5, cosine": {"dropout": 0.5, "schedule": "cosine"},
 }
 POINTS = 8
-"""How many times a run measures the test digits."""
+"""The number of times that a run measures the test digits."""
 
 
 def stepper(
     model: nn.Module, options: dict[str, Any], epochs: int
 ) -> tuple[nn.Optimizer, nn.StepLR | nn.CosineLR | None]:
-    """Return a method's optimizer, and its schedule where it has one."""
+    """Return a method's optimizer, and its schedule if it has one."""
     optimizer: nn.Optimizer = nn.Adam(model.parameters(), lr=0.001, weight_decay=options.get("l2", 0.0))
     if "decoupled" in options:
         optimizer = nn.AdamW(model.parameters(), lr=0.001, weight_decay=options["decoupled"])
@@ -55,7 +55,7 @@ def stepper(
 
 
 def train(n: int, method: str, seed: int) -> dict[str, Any]:
-    """Train once on `n` digits; return what it reaches on them and on the test digits, and how it got there."""
+    """Train once on `n` digits; return the final results on them and on the test digits, and the curves."""
     data = nn.load_mnist()
     chosen = np.random.default_rng([seed, 0]).permutation(len(data.X_train))[:n]
     X, y = data.X_train[chosen], data.y_train[chosen]
@@ -98,7 +98,7 @@ def train(n: int, method: str, seed: int) -> dict[str, Any]:
 
 
 def run() -> list[Row]:
-    """Train every method on every number of digits under every seed, the long runs first."""
+    """Train every method on every number of digits with every seed, long runs first."""
     setup = on_mnist(SETUP)
     grid = {"n": sorted(EPOCHS, reverse=True), "method": list(METHODS)}
     return sweep(train, grid, SEEDS, store=STORE, setup=setup)

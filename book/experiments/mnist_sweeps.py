@@ -1,7 +1,7 @@
-"""Source A, figures 6 to 9: activation, batch size, width and optimizer on MNIST; 50 epochs, 15 seeds a cell.
+"""Source A, figures 6 to 9: activation, batch size, width and optimizer on MNIST; 50 epochs, 15 seeds per cell.
 
-And what a fair comparison needs beside them, 5 seeds a cell: each optimizer at learning rates on both sides of its best
-one, and each batch size with the learning rate scaled to it.
+For a fair comparison also, with 5 seeds per cell: each optimizer at learning rates on both sides of its best one, and
+each batch size with the learning rate scaled to it.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ SETUP = {
     "validation": f"the last {N_VALIDATION} training digits",
 }
 
-# The network of figure 5, which every figure varies in one respect.
+# The network of figure 5; every figure varies one aspect of it.
 BASE: dict[str, Any] = {"activation": "ReLU", "hidden": [64, 32], "batch_size": 128, "optimizer": "Adam", "lr": 0.001}
 FIGURES: dict[str, list[dict[str, Any]]] = {
     "fig6": [BASE | {"activation": name} for name in ("ReLU", "Sigmoid", "Tanh")],
     "fig7": [BASE | {"batch_size": size} for size in (8, 16, 32, 64, 128, 256)],
     "fig8": [BASE | {"hidden": [width, width]} for width in (16, 32, 64, 128)],
-    # The source leaves the momentum open; 0.9 is the usual one.
+    # The source does not state the momentum; 0.9 is the usual value.
     "fig9": [
         BASE | {"optimizer": "SGD", "lr": 0.01},
         BASE | {"optimizer": "SGD with momentum 0.9", "lr": 0.01},
@@ -54,11 +54,11 @@ LEARNING_RATES: dict[str, tuple[float, ...]] = {
     "Adam": (0.0001, 0.0003, 0.001, 0.003, 0.01),
 }
 SCALING = {"square root": 0.5, "linear": 1.0}
-"""Rules for the learning rate: it grows as this power of the batch size."""
+"""Scaling rules for the learning rate: it grows with this power of the batch size."""
 
 
 def scaled(rule: str, batch_size: int) -> dict[str, Any]:
-    """Return figure 7's cell of a batch size, with the learning rate scaled by a rule."""
+    """Return figure 7's cell for a batch size, with the learning rate scaled by a rule."""
     lr = BASE["lr"] * (batch_size / BASE["batch_size"]) ** SCALING[rule]
     return BASE | {"batch_size": batch_size, "lr": round(lr, 8)}
 
@@ -77,7 +77,7 @@ def optimizer_for(name: str, model: nn.Module, lr: float) -> nn.Optimizer:
 
 
 def train(activation: str, hidden: list[int], batch_size: int, optimizer: str, lr: float, seed: int) -> dict[str, Any]:
-    """Train once; return the curves of all three parts of the data, the seconds, and the length of the weights."""
+    """Train once; return the curves on all three parts of the data, the seconds, and the norm of the weights."""
     data = nn.load_mnist()
     rng = np.random.default_rng(seed)
     model = network(hidden, rng, activation=activation)
@@ -101,7 +101,7 @@ def train(activation: str, hidden: list[int], batch_size: int, optimizer: str, l
 
 
 def run() -> list[Row]:
-    """Train every cell under every seed; cells that figures share are trained once."""
+    """Train every cell with every seed; cells shared by figures are trained once."""
     setup = on_mnist(SETUP)
     rows = []
     for parts, seeds in ((FIGURES, SEEDS), (FAIR, FAIR_SEEDS)):

@@ -1,4 +1,4 @@
-"""Chapter 13: how many labelled digits the neighbours need, by their 4-D codes and by their pixels."""
+"""Chapter 13: how many labelled digits nearest neighbours need, on 4-D codes and on pixels."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SETUP = {
 
 
 def train(space: str, n: int, seed: int) -> dict[str, Any]:
-    """Let the labelled digits vote on all test digits; return the accuracy by the number of neighbours, from 1 on."""
+    """Let the labelled digits vote on all test digits; return the accuracy by number of neighbours, starting at 1."""
     data = nn.load_mnist()
     chosen = np.random.default_rng(seed).choice(len(data.X_train), n, replace=False)
     X, queries = data.X_train[chosen], data.X_test
@@ -35,7 +35,7 @@ def train(space: str, n: int, seed: int) -> dict[str, Any]:
 
 
 def run() -> list[Row]:
-    """Measure every space with every number of digits, on the same draws."""
+    """Measure every space with every number of digits, on the same random subsets."""
     setup = on_mnist(SETUP)
     return sweep(train, GRID, SEEDS, store=STORE, setup=setup)
 

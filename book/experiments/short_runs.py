@@ -1,4 +1,4 @@
-"""The runs of chapters 1, 2 and 5 that take seconds, once more, so that the replication report can read them."""
+"""The short runs of chapters 1, 2 and 5, repeated so that the replication report can read them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SETUP = {
 
 
 def regression(seed: int) -> dict[str, Any]:
-    """Train a line; return its losses, and that of least squares."""
+    """Fit a line; return its losses, and the least-squares loss."""
     X, y = nn.make_linear(100, slope=2.0, intercept=-1.0, noise=0.5, rng=0)
     rng = np.random.default_rng(seed)
     model = nn.Linear(1, 1, rng=rng)
@@ -33,7 +33,7 @@ def regression(seed: int) -> dict[str, Any]:
 
 
 def classification(seed: int) -> dict[str, Any]:
-    """Train a border; return its losses, the share right, its angle to the best border, and the lowest loss."""
+    """Train a linear classifier; return its losses, its accuracy, the angle to the best boundary, and the best loss."""
     X, y = nn.make_blobs(200, rng=0)
     rng = np.random.default_rng(seed)
     model = nn.Linear(2, 2, rng=rng)
@@ -51,7 +51,7 @@ def classification(seed: int) -> dict[str, Any]:
 
 
 def quadrants(kind: type[nn.Optimizer], seed: int) -> dict[str, Any]:
-    """Train on the four quadrants; return the share right."""
+    """Train on the four quadrants; return the accuracy."""
     X, y = nn.make_xor(400, rng=0)
     rng = np.random.default_rng(seed)
     first, last = (nn.Linear(a, b, init="xavier_normal", rng=rng) for a, b in ((2, 8), (8, 2)))
@@ -62,14 +62,14 @@ def quadrants(kind: type[nn.Optimizer], seed: int) -> dict[str, Any]:
 
 
 def xor(seed: int) -> dict[str, Any]:
-    """Train source B's network; return what of its loss is gone by epoch 1,000, and in how many steps it falls."""
+    """Train source B's network; return how much of the loss is gone by epoch 1,000, and how many steps lower it."""
     X, y = nn.make_xor()
     model = xor_seeds.network(4, seed)
     optimizer, target = nn.SGD(model.parameters(), lr=0.5), y[:, None].astype(np.float32)
     loss = nn.fit(model, nn.MSELoss(), optimizer, X, target, epochs=5000, batch_size=4, rng=seed)["loss"]
     return {
         "gone": round(float((loss[0] - loss[999]) / (loss[0] - loss[-1])), 5),
-        # The last digits of 32 bits tremble.
+        # The last digits in float32 fluctuate.
         "falls": float(np.mean(np.diff(loss) <= 1e-6)),
         "solved": bool(((nn.predict(model, X)[:, 0] > 0.5) == y).all()),
     }
@@ -89,7 +89,7 @@ CASES = {
 
 
 def run() -> list[dict[str, Any]]:
-    """Train every case from every seed."""
+    """Train every case with every seed."""
     rows = []
     for name, train in CASES.items():
         rows += [{"case": name, **row} for row in over_seeds(train, range(SETUP["runs"]))]

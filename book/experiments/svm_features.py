@@ -1,4 +1,4 @@
-"""Source B, tables 9 and 10 and figures 9 to 11: support vector machines on pixels and on codes, trained or not."""
+"""Source B, tables 9 and 10 and figures 9 to 11: SVMs on pixels and on codes, trained or untrained."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def cell(features: str, n: int = 5000, *, kernel: str = "rbf", max_iter: int = -
     return {"features": features, "n": n, "kernel": kernel, "max_iter": max_iter}
 
 
-# Five draws of the digits to train with; twenty encoders where none is trained, but for the slow linear kernel.
+# Five draws of the training digits; twenty untrained encoders, except with the slow linear kernel.
 CELLS: list[tuple[dict[str, Any], range]] = [
     (cell("trained"), range(5)),
     (cell("untrained"), range(20)),
@@ -53,7 +53,7 @@ CELLS: list[tuple[dict[str, Any], range]] = [
     (cell("trained", kernel="linear"), range(5)),
     (cell("untrained", kernel="linear"), range(5)),
     (cell("pixels", 3000, kernel="linear"), range(5)),
-    # The source's limit of steps.
+    # The source's iteration limit.
     (cell("trained", max_iter=2000), range(5)),
     (cell("untrained", max_iter=2000), range(20)),
     (cell("pixels", 3000, max_iter=2000), range(5)),
@@ -61,7 +61,7 @@ CELLS: list[tuple[dict[str, Any], range]] = [
 
 
 def train(features: str, n: int, kernel: str, max_iter: int, seed: int) -> dict[str, Any]:
-    """Train once with `n` digits; return what is right among the 14,000, and which features tell digits apart."""
+    """Train once with `n` digits; return the results on the 14,000 test digits, and how much each feature varies."""
     X, y = pooled(nn.load_mnist())
     for_training, _, for_test = split_indices(len(X))
     chosen = np.random.default_rng([seed, 0]).permutation(for_training)[:n]
@@ -74,7 +74,7 @@ def train(features: str, n: int, kernel: str, max_iter: int, seed: int) -> dict[
     return {
         "accuracy": round(float(np.mean(predicted == true)), 5),
         "train_accuracy": round(float(np.mean(machine.predict(codes[chosen]) == y[chosen])), 5),
-        # Row: the digit, column: what it is taken for.
+        # Row: true digit, column: prediction.
         "confusion": nn.confusion_matrix(true, predicted, labels=range(10)).tolist(),
         "n_support": len(machine.support_),
         "n_iter": machine.n_iter_.tolist(),
@@ -102,7 +102,7 @@ def encoded(features: str, X: Array, for_training: Array, seed: int) -> Array:
 
 
 def run() -> list[Row]:
-    """Fill every cell under its seeds."""
+    """Fill every cell with its seeds."""
     return sweep_cells(train, CELLS, store=STORE, setup=SETUP)
 
 

@@ -28,18 +28,18 @@ CACHE = 8000
 """Megabytes. With less, the result is the same and 30,000 digits of pixels take an hour."""
 
 SIZES = [100, 300, 1000, 3000, 10_000, 30_000, 60_000]
-# Where all digits are taken there is nothing to draw; the codes still differ by their autoencoder.
+# With all the digits there is nothing to draw, but the codes still depend on their autoencoder.
 CELLS: list[tuple[dict[str, Any], range]] = [
     ({"features": features, "n": n}, range(1 if features == "pixels" and n == 60_000 else 3))
     for n in SIZES
     for features in ("codes", "pixels")
 ]
-# "scale" takes the distances between the means of the features for a part of the variance. These have none.
+# "scale" counts differences between the features' means as variance; these features have none.
 CELLS += [({"features": "codes, centred", "n": n}, range(3)) for n in SIZES]
 
 
 def train(features: str, n: int, seed: int) -> dict[str, Any]:
-    """Train once with the first `n` digits of the seed's order; return how much is right."""
+    """Train once with the first `n` digits in the seed's order; return the accuracy."""
     data = nn.load_mnist()
     X, Z = (data.X_train, data.X_test) if features == "pixels" else codes_of(seed)
     if features == "codes, centred":
@@ -56,14 +56,14 @@ def train(features: str, n: int, seed: int) -> dict[str, Any]:
 
 @cache
 def codes_of(seed: int) -> tuple[Array, Array]:
-    """Return the codes of all training and test digits, from the seed's autoencoder, which is trained once."""
+    """Return the codes of all training and test digits from the seed's autoencoder, which is trained only once."""
     data = nn.load_mnist()
     model = trained(data.X_train, 32, seed)
     return model.encode(data.X_train), model.encode(data.X_test)
 
 
 def run() -> list[Row]:
-    """Fill every cell under its seeds."""
+    """Fill every cell with its seeds."""
     return sweep_cells(train, CELLS, store=STORE, setup=SETUP)
 
 

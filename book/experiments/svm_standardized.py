@@ -1,4 +1,4 @@
-"""Source B, tables 9 and 10, as a script in its repository has them: features are standardized before the SVM."""
+"""Source B, tables 9 and 10, as computed by a script in its repository: features are standardized before the SVM."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ CELLS: list[tuple[dict[str, Any], range]] = [
 
 
 def train(features: str, n: int, C: float, seed: int) -> dict[str, Any]:
-    """Train once with `n` digits; return what is right among the 14,000, and how far the features spread before."""
+    """Train once with `n` digits; return the results on 14,000 test digits, and the features' unscaled spread."""
     X, y = pooled(nn.load_mnist())
     for_training, _, for_test = split_indices(len(X))
     chosen = np.random.default_rng([seed, 0]).permutation(for_training)[:n]
@@ -51,7 +51,7 @@ def train(features: str, n: int, C: float, seed: int) -> dict[str, Any]:
     means = np.array([codes[for_test][true == digit].mean(axis=0, dtype=np.float64) for digit in range(10)])
     return {
         "accuracy": round(float(np.mean(predicted == true)), 5),
-        # Row: the digit, column: what it is taken for.
+        # Row: true digit, column: prediction.
         "confusion": nn.confusion_matrix(true, predicted, labels=range(10)).tolist(),
         "std": float(f"{codes[for_training].std(dtype=np.float64):.5g}"),
         "range": rounded([codes[for_training].min(), codes[for_training].max()]),
@@ -67,7 +67,7 @@ def kaiming_codes(X: Array, seed: int) -> Array:
 
 
 def run() -> list[Row]:
-    """Fill every cell under its seeds."""
+    """Fill every cell with its seeds."""
     return sweep_cells(train, CELLS, store=STORE, setup=SETUP)
 
 

@@ -1,4 +1,4 @@
-"""Source B's XOR network with other bends: count how many of 100 random starts solve it, by width and activation."""
+"""Source B's XOR network with other activations: how many of 100 random starts solve it, by width and activation."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def train(activation: str, width: int, seed: int) -> dict[str, Any]:
 
 
 def run() -> list[dict[str, Any]]:
-    """Train every activation and width from every seed."""
+    """Train every activation and width with every seed."""
     rows = []
     for activation in ACTIVATIONS:
         for width in WIDTHS:

@@ -1,4 +1,4 @@
-"""Source B, tables 4 to 6: count how many random starts learn XOR, for the 2-4-1 network and for narrower ones."""
+"""Source B, tables 4 to 6: how many random starts learn XOR, for the 2-4-1 network and narrower ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SETUP = {
 
 
 def network(width: int, seed: int, activation: type[nn.Module] = nn.Tanh) -> nn.Sequential:
-    """Return the network of the source, with its hidden layer `width` wide."""
+    """Return the source's network with a hidden layer of this width."""
     rng = np.random.default_rng(seed)
     return nn.Sequential(
         nn.Linear(2, width, init="xavier_normal", rng=rng),
@@ -33,7 +33,7 @@ def network(width: int, seed: int, activation: type[nn.Module] = nn.Tanh) -> nn.
 
 
 def train(width: int, seed: int, activation: type[nn.Module] = nn.Tanh) -> dict[str, Any]:
-    """Train one network; return its losses, its four predictions and whether all four fall on the right side."""
+    """Train one network; return its losses, its four predictions, and whether all four are on the right side."""
     X, y = nn.make_xor()
     target = y[:, None].astype(np.float32)
     model, loss = network(width, seed, activation), nn.MSELoss()
@@ -50,7 +50,7 @@ def train(width: int, seed: int, activation: type[nn.Module] = nn.Tanh) -> dict[
 
 
 def run() -> list[dict[str, Any]]:
-    """Train every width from every seed."""
+    """Train every width with every seed."""
     rows = []
     for width, runs in WIDTHS.items():
         rows += over_seeds(lambda seed, width=width: train(width, seed), range(runs))

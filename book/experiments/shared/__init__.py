@@ -1,1 +1,1 @@
-"""What several experiments share; the folder above holds what runs."""
+"""Code shared by several experiments; the experiments themselves are in the parent folder."""

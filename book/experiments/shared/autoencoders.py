@@ -1,4 +1,4 @@
-"""What the experiments on autoencoders share: how digits are split, how reconstructions are measured, what is kept."""
+"""Shared by the autoencoder experiments: data splits, reconstruction errors, and stored weights."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from nnkit.activations import sigmoid
 from nnkit.typing import Array
 
 SPLIT = (50_400, 5_600, 14_000)
-"""How source B divides all 70,000 digits: for training, validation and test."""
+"""Source B's split of all 70,000 digits into training, validation and test."""
 
 WEIGHTS = results.RESULTS / "weights"
-"""The trained networks that chapters load, small enough to be committed."""
+"""The trained networks that chapters load, small enough to commit."""
 
 PARTIAL = results.RESULTS / "partial"
-"""Where a long training is kept while it runs, so that it can go on after an interruption; never committed."""
+"""Checkpoints of long trainings, so that they can resume after an interruption; never committed."""
 
 
 def pooled(data: nn.Dataset) -> tuple[Array, Array]:
@@ -29,9 +29,9 @@ def pooled(data: nn.Dataset) -> tuple[Array, Array]:
 
 
 def split_indices(n: int) -> tuple[Array, Array, Array]:
-    """Return which of `n` pooled digits are for training, validation and test, in the proportions of source B.
+    """Return the indices of training, validation and test digits among `n` pooled ones, in source B's proportions.
 
-    The source does not say how it drew them; this is one shuffle, the same for every run.
+    The source does not say how it split them; this is one shuffle, the same for every run.
     """
     order = np.random.default_rng(0).permutation(n)
     first, second = (round(n * sum(SPLIT[: i + 1]) / sum(SPLIT)) for i in range(2))
@@ -39,7 +39,7 @@ def split_indices(n: int) -> tuple[Array, Array, Array]:
 
 
 def pixel_mse(target: Array, logits: Array) -> float:
-    """Return the mean squared error of pixels, after the sigmoid."""
+    """Return the mean squared error of the pixels after the sigmoid."""
     return float(np.mean(np.square(sigmoid(logits) - target), dtype=np.float64))
 
 
@@ -49,7 +49,7 @@ def errors_of(reconstruction: Array, X: Array) -> Array:
 
 
 def keep_weights(name: str, model: nn.Module, **how: Any) -> Path:
-    """Write a trained network in half precision, which keeps the file small and changes no error's fifth digit."""
+    """Save a trained network in half precision: the file is small, and errors keep their first five digits."""
     WEIGHTS.mkdir(parents=True, exist_ok=True)
     path = WEIGHTS / f"{name}.npz"
     nn.save_checkpoint(path, copy.deepcopy(model).astype(np.float16), extra=how | provenance.ran())

@@ -1,4 +1,4 @@
-"""Three ways to spoil pictures, and three old ways to mend them."""
+"""Three ways to corrupt images, and three classical filters to restore them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def gaussian(X: Array, sigma: float, rng: np.random.Generator) -> Array:
 
 
 def salt_and_pepper(X: Array, share: float, rng: np.random.Generator) -> Array:
-    """Make a share of the pixels white or black, either with the same probability."""
+    """Set a fraction of the pixels to white or black, with equal probability."""
     draw = rng.random(X.shape, dtype=np.float32)
     return np.where(draw < share / 2, np.float32(0), np.where(draw < share, np.float32(1), X))
 
 
 def masking(X: Array, share: float, rng: np.random.Generator) -> Array:
-    """Make a share of the pixels black."""
+    """Set a fraction of the pixels to black."""
     return np.where(rng.random(X.shape, dtype=np.float32) < share, np.float32(0), X)
 
 
@@ -36,7 +36,7 @@ CORRUPTIONS: dict[str, Callable[[Array, float, np.random.Generator], Array]] = {
 
 
 class Corruption(Module):
-    """Spoil the input while training, each sample at a level drawn between two bounds; otherwise the identity."""
+    """Corrupt the input in training mode, each sample at a level drawn between two bounds; otherwise the identity."""
 
     def __init__(self, kind: str, low: float, high: float, rng: np.random.Generator) -> None:
         self.kind, self.low, self.high, self.rng = kind, low, high, rng
@@ -56,7 +56,7 @@ def _images(X: Array) -> Array:
 
 
 def gaussian_blur(X: Array, width: float) -> Array:
-    """Average each pixel with its neighbours, with weights of a normal curve of this standard deviation in pixels."""
+    """Average each pixel with its neighbours, with Gaussian weights; the standard deviation is in pixels."""
     return gaussian_filter(_images(X), (0, width, width)).reshape(X.shape)
 
 
@@ -66,7 +66,7 @@ def median_blur(X: Array, size: int) -> Array:
 
 
 def pca_projection(X: Array, pca: PCA, n_components: int) -> Array:
-    """Keep the first components of each picture."""
+    """Keep the first principal components of each image."""
     axes = pca.components_[:n_components]
     return ((X - pca.mean_) @ axes.T @ axes + pca.mean_).astype(X.dtype, copy=False)
 
@@ -76,11 +76,11 @@ FILTERS: dict[str, tuple[float, ...]] = {
     "median filter": (1, 3, 5),
     "PCA": (5, 10, 15, 20, 30, 40, 60, 80, 120, 200, 400, 784),
 }
-"""Each filter's settings, of which the best for each level is chosen on the validation digits."""
+"""Each filter's settings; the best one for each level is chosen on the validation digits."""
 
 
 def filtered(name: str, X: Array, setting: float, pca: PCA) -> Array:
-    """Return pictures through the filter of that name."""
+    """Return the images filtered by the filter of that name."""
     if name == "PCA":
         return pca_projection(X, pca, int(setting))
     return gaussian_blur(X, setting) if name == "Gaussian filter" else median_blur(X, int(setting))

@@ -1,4 +1,4 @@
-"""What the experiments on MNIST share: how the digits are split, and what is measured while a network trains."""
+"""Shared by the MNIST experiments: data splits, and what is measured while a network trains."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from nnkit.training import Metrics
 from nnkit.typing import Array
 
 N_VALIDATION = 5000
-"""How many of the training digits, the last ones, are for validation."""
+"""The number of training digits, taken from the end, that are held out for validation."""
 
 
 Digits = tuple[Array, Array]
-"""Pictures and their labels."""
+"""Images and their labels."""
 
 
 def without_validation(data: nn.Dataset) -> tuple[Digits, Digits]:
-    """Return the training digits to train on, and the last ones, which are for validation."""
+    """Return the digits to train on, and the last ones, held out for validation."""
     X, y = data.X_train, data.y_train
     return (X[:-N_VALIDATION], y[:-N_VALIDATION]), (X[-N_VALIDATION:], y[-N_VALIDATION:])
 
@@ -29,18 +29,18 @@ def without_validation(data: nn.Dataset) -> tuple[Digits, Digits]:
 def trained(
     model: nn.Module, optimizer: nn.Optimizer, digits: Digits, test: OnTestDigits, **options: Any
 ) -> dict[str, list[float]]:
-    """Train a classifier with the cross-entropy; return its curves, those on the test digits among them.
+    """Train a classifier with cross-entropy; return its curves, including those on the test digits.
 
     Parameters
     ----------
     model, optimizer
-        What is trained, and how.
+        The network to train, and its optimizer.
     digits : pair of ndarray
-        What it is trained on.
+        The training data.
     test : OnTestDigits
-        Measures the test digits on the way.
+        Measures the test digits during training.
     **options
-        As `nnkit.fit` takes them: ``epochs``, ``batch_size``, ``rng``, further ``callbacks``, and so on.
+        Passed to `nnkit.fit`: ``epochs``, ``batch_size``, ``rng``, further ``callbacks``, and so on.
     """
     callbacks = [test, *options.pop("callbacks", ())]
     history = nn.fit(model, nn.CrossEntropyLoss(), optimizer, *digits, callbacks=callbacks, **options)
@@ -48,7 +48,7 @@ def trained(
 
 
 class OnTestDigits(nn.Callback):
-    """Measure the test digits after each epoch, or every few epochs; nothing is chosen by it."""
+    """Measure the test digits after each epoch, or every few epochs; no choice depends on it."""
 
     def __init__(self, data: nn.Dataset, every: int = 1, metrics: Metrics = (nn.accuracy,)) -> None:
         self.data, self.every, self.metrics = data, every, metrics
@@ -68,10 +68,10 @@ def network(
     dropout: tuple[float, float] = (0.0, 0.0),
     batch_norm: bool = False,
 ) -> nn.Sequential:
-    """Return a classifier of digits: these hidden layers with the activation after each, and ten logits.
+    """Return a digit classifier: these hidden layers, each followed by the activation, and ten logits.
 
-    `dropout` gives the rates for the pixels and for the hidden units; `batch_norm` puts the layer of that name before
-    each activation.
+    `dropout` gives the rates for pixels and hidden units; `batch_norm` adds batch normalization before each
+    activation.
     """
     modules: list[nn.Module] = [nn.Dropout(dropout[0], rng=rng)] if dropout[0] else []
     for n_in, n_out in itertools.pairwise([784, *hidden]):
@@ -85,10 +85,10 @@ def network(
 
 
 def rounded(values: Sequence[float]) -> list[float]:
-    """Return a curve with five digits each, which is more than its runs repeat to."""
+    """Return a curve rounded to five digits, more than its runs reproduce."""
     return [float(f"{value:.5g}") for value in values]
 
 
 def weight_norm(model: nn.Module) -> float:
-    """Return the length of the vector of all parameters."""
+    """Return the Euclidean norm of all parameters."""
     return round(float(np.sqrt(sum(float(np.sum(np.square(p.data, dtype=np.float64))) for p in model.parameters()))), 4)

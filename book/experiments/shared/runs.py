@@ -1,4 +1,4 @@
-"""How experiments run: over seeds or the cells of a sweep, and kept with their provenance in ``book/results``."""
+"""Run experiments over seeds or the cells of a sweep, and store them with their provenance in ``book/results``."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from lab.sweep import Row, single_threaded, sweep
 def record(
     name: str, run: Callable[[], list[dict[str, Any]]], *, setup: dict[str, Any], data: nn.Dataset | None = None
 ) -> Path:
-    """Run an experiment and write ``book/results/NAME.json`` as a whole: set-up, one row a run, and provenance."""
+    """Run an experiment and write ``book/results/NAME.json`` in one piece: setup, one row per run, and provenance."""
     results.refuse_unwritable(results.RESULTS)
-    ran = commit()  # Before the run, since the code may be edited meanwhile.
+    ran = commit()  # Before the run, since the code may be edited in the meantime.
     warn_unless_committed(ran)
     started = time.perf_counter()
     rows = run()
@@ -45,7 +45,7 @@ def record(
         "seconds": round(time.perf_counter() - started, 1),
         "processor": processor(),
     }
-    # One row a line, so that a change of one run is a change of one line.
+    # One row per line, so that changing one run changes one line.
     lines = ",\n".join("    " + json.dumps(row) for row in rows)
     head = json.dumps({"provenance": provenance, "setup": setup}, indent=2)[:-2]
     path = results.RESULTS / f"{name}.json"
@@ -55,7 +55,7 @@ def record(
 
 
 def over_seeds(train: Callable[[int], dict[str, Any]], seeds: Sequence[int]) -> list[dict[str, Any]]:
-    """Call ``train(seed)`` for every seed, with one process a core and one BLAS thread each; rows in seed order."""
+    """Call ``train(seed)`` for every seed, with one process per core and one BLAS thread each; rows in seed order."""
     jobs = (delayed(_single_threaded)(train, seed) for seed in seeds)
     return list(tqdm(Parallel(n_jobs=-1, return_as="generator")(jobs), total=len(seeds), unit="run"))
 
@@ -66,7 +66,7 @@ def _single_threaded(train: Callable[[int], dict[str, Any]], seed: int) -> dict[
 
 
 def on_mnist(setup: dict[str, Any]) -> dict[str, Any]:
-    """Return the set-up of a sweep on MNIST, with the name and hash of the data."""
+    """Return the setup of a sweep on MNIST, with the name and hash of the data."""
     data = nn.load_mnist()
     return setup | {"data": data.name, "data_sha256": data_hash(data)}
 
@@ -78,16 +78,16 @@ def sweep_cells(
     store: Path,
     setup: dict[str, Any],
 ) -> list[Row]:
-    """Call ``train(**cell, seed=seed)`` on MNIST for each cell and its own seeds; the store keeps each run."""
+    """Call ``train(**cell, seed=seed)`` on MNIST for each cell and its seeds; the store keeps each run."""
     setup, train = on_mnist(setup), _imported(train)
     return [row for cell, seeds in cells for row in sweep(train, [cell], seeds, store=store, setup=setup)]
 
 
 def _imported(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function as its module has it, if ``python -m`` runs that module as ``__main__``.
+    """Return the function from its importable module if ``python -m`` runs that module as ``__main__``.
 
-    A worker imports the functions of a module once. Those of ``__main__`` are sent to it with every run, so that their
-    caches are lost, and a cached function cannot be sent at all.
+    A worker imports a module's functions once. Functions of ``__main__`` are instead pickled for every run, so their
+    caches are lost, and a cached function cannot be pickled at all.
     """
     spec = sys.modules["__main__"].__spec__
     if function.__module__ != "__main__" or spec is None:
