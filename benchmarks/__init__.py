@@ -1,1 +1,1 @@
-"""nnkit side by side with PyTorch, scikit-learn and the bare matrix products; ``make bench`` runs it."""
+"""nnkit compared with PyTorch, scikit-learn and the bare matrix products; ``make bench`` runs it."""

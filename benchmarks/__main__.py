@@ -1,8 +1,8 @@
 """Time the networks of figures 5 to 9 and the other parts of the benchmark, each contestant in turn; print the ratios.
 
-Seconds depend on the machine and on what else it does; the ratios of interleaved repetitions hardly do. A complete run
-also writes results.json and the tables of the README; one of all figures, or of another part such as the neighbours,
-writes that part. Exit status 1 if a bound is clearly missed.
+Times depend on the machine and its load; ratios of interleaved repetitions hardly do. A complete run also writes
+results.json and the README's tables; a run of all figures, or of another part such as the neighbours, writes only that
+part. The exit status is 1 if a bound is clearly missed.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from nnkit.typing import Array
 
 WARM_UP_BATCHES = 20
 PROFILED = (128, 8)
-"""The batch sizes for which the time of a step is divided up."""
+"""The batch sizes for which the time of a step is broken down."""
 
 
 def measure(case: Case, X: Array, y: Array, repeats: int) -> dict[str, Any]:
-    """Return a row: the seconds of each contestant, measured in turn so that all meet the same weather."""
+    """Return a row: the seconds of each contestant, measured in turn so that the machine's load affects all alike."""
     n_samples, epochs = case.samples_and_epochs
     X, y = X[:n_samples], y[:n_samples]
     n_warm = WARM_UP_BATCHES * case.cell["batch_size"]
@@ -45,7 +45,7 @@ def measure(case: Case, X: Array, y: Array, repeats: int) -> dict[str, Any]:
         except contestants.UnavailableError as error:
             not_available[name] = str(error)
         else:
-            trainers[name](X[:n_warm], y[:n_warm], 1)  # Caches and allocators.
+            trainers[name](X[:n_warm], y[:n_warm], 1)  # Warm up caches and allocators.
     for _ in range(repeats):
         for name, train in trainers.items():
             runs.setdefault(name, []).append(train(X, y, epochs))
@@ -64,7 +64,7 @@ def measure(case: Case, X: Array, y: Array, repeats: int) -> dict[str, Any]:
 
 
 def divided(X: Array, y: Array, repeats: int) -> list[dict[str, Any]]:
-    """Return the shares of the parts of a step, for the network of figure 5 on one thread."""
+    """Return how the time of a step is divided, for the network of figure 5 on one thread."""
     rows = []
     for batch_size in PROFILED:
         case = Case(BASE | {"batch_size": batch_size}, 1)
@@ -76,7 +76,7 @@ def divided(X: Array, y: Array, repeats: int) -> list[dict[str, Any]]:
 
 
 def write(results: dict[str, Any]) -> None:
-    """Write the results, one row a line, and the README's tables from them; each file appears whole or not at all."""
+    """Write the results, one row per line, and the README's tables; each file is written atomically."""
     head = json.dumps({name: part for name, part in results.items() if name != "rows"}, indent=2)[:-2]
     lines = ",\n".join("    " + json.dumps(row) for row in results["rows"])
     write_whole(report.RESULTS, f'{head},\n  "rows": [\n{lines}\n  ]\n}}\n')
@@ -84,18 +84,18 @@ def write(results: dict[str, Any]) -> None:
 
 
 def asked(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Return the options of the command line."""
+    """Return the command-line options."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="FIGURE", help=f"some of {', '.join([*cases.CELLS, *PARTS])}"
     )
-    parser.add_argument("--repeats", type=int, default=6, help="counted rounds (default 6)")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the data: to see that it runs")
+    parser.add_argument("--repeats", type=int, default=6, help="timed rounds (default 6)")
+    parser.add_argument("--quick", action="store_true", help="use a tenth of the data, to check that it runs")
     return parser.parse_args(arguments)
 
 
 def begun(arguments: Sequence[str], repeats: int, data: nn.Dataset) -> dict[str, Any]:
-    """Return where the numbers come from, as far as it is known before they are measured."""
+    """Return the provenance of the numbers, as far as it is known before they are measured."""
     return {
         "command": " ".join(["python -m benchmarks", *arguments]),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -110,14 +110,14 @@ def begun(arguments: Sequence[str], repeats: int, data: nn.Dataset) -> dict[str,
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the benchmark that the command line asks for."""
+    """Run the benchmark that the command line specifies."""
     options = asked(arguments)
     started, load = time.perf_counter(), os.getloadavg()[0]
     data = nn.load_mnist()
     origin = begun(sys.argv[1:] if arguments is None else arguments, options.repeats, data)
     print(f"{origin['processor']}, {origin['cores']} cores; {report.joined(origin['versions'])}")
     if load > 0.5:
-        print(f"The load average is {load:.1f} before the run begins: other work will blur the times.")
+        print(f"The load average is already {load:.1f}: other work will distort the times.")
     n_samples = len(data.X_train) // 10 if options.quick else len(data.X_train)
     X, y = data.X_train[:n_samples], data.y_train[:n_samples]
     names = options.only or [*cases.CELLS, *PARTS]
@@ -152,14 +152,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _kept(results: dict[str, Any], keep: bool) -> str:
-    """Write what may be kept, and say so."""
+    """Write the results worth keeping, and return a message."""
     if not (results and keep):
-        return f"{report.RESULTS.name} stays as it is: only a run of all figures, PyTorch included, replaces theirs."
+        return f"{report.RESULTS.name} is unchanged: figures are updated only by a run of all of them, with PyTorch."
     complete = {"rows", *PARTS} <= set(results)
     write(results if complete else read_json(report.RESULTS) | results)
     written = [name for name in results if name in PARTS] + (["the figures"] if "rows" in results else [])
-    rest = "" if complete else "; the rest is as it was"
-    return f"{' and '.join(written)} in {report.RESULTS.name} and README.md: new{rest}."
+    rest = "" if complete else "; the rest is unchanged"
+    return f"updated {' and '.join(written)} in {report.RESULTS.name} and README.md{rest}."
 
 
 def _ended(started: float, load: float) -> dict[str, Any]:

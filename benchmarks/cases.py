@@ -9,7 +9,7 @@ from typing import Any
 Cell = dict[str, Any]
 
 BASE: Cell = {"activation": "ReLU", "hidden": [64, 32], "batch_size": 128, "optimizer": "Adam", "lr": 0.001}
-"""The network of figure 5, which every figure varies in one respect."""
+"""The network of figure 5; every figure varies one aspect of it."""
 CELLS: dict[str, list[Cell]] = {
     "fig5": [BASE],
     "fig6": [BASE | {"activation": name} for name in ("ReLU", "Sigmoid", "Tanh")],
@@ -31,16 +31,16 @@ SAMPLES_AND_EPOCHS = {
     128: (29_952, 3),
     256: (29_952, 3),
 }
-"""How much one call trains, by batch size: the same for all contestants, and a whole number of batches of every size.
+"""The samples and epochs of one call, by batch size: the same for all contestants, and a whole number of batches.
 
-Small batches need fewer digits to time the cost of a step. For large ones the data is larger than most caches, so that
-rows are gathered from memory as in a whole epoch, and more epochs make up for the checks before the first step.
+Small batches need fewer digits to time a step. For large ones the data exceeds most caches, so that rows are gathered
+from memory as in a whole epoch, and more epochs make up for the checks before the first step.
 """
 
 
 @dataclass(frozen=True)
 class Case:
-    """One table: a cell of a figure, trained on so many threads."""
+    """One table: a cell of a figure, trained on a number of threads."""
 
     cell: Cell
     threads: int
@@ -52,12 +52,12 @@ class Case:
 
     @property
     def samples_and_epochs(self) -> tuple[int, int]:
-        """How much one call trains."""
+        """The samples and epochs of one call."""
         return SAMPLES_AND_EPOCHS[self.cell["batch_size"]]
 
 
 def chosen(figures: Collection[str] = ()) -> list[Case]:
-    """Return the cases of these figures, or of all; a cell that several figures share is there once."""
+    """Return the cases of these figures, or of all; a cell shared by several figures appears once."""
     unknown = sorted(set(figures) - set(CELLS))
     if unknown:
         raise ValueError(f"only must name figures among {', '.join(CELLS)}; got {', '.join(unknown)}")
@@ -69,11 +69,11 @@ def chosen(figures: Collection[str] = ()) -> list[Case]:
 
 
 def title(row: dict[str, Any]) -> str:
-    """Return the words for a case: its network, optimizer, batch size and threads."""
+    """Return the title of a case: its network, optimizer, batch size and threads."""
     threads = "1 thread" if row["threads"] == 1 else f"{row['threads']} threads"
     return f"{network_name(row)}, batch {row['batch_size']}, {threads}"
 
 
 def network_name(row: dict[str, Any]) -> str:
-    """Return the words for a network and its optimizer."""
+    """Return the name of a network and its optimizer."""
     return f"784-{'-'.join(map(str, row['hidden']))}-10, {row['activation']}, {row['optimizer']}"

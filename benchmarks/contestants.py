@@ -1,7 +1,7 @@
-"""The same training, written for each library as its own users would write it.
+"""The same training, written for each library the way its users would write it.
 
-Each function takes a cell (activation, hidden widths, batch size, optimizer, learning rate) and
-returns a trainer: called with data and a number of epochs, that trains from a fresh start and says how long it took.
+Each function takes a cell (activation, hidden widths, batch size, optimizer, learning rate) and returns a trainer:
+called with data and a number of epochs, it trains from scratch and reports how long that took.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from nnkit.typing import Array
 
 @dataclass(frozen=True)
 class Run:
-    """What one training took and what came out: seconds, the last epoch's mean loss, how many numbers were trained."""
+    """The outcome of one training: seconds, the last epoch's mean loss, and the number of parameters."""
 
     seconds: float
     loss: float
@@ -38,7 +38,7 @@ OWN = "nnkit fit"
 
 
 class UnavailableError(Exception):
-    """A contestant cannot run here; the message says why."""
+    """Raised if a contestant cannot run here; the message says why."""
 
 
 def has_torch() -> bool:
@@ -53,7 +53,7 @@ def versions() -> dict[str, str]:
 
 
 def network(cell: Cell, rng: np.random.Generator) -> tuple[nn.Sequential, nn.Optimizer]:
-    """Return a cell's network in nnkit, and its optimizer."""
+    """Return a cell's nnkit network and its optimizer."""
     modules: list[nn.Module] = []
     for n_in, n_out in itertools.pairwise([784, *cell["hidden"], 10]):
         modules += [nn.Linear(n_in, n_out, rng=rng), getattr(nn, cell["activation"])()]
@@ -65,7 +65,7 @@ def network(cell: Cell, rng: np.random.Generator) -> tuple[nn.Sequential, nn.Opt
 
 
 def nnkit_fit(cell: Cell) -> Trainer:
-    """Time `nnkit.fit`, checks of its arguments included."""
+    """Time `nnkit.fit`, including its argument checks."""
 
     def train(X: Array, y: Array, epochs: int) -> Run:
         rng = np.random.default_rng(0)
@@ -80,7 +80,7 @@ def nnkit_fit(cell: Cell) -> Trainer:
 
 
 def pytorch_eager(cell: Cell) -> Trainer:
-    """Time the loop that PyTorch's own tutorials write, over a DataLoader, as most users do."""
+    """Time the loop from PyTorch's tutorials, over a DataLoader, as most users write it."""
     _need_torch()
     from torch.utils.data import DataLoader, TensorDataset
 
@@ -88,19 +88,19 @@ def pytorch_eager(cell: Cell) -> Trainer:
 
 
 def pytorch_lean(cell: Cell) -> Trainer:
-    """Time the same without the DataLoader: batches by index tensors."""
+    """Time the same loop without the DataLoader: batches by index tensors."""
     _need_torch()
     return _pytorch(cell, _by_index(cell["batch_size"]))
 
 
 def pytorch_fused(cell: Cell) -> Trainer:
-    """Time the lean loop with the optimizer's step in one kernel: the leanest eager loop that we know."""
+    """Time the lean loop with a fused optimizer step: the leanest eager loop that we know."""
     _need_torch()
     return _pytorch(cell, _by_index(cell["batch_size"]), fused=True)
 
 
 def pytorch_compiled(cell: Cell) -> Trainer:
-    """Time the fused loop with `torch.compile` around network and loss, without the time that compiling takes."""
+    """Time the fused loop with `torch.compile` around network and loss, excluding compilation."""
     _need_torch()
     return _pytorch(cell, _by_index(cell["batch_size"]), fused=True, compiled=True)
 
@@ -136,7 +136,7 @@ def _pytorch(
     for n_in, n_out in itertools.pairwise(widths):
         layers += [torch.nn.Linear(n_in, n_out), getattr(torch.nn, cell["activation"])()]
     model = torch.nn.Sequential(*layers[:-1])
-    # nnkit's start, transposed: PyTorch's own is so small that the losses would tell of it for epochs.
+    # nnkit's initial weights, transposed: PyTorch's are so small that the losses would differ for epochs.
     own, _ = network(cell, np.random.default_rng(0))
     start = {name: torch.from_numpy(array.T.copy()) for name, array in own.state_dict().items()}
     loss_function = torch.nn.CrossEntropyLoss()
@@ -166,7 +166,7 @@ def _pytorch(
                 loss = loss_of(inputs, targets)
                 loss.backward()
                 optimizer.step()
-                # As fit does, and scikit-learn: the epoch's mean loss.
+                # The epoch's mean loss, as in fit and scikit-learn.
                 total, n = total + loss.item() * len(inputs), n + len(inputs)
         seconds = time.perf_counter() - started
         return Run(seconds, total / n, sum(parameter.numel() for parameter in model.parameters()))
@@ -175,19 +175,19 @@ def _pytorch(
 
 
 def _compiled(loss_of: Callable[[Any, Any], Any], batch_size: int) -> Callable[[Any, Any], Any]:
-    """Return the function compiled for one shape and the present number of threads."""
+    """Return the function compiled for one shape and the current number of threads."""
     import torch
 
     try:
         import torch._inductor.config
 
-        # In this process: a pool of compilers would compute beside the others.
+        # In this process: a pool of compile workers would compete with the timed contestants.
         torch._inductor.config.compile_threads = 1
-        # Each case starts anew, since after some eight shapes PyTorch would give up and run eagerly without a word.
+        # Reset for each case, since after about eight shapes PyTorch silently falls back to eager mode.
         torch._dynamo.reset()
         compiled = torch.compile(loss_of)
         compiled(torch.zeros(batch_size, 784), torch.zeros(batch_size, dtype=torch.int64)).backward()
-    except Exception as error:  # A missing compiler, but also whatever else is not supported here.
+    except Exception as error:  # A missing compiler, or anything else that is not supported here.
         reason = str(error).strip().splitlines()
         raise UnavailableError(f"torch.compile: {reason[0] if reason else type(error).__name__}") from error
     return compiled
@@ -209,7 +209,7 @@ def sklearn_mlp(cell: Cell) -> Trainer:
             batch_size=cell["batch_size"],
             alpha=0,
             max_iter=epochs,
-            n_iter_no_change=epochs,  # It never stops before.
+            n_iter_no_change=epochs,  # It never stops early.
             random_state=0,
         )
         started = time.perf_counter()
@@ -224,16 +224,16 @@ def sklearn_mlp(cell: Cell) -> Trainer:
 
 
 def bare_products(cell: Cell) -> Trainer:
-    """Time nothing but the eight matrix products of each training step: the floor for any program on this BLAS."""
+    """Time only the eight matrix products of each training step: the floor for any program on this BLAS."""
     return products_alone([784, *cell["hidden"], 10], cell["batch_size"])
 
 
 def products_alone(
     widths: Sequence[int], batch_size: int, convert: Callable[[Array], Any] = lambda array: array
 ) -> Trainer:
-    """Time the matrix products of each training step of a network of these widths, in NumPy or as `convert` has it.
+    """Time the matrix products of each training step of a network with these widths, in NumPy or after `convert`.
 
-    Each batch is a stretch of the data itself, unshuffled and uncopied, since no program can train without reading it.
+    Each batch is a slice of the data, neither shuffled nor copied, since every program has to read the data.
     """
     rng = np.random.default_rng(0)
     W = [convert(rng.standard_normal(shape).astype(np.float32)) for shape in itertools.pairwise(widths)]

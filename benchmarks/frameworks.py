@@ -1,8 +1,8 @@
-"""Three networks of the book in nnkit, PyTorch and scikit-learn: the same losses, lines, seconds, memory.
+"""Three of the book's networks in nnkit, PyTorch and scikit-learn: equal losses, lines of code, seconds and memory.
 
-The programs are in `book/frameworks`, written for each library as its own users would write them; what ran is what is
-counted. From the same weights and batches, the first losses in float64 must be the same. scikit-learn cannot train
-quite the same: it does what comes nearest, and its losses are held against those of nnkit doing that too.
+The programs are in `book/frameworks`, written for each library the way its users would write them; the lines counted
+are those that ran. With the same weights and batches, the first losses in float64 must be equal. scikit-learn cannot
+train exactly the same model, so it trains the nearest one, and nnkit trains that one too for the comparison of losses.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ from nnkit.typing import Array
 
 MEMORY_ROUNDS = 2
 TOLERANCE = 1e-6
-"""How nearly the first losses must be the same: the bound of this part."""
+"""The largest allowed difference between the first losses: the bound of this part."""
 
 
 def n_lines(library: str, name: str) -> int:
-    """Return the lines of the two functions that ran, without blank lines, docstrings and comments."""
+    """Return the number of lines in the two functions that ran, without blank lines, docstrings and comments."""
     programs = program(library)
     return sum(_n_lines(function) for function in (getattr(programs, name), programs.train))
 
@@ -58,19 +58,19 @@ def _n_lines(function: Callable[..., Any]) -> int:
 
 
 def _span(node: Any) -> set[int]:
-    """Return the lines that a node alone has: of a compound statement its first, of any other all."""
+    """Return the lines of a node itself: the first line of a compound statement, all lines of any other."""
     last = node.lineno if hasattr(node, "body") else node.end_lineno
     return set(range(node.lineno, last + 1))
 
 
 def timed(library: str, name: str, X: Array, y: Array, epochs: int, seed: int) -> tuple[float, float]:
-    """Train from a fresh start; return the seconds an epoch and the last epoch's mean loss."""
+    """Train from scratch; return the seconds per epoch and the last epoch's mean loss."""
     task, programs = TASKS[name], program(library)
     network = getattr(programs, name)()
     programs.start(network, first_weights(task, seed))
     targets = targets_for(library, name, y)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # scikit-learn's, that it has not converged.
+        warnings.simplefilter("ignore")  # scikit-learn warns that it has not converged.
         started = time.perf_counter()
         losses = programs.train(network, X, targets, epochs=epochs, batch_size=task.batch_size)
         seconds = time.perf_counter() - started
@@ -78,7 +78,7 @@ def timed(library: str, name: str, X: Array, y: Array, epochs: int, seed: int) -
 
 
 def measure(data: nn.Dataset, repeats: int, part: int = 1) -> list[Row]:
-    """Return a row a task, the libraries measured in turn on one `part`-th of the samples, on one thread."""
+    """Return one row per task: the libraries measured in turn, on 1/`part` of the samples and on one thread."""
     rows = []
     for name, task in TASKS.items():
         X, y = data_for(name, data, task.n_samples // part)
@@ -105,7 +105,7 @@ def _raced(name: str, X: Array, y: Array, repeats: int) -> dict[str, Any]:
     floor = contestants.products_alone(task.widths, task.batch_size)
     n_warm = 20 * task.batch_size
     for library in available():
-        timed(library, name, X[:n_warm], y[:n_warm], 1, seed=0)  # Caches and allocators.
+        timed(library, name, X[:n_warm], y[:n_warm], 1, seed=0)  # Warm up caches and allocators.
     seconds: dict[str, list[float]] = {library: [] for library in [*available(), FLOOR]}
     losses: dict[str, list[float]] = {library: [] for library in available()}
     for seed in range(repeats):
@@ -140,7 +140,7 @@ def _followed(name: str, X: Array, y: Array) -> dict[str, Any]:
 
 
 def failed(rows: list[Row]) -> bool:
-    """Return whether some library's losses are not nnkit's."""
+    """Return whether any library's losses differ from nnkit's."""
     return any(apart > TOLERANCE for row in rows for apart in row["largest_difference"].values())
 
 
@@ -150,7 +150,7 @@ def conclusion(rows: list[Row]) -> list[str]:
     for row in rows:
         for library, apart in row["largest_difference"].items():
             nearest = f", both with {TASKS[row['task']].nearest}" if library == SKLEARN else ""
-            verdict = "kept" if apart <= TOLERANCE else "MISSED"
+            verdict = "met" if apart <= TOLERANCE else "MISSED"
             lines.append(
                 f"- {row['task']}, the first {N_STEPS} losses in float64: {library} is within {apart:.0e} of nnkit"
                 f"{nearest}; at most {TOLERANCE:.0e}: {verdict}"
@@ -161,7 +161,7 @@ def conclusion(rows: list[Row]) -> list[str]:
 def table(rows: list[Row]) -> list[str]:
     """Return everything measured as one Markdown table."""
     lines = [
-        "| Task | Library | seconds an epoch (range) | ratio (quartiles) | final loss (range) | lines | "
+        "| Task | Library | seconds per epoch (range) |  ratio (quartiles) | final loss (range) | lines | "
         "memory, MB | importing, MB |",
         "|---|---|--:|--:|--:|--:|--:|--:|",
     ]

@@ -1,7 +1,7 @@
-"""The nearest neighbours: nnkit's classifier beside scikit-learn's, on the pixels of the digits and on a code of four.
+"""Nearest neighbours: nnkit's classifier and scikit-learn's, on the digits' pixels and on 4-D codes.
 
-One call is `fit` and `predict`, since a k-d tree does in the one what it saves in the other. Distances in four
-dimensions are where a tree wins: its time is printed beside those of the brute force, and bound to nothing.
+One call is `fit` plus `predict`, since a k-d tree does work in the former to save it in the latter. In four dimensions
+the tree wins: its time is printed next to brute force, without a bound.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ CASES: dict[str, tuple[int, tuple[str, ...]]] = {
     "784 pixels": (2000, (OWN, BRUTE)),
     "4-D code": (10_000, (OWN, BRUTE, TREE)),
 }
-"""By case: how many queries there are, and who answers. In 784 dimensions a tree looks at everything, and at length."""
+"""By case: the number of queries, and the contestants. In 784 dimensions a tree visits every sample, and slowly."""
 
 BOUNDS = {"784 pixels": {BRUTE: 1.3}, "4-D code": {BRUTE: 1.0}}
 
 
 def contestants() -> dict[str, Callable[[], Any]]:
-    """Return what makes each contestant's classifier."""
+    """Return a factory for each contestant's classifier."""
     from sklearn.neighbors import KNeighborsClassifier
 
     return {
@@ -42,13 +42,13 @@ def contestants() -> dict[str, Callable[[], Any]]:
 
 
 def coded(X: Array, X_test: Array) -> tuple[Array, Array]:
-    """Return both as the codes of four numbers that a small autoencoder makes of them after two epochs."""
+    """Return the 4-D codes of both, from a small autoencoder trained for two epochs."""
     transformer = nn.AutoencoderTransformer(4, (128, 64), max_epochs=2, random_state=0)
     return transformer.fit(X).transform(X), transformer.transform(X_test)
 
 
 def measure(data: nn.Dataset, repeats: int, part: int = 1) -> list[Row]:
-    """Return a row a case, its contestants measured in turn on one `part`-th of samples and queries, on one thread."""
+    """Return one row per case: its contestants measured in turn, on 1/`part` of samples and queries, on one thread."""
     rows = []
     makers = contestants()
     for case, (n_queries, names) in CASES.items():
@@ -57,7 +57,7 @@ def measure(data: nn.Dataset, repeats: int, part: int = 1) -> list[Row]:
         if case == "4-D code":
             X, queries = coded(X, queries)
         for name in names:
-            makers[name]().fit(X[:2000], y[:2000]).predict(queries[:100])  # Caches and allocators.
+            makers[name]().fit(X[:2000], y[:2000]).predict(queries[:100])  # Warm up caches and allocators.
         seconds: dict[str, list[float]] = {name: [] for name in names}
         predicted = {}
         for _ in range(repeats):
@@ -82,19 +82,19 @@ def measure(data: nn.Dataset, repeats: int, part: int = 1) -> list[Row]:
 
 
 def title(row: Row) -> str:
-    """Return the words for a case."""
+    """Return the title of a case."""
     return (
         f"{row['case']}, {row['n_samples']:,} samples, {row['n_queries']:,} queries, k {row['n_neighbors']}, 1 thread"
     )
 
 
 def bounds(row: Row) -> list[Limit]:
-    """Return the verdicts on the bounds that a row is subject to."""
+    """Return the bounds that apply to a row."""
     return [Limit(name, limit, verdicts.ratio(row, name)) for name, limit in BOUNDS[row["case"]].items()]
 
 
 def failed(rows: list[Row]) -> bool:
-    """Return whether a bound is missed, and its quartiles too."""
+    """Return whether a bound is missed by the median and both quartiles."""
     return verdicts.failed(rows, bounds)
 
 
@@ -104,9 +104,9 @@ def conclusion(rows: list[Row]) -> list[str]:
 
 
 def table(rows: list[Row]) -> list[str]:
-    """Return all times as one Markdown table, with the right answers and the answers that are unlike nnkit's."""
+    """Return all times as one Markdown table, with accuracies and the number of predictions unlike nnkit's."""
     lines = [
-        "| Case | Contestant | seconds (range) | ratio (quartiles) | right | unlike nnkit |",
+        "| Case | Contestant | seconds (range) | ratio (quartiles) | accuracy | different from nnkit |",
         "|---|---|--:|--:|--:|--:|",
     ]
     for row in rows:

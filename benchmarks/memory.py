@@ -1,8 +1,8 @@
-"""How much memory a program takes: it alone, in a fresh process.
+"""How much memory a program needs, measured in a fresh process.
 
 ``python -m benchmarks.memory LIBRARY TASK FOLDER`` trains one epoch on the data in the folder and prints two numbers as
-JSON: by how much importing the library raised the peak of the process's resident memory, and by how much training then
-raised it further, once the data was there.
+JSON: how much importing the library raised the process's peak resident memory, and how much training, with the data
+already loaded, raised it further.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def peak_mb() -> float:
-    """Return the largest resident memory that this process has had, in MB.
+    """Return this process's peak resident memory, in MB.
 
-    On Linux it is VmHWM. ``ru_maxrss``, which stands in elsewhere, is the same number but for one thing: there it also
-    counts the process that started this one, which holds the data of the whole benchmark.
+    On Linux this is VmHWM. Elsewhere it is ``ru_maxrss``, which on Linux would include the peak of the parent process,
+    and so the data of the whole benchmark.
     """
     status = Path("/proc/self/status")
     if status.is_file():
@@ -36,7 +36,7 @@ def peak_mb() -> float:
 
 
 def measured(library: str, task: str, folder: Path) -> dict[str, float]:
-    """Run a program in a process of its own on the ``X.npy`` and ``y.npy`` of a folder; return MB by what took them."""
+    """Run a program in its own process on the folder's ``X.npy`` and ``y.npy``; return MB for import and training."""
     command = [sys.executable, "-m", "benchmarks.memory", library, task, str(folder)]
     one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     ran = subprocess.run(command, cwd=ROOT, env=os.environ | one_thread, check=True, capture_output=True, text=True)

@@ -1,6 +1,6 @@
-"""What is printed, and what the README shows: both made from the same rows.
+"""The printed tables and those of the README, generated from the same rows.
 
-``python -m benchmarks.report`` writes the README's tables anew from ``results.json``.
+``python -m benchmarks.report`` regenerates the README's tables from ``results.json``.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from nnkit.typing import Array
 RESULTS = BENCHMARK
 README = Path(__file__).with_name("README.md")
 PARTS: dict[str, ModuleType] = {"knn": knn, "svm": svm, "frameworks": frameworks, "sizes": sizes}
-"""What is measured and written apart from the networks, by its name in the results and among the README's markers."""
+"""The parts measured and written separately from the networks, by their name in the results and README markers."""
 
 
 def microseconds_a_step(row: Row, contestant: str) -> Array:
-    """Return the time of a training step, round by round."""
+    """Return the time of a training step in each round."""
     return np.array(row["seconds"][contestant]) / steps(row) * 1e6
 
 
 def steps(row: Row) -> int:
-    """Return how many steps one call makes."""
+    """Return the number of steps in one call."""
     return row["epochs"] * -(-row["n_samples"] // row["batch_size"])
 
 
@@ -46,8 +46,8 @@ def table(row: Row) -> str:
     """Return the measurements of one case as text."""
     epochs = "one epoch" if row["epochs"] == 1 else f"{row['epochs']} epochs"
     lines = [
-        f"\n{title(row)}: {epochs} of {row['n_samples']:,} digits a call ({', '.join(row['figures'])})",
-        f"{'':<18}{'µs a step (range)':>24}{'ratio (quartiles)':>24}   bound; goal",
+        f"\n{title(row)}: {epochs} of {row['n_samples']:,} digits per call ({', '.join(row['figures'])})",
+        f"{'':<18}{'µs per step (range)':>24}{'ratio (quartiles)':>24}   bound; goal",
     ]
     found = {"bound": verdicts.bounds(row), "goal": verdicts.goals(row)}
     for name in row["seconds"]:
@@ -61,8 +61,8 @@ def table(row: Row) -> str:
 
 
 def kind_of(kind: str, found: Limit) -> str:
-    """Return the word for a verdict: a bound is kept or missed, a goal reached or missed."""
-    return str(found) if kind == "bound" else str(found).replace("kept", "reached")
+    """Return the word for a verdict: a bound is met or missed, a goal reached or missed."""
+    return str(found) if kind == "bound" else str(found).replace("met", "reached")
 
 
 def _limit(found: Limit) -> str:
@@ -70,11 +70,11 @@ def _limit(found: Limit) -> str:
 
 
 def conclusion(rows: list[Row]) -> list[str]:
-    """Return a line for each bound, the number of goals reached, and a line for each goal that is missed."""
+    """Return a line for each bound, the number of goals reached, and a line for each missed goal."""
     bounds = [(row, found) for row in rows for found in verdicts.bounds(row)]
     goals = [(row, found) for row in rows for found in verdicts.goals(row)]
     missed = [(row, found) for row, found in goals if not found.holds]
-    lines = [f"Bounds kept: {sum(found.holds for _, found in bounds)} of {len(bounds)}."]
+    lines = [f"Bounds met: {sum(found.holds for _, found in bounds)} of {len(bounds)}."]
     lines += ["", *[_line("bound", row, found) for row, found in bounds]] if bounds else []
     lines += ["", f"Goals reached: {len(goals) - len(missed)} of {len(goals)}.{' Missed:' if missed else ''}"]
     lines += ["", *[_line("goal", row, found) for row, found in missed]] if missed else []
@@ -93,7 +93,7 @@ def summary_table(results: dict[str, Any]) -> list[str]:
     rows = results["rows"]
     names = [name for name in ALL if name != OWN]
     lines = [
-        f"| Network | Batch | Threads | nnkit, µs a step | {' | '.join(names)} |",
+        f"| Network | Batch | Threads | nnkit, µs per step | {' | '.join(names)} |",
         f"|---|--:|--:|--:|{'--:|' * len(names)}",
     ]
     for row in rows:
@@ -105,7 +105,7 @@ def summary_table(results: dict[str, Any]) -> list[str]:
 
 
 def shares_table(results: dict[str, Any]) -> list[str]:
-    """Return where the time of a step goes as a Markdown table, and how much of it the bare products would take."""
+    """Return a Markdown table of where the time of a step goes, and of the share of the bare products."""
     profiles = results["profile"]
     heads = [f"batch {profile['batch_size']}" for profile in profiles]
     lines = [f"| Part of a step | {' | '.join(heads)} |", f"|---|{'--:|' * len(heads)}"]
@@ -122,13 +122,13 @@ def _base_row(results: dict[str, Any], batch_size: int) -> Row:
 
 
 def part(name: str, results: dict[str, Any]) -> list[str]:
-    """Return where the numbers of a part come from, its bounds and its table."""
+    """Return a part's provenance, bounds and table."""
     rows = results["rows"]
     return [benchmark_origin(results), "", *PARTS[name].conclusion(rows), "", *PARTS[name].table(rows)]
 
 
 def generated(results: dict[str, Any]) -> dict[str, str]:
-    """Return the parts of the README that are made from the results, by the name of their marker."""
+    """Return the generated parts of the README by marker name."""
     parts = {
         "origin": [benchmark_origin(results)],
         "conclusion": conclusion(results["rows"]),
@@ -140,23 +140,23 @@ def generated(results: dict[str, Any]) -> dict[str, str]:
 
 
 def renewed(readme: str, results: dict[str, Any]) -> str:
-    """Return the README's text with every marked part made anew.
+    """Return the README's text with every marked part regenerated.
 
     Raises
     ------
     ValueError
-        If a marker is missing or stands there twice.
+        If a marker is missing or occurs twice.
     """
     for name, text in generated(results).items():
         block = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", re.S)
         readme, n = block.subn(lambda found, text=text: f"{found[1]}\n{text}\n\n{found[2]}", readme)
         if n != 1:
-            raise ValueError(f"README.md must hold the markers of {name!r} once; got {n}")
+            raise ValueError(f"README.md must contain the markers of {name!r} once; got {n}")
     return readme
 
 
 def write_readme() -> None:
-    """Write the README's tables anew from the results."""
+    """Regenerate the README's tables from the results."""
     results = read_json(RESULTS)
     write_whole(README, renewed(README.read_text(encoding="utf-8"), results))
 

@@ -1,4 +1,4 @@
-"""Where nnkit's time goes: the clock around each part of a training step, while `fit` runs as ever."""
+"""Where nnkit's time goes: timers around each part of a training step, inside the usual `fit`."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ PARTS = (
 
 
 def profile(cell: Cell, X: Array, y: Array, epochs: int) -> dict[str, float]:
-    """Train one network and return the seconds that each part took; the last part is what the others leave.
+    """Train one network and return the seconds that each part took; the last part is the remainder.
 
-    Each call of a part is timed from outside, by a function put in its place on these objects alone.
+    Each part is timed from outside, by wrapping its method on these objects only.
     """
     rng = np.random.default_rng(0)
     model, optimizer = network(cell, rng)

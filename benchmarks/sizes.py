@@ -1,7 +1,7 @@
-"""What a step costs by the width of a network and its batch size, beside its matrix products alone.
+"""The cost of a step by network width and batch size, compared with its matrix products alone.
 
-The network is 784-width-width-10 with ReLU and Adam. PyTorch has a floor of its own, since it multiplies with another
-library than NumPy. Nothing here is bound: it says where a framework's overhead ends and the products begin.
+The network is 784-width-width-10 with ReLU and Adam. PyTorch has its own floor, since it uses a different library
+for products than NumPy. Nothing here has a bound: it shows where a framework's overhead ends and the products begin.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ BATCH_SIZES = (8, 32, 128, 512)
 TORCH, TORCH_FLOOR, SKLEARN = "PyTorch lean", "PyTorch products", "scikit-learn"
 NAMES = (OWN, FLOOR, TORCH, TORCH_FLOOR, SKLEARN)
 FLOPS = 4e9
-"""About how many operations one call spends on products, as far as that is neither too few steps nor too many."""
+"""The approximate number of operations per call in products, unless that means too few or too many steps."""
 
 
 def n_operations(widths: list[int], batch_size: int) -> int:
-    """Return the multiplications and additions of a step's products: three for each layer, but two for the first."""
+    """Return the multiplications and additions in a step's products: three per layer, but two for the first."""
     products = [a * b for a, b in itertools.pairwise(widths)]
     return 2 * batch_size * (3 * sum(products) - products[0])
 
 
 def n_steps(width: int, batch_size: int, n_samples: int) -> int:
-    """Return how many steps a call makes."""
+    """Return the number of steps in one call."""
     wanted = int(FLOPS / n_operations([784, width, width, 10], batch_size))
     return min(max(wanted, 4), 300, n_samples // batch_size)
 
 
 def trainers(cell: Cell) -> dict[str, Trainer]:
-    """Return who is timed, as far as they are here."""
+    """Return the available contestants."""
     found = {name: contestants.ALL[name](cell) for name in (OWN, FLOOR, SKLEARN)}
     if contestants.has_torch():
         import torch
@@ -50,7 +50,7 @@ def trainers(cell: Cell) -> dict[str, Trainer]:
 
 
 def measure(data: nn.Dataset, repeats: int, part: int = 1) -> list[Row]:
-    """Return a row a width and batch size: the seconds of a step, measured in turn on one thread."""
+    """Return one row per width and batch size: the seconds of a step, measured in turn on one thread."""
     rows = []
     for width, batch_size in itertools.product(WIDTHS, BATCH_SIZES):
         cell = BASE | {"hidden": [width, width], "batch_size": batch_size}
@@ -61,7 +61,7 @@ def measure(data: nn.Dataset, repeats: int, part: int = 1) -> list[Row]:
         for round_ in range(repeats + 1):
             for name, train in timed.items():
                 taken = train(X, y, 1).seconds / steps
-                if round_:  # The first fills caches.
+                if round_:  # The first run warms up caches.
                     seconds[name].append(float(f"{taken:.5g}"))
         rows.append(
             {
@@ -78,12 +78,12 @@ def measure(data: nn.Dataset, repeats: int, part: int = 1) -> list[Row]:
 
 
 def failed(rows: list[Row]) -> bool:
-    """Return false: there is no bound."""
+    """Return False: there is no bound."""
     return False
 
 
 def conclusion(rows: list[Row]) -> list[str]:
-    """Return where nnkit and PyTorch are nearest to each other, and where farthest apart."""
+    """Return the sizes at which nnkit and PyTorch are closest and farthest apart."""
     if any(TORCH not in row["seconds"] for row in rows):
         return []
     ordered = sorted(rows, key=lambda row: verdicts.ratio(row, TORCH).median)

@@ -1,7 +1,8 @@
-"""Support vector machines: nnkit's beside scikit-learn's LIBSVM, on the pixels of 5,000 digits and on a code of 32.
+"""Support vector machines: nnkit's and scikit-learn's LIBSVM, on the pixels of 5,000 digits and on 32-D codes.
 
-Both multi-class strategies are timed, `fit` and `predict` apart. scikit-learn's one-vs-rest is `OneVsRestClassifier`
-around its `SVC`. One-vs-one on the code, where LIBSVM computes little and NumPy is called often, is bound to nothing.
+Both multi-class strategies are timed, with `fit` and `predict` separate. scikit-learn's one-vs-rest is
+`OneVsRestClassifier` around its `SVC`. One-vs-one on codes, where LIBSVM computes little and NumPy is called often, has
+no bound.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ BOUNDS = {
 
 
 def contestants(strategy: str) -> dict[str, Callable[[], Any]]:
-    """Return what makes each contestant's classifier."""
+    """Return a factory for each contestant's classifier."""
     from sklearn.multiclass import OneVsRestClassifier
     from sklearn.svm import SVC
 
@@ -47,13 +48,13 @@ def contestants(strategy: str) -> dict[str, Callable[[], Any]]:
 
 
 def coded(X: Array, *others: Array) -> list[Array]:
-    """Return the codes of 32 numbers that an autoencoder trained on `X` for two epochs makes of the others."""
+    """Return the 32-D codes of the other arrays, from an autoencoder trained on `X` for two epochs."""
     transformer = nn.AutoencoderTransformer(32, max_epochs=2, random_state=0).fit(X)
     return [transformer.transform(other) for other in others]
 
 
 def measure(data: nn.Dataset, repeats: int, part: int = 1) -> list[Row]:
-    """Return a row a case, strategy and phase, measured in turn on one `part`-th of samples and queries, one thread."""
+    """Return one row per case, strategy and phase, measured in turn on 1/`part` of the data, on one thread."""
     n, n_queries = N_SAMPLES // part, N_QUERIES // part
     X, y, queries, answers = data.X_train[:n], data.y_train[:n], data.X_test[:n_queries], data.y_test[:n_queries]
     rows = []
@@ -69,7 +70,7 @@ def _compared(
     makers: dict[str, Callable[[], Any]], X: Array, y: Array, queries: Array, answers: Array, repeats: int, **named: str
 ) -> list[Row]:
     for make in makers.values():
-        make().fit(X[:500], y[:500]).predict(queries[:100])  # Caches and allocators.
+        make().fit(X[:500], y[:500]).predict(queries[:100])  # Warm up caches and allocators.
     seconds: dict[str, dict[str, list[float]]] = {phase: {name: [] for name in makers} for phase in PHASES}
     predicted = {}
     for _ in range(repeats):
@@ -95,19 +96,19 @@ def _compared(
 
 
 def title(row: Row) -> str:
-    """Return the words for a row."""
+    """Return the title of a row."""
     amount = f"fit {row['n_samples']:,} samples" if row["phase"] == "fit" else f"predict {row['n_queries']:,} samples"
     return f"{row['case']}, {STRATEGIES[row['strategy']]}, {amount}, RBF, C {row['C']:g}, 1 thread"
 
 
 def bounds(row: Row) -> list[Limit]:
-    """Return the bound that a row is subject to, if there is one."""
+    """Return the bound that applies to a row, if any."""
     limit = BOUNDS.get((row["case"], row["strategy"], row["phase"]))
     return [] if limit is None else [Limit(PEER, limit, verdicts.ratio(row, PEER))]
 
 
 def failed(rows: list[Row]) -> bool:
-    """Return whether a bound is missed, and its quartiles too."""
+    """Return whether a bound is missed by the median and both quartiles."""
     return verdicts.failed(rows, bounds)
 
 
@@ -117,10 +118,10 @@ def conclusion(rows: list[Row]) -> list[str]:
 
 
 def table(rows: list[Row]) -> list[str]:
-    """Return all times as one Markdown table, with the right answers and the answers that are unlike nnkit's."""
+    """Return all times as one Markdown table, with accuracies and the number of predictions unlike nnkit's."""
     lines = [
         "| Case | Strategy | Phase | nnkit, seconds (range) | scikit-learn, seconds (range) | ratio (quartiles) | "
-        "right | unlike |",
+        "accuracy | different |",
         "|---|---|---|--:|--:|--:|--:|--:|",
     ]
     for row in rows:

@@ -1,4 +1,4 @@
-"""How many threads the libraries compute on."""
+"""The number of threads that the libraries use."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from benchmarks import contestants
 
 @contextmanager
 def limited(threads: int) -> Iterator[dict[str, int]]:
-    """Let every library compute on so many threads, and yield what each of them then says.
+    """Limit every library to this many threads, and yield the number that each then reports.
 
     Raises
     ------
     RuntimeError
-        If one of them says another number.
+        If one of them reports another number.
     """
     import sklearn.neighbors
     import sklearn.neural_network
-    import sklearn.svm  # noqa: F401 (what is loaded later would not be limited)
+    import sklearn.svm  # noqa: F401 (libraries loaded later would not be limited)
 
     found = {}
     if contestants.has_torch():
@@ -33,5 +33,5 @@ def limited(threads: int) -> Iterator[dict[str, int]]:
     with threadpool_limits(threads):
         found |= {Path(pool["filepath"]).name: pool["num_threads"] for pool in threadpool_info()}
         if set(found.values()) != {threads}:
-            raise RuntimeError(f"every library must compute on {threads} threads; got {found}")
+            raise RuntimeError(f"every library must use {threads} threads; got {found}")
         yield found

@@ -1,6 +1,6 @@
-"""What must hold, what is aimed at, and whether a row of measurements says so.
+"""Bounds and goals, and whether a row of measurements meets them.
 
-A row holds the seconds of every contestant, one number a round, of which `lab.verdicts.ratio` makes ratios.
+A row holds the seconds of every contestant, one number per round, which `lab.verdicts.ratio` turns into ratios.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ GOALS: dict[int, dict[str, float]] = {
     128: {**dict.fromkeys(LOOPS, 2.1), "scikit-learn": 1.8, FLOOR: 1.53},
     8: {**dict.fromkeys(LOOPS, 3.0), "scikit-learn": 2.0},
 }
-"""By batch size, for every network and number of threads: what is aimed at, and reported as reached or missed."""
+"""By batch size, for every network and number of threads: targets, which are reported as reached or missed."""
 
 
 @dataclass(frozen=True)
 class Limit:
-    """A limit, and the ratio that is held against it: at least that much, for the floor at most."""
+    """A limit and the ratio compared with it: a minimum, or for the floor a maximum."""
 
     contestant: str
     limit: float
@@ -38,12 +38,12 @@ class Limit:
 
     @property
     def holds(self) -> bool:
-        """Whether the median is on the right side."""
+        """Whether the median is on the right side of the limit."""
         return self._distance(self.ratio.median) >= 0
 
     @property
     def verdict(self) -> Verdict:
-        """Whether both quartiles are on the right side, on the wrong one, or on either side of the limit."""
+        """Whether both quartiles are on the right side of the limit, both on the wrong side, or one on each."""
         ends = [self._distance(self.ratio.low), self._distance(self.ratio.high)]
         if min(ends) >= 0:
             return Verdict.REPLICATED
@@ -53,11 +53,11 @@ class Limit:
         return self.limit - ratio if self.contestant == FLOOR else ratio - self.limit
 
     def __str__(self) -> str:
-        return ("kept" if self.holds else "MISSED") + (", within the spread" if self.verdict is Verdict.WEAKER else "")
+        return ("met" if self.holds else "MISSED") + (", within the spread" if self.verdict is Verdict.WEAKER else "")
 
 
 def bounds(row: Row) -> list[Limit]:
-    """Return the bounds that a row is subject to."""
+    """Return the bounds that apply to a row."""
     if row["threads"] != 1 or any(row[name] != BASE[name] for name in BASE if name != "batch_size"):
         return []
     return _limits(row, BOUNDS)
@@ -74,12 +74,12 @@ def _limits(row: Row, limits: dict[int, dict[str, float]]) -> list[Limit]:
 
 
 def failed(rows: list[Row], bounds: Callable[[Row], list[Limit]] = bounds) -> bool:
-    """Return whether a bound is missed, and its quartiles too: the benchmark then exits with status 1."""
+    """Return whether the median and both quartiles miss a bound; the benchmark then exits with status 1."""
     return any(found.verdict is Verdict.OPPOSITE for row in rows for found in bounds(row))
 
 
 def conclusion(rows: list[Row], title: Callable[[Row], str], bounds: Callable[[Row], list[Limit]]) -> list[str]:
-    """Return a line for each bound of rows that are compared with other libraries alone."""
+    """Return a line for each bound of rows that are compared only with other libraries."""
     return [
         f"- {title(row)}: {found.contestant} takes {found.ratio} times nnkit's time, at least {found.limit:g}: {found}"
         for row in rows

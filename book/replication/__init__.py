@@ -1,9 +1,9 @@
-"""The replication report: what the two sources say, what was measured here, and a verdict by rule for each of it.
+"""The replication report: what the two sources claim, what was measured here, and a rule-based verdict on each claim.
 
-`reported.toml` holds what the sources say. For each claim there, one function in this package returns what was
-measured, from the stores in ``book/results`` or by a short computation, with the form that its verdict takes: a number,
-a comparison, or a list of conditions. No verdict is typed. The functions register themselves when their modules, one
-for each part of the book, are imported here.
+`reported.toml` holds the claims. For each one, a function in this package returns what was measured, from the stores in
+``book/results`` or by a short computation, in the form that its verdict needs: a number, a comparison, or a list of
+conditions. No verdict is typed. The functions register themselves when their modules, one for each part of the book,
+are imported here.
 """
 
 from book.replication import autoencoders, codes, foundations, machines, mnist, noise, xor

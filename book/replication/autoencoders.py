@@ -1,4 +1,4 @@
-"""What was measured for the claims on how autoencoders train and rebuild."""
+"""Measurements for the claims about training autoencoders and their reconstructions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lab.verdicts import Comparison, Conditions, Number
 
 @functools.cache
 def _training() -> dict[str, list[dict[str, Any]]]:
-    """Return the runs of source B's autoencoder: as stated, at a larger rate, and by our better set-up."""
+    """Return the runs of source B's autoencoder: as stated, at a larger rate, and with our better setup."""
     from book.experiments.autoencoder_training import CELLS
 
     return {
@@ -48,7 +48,7 @@ for _name, (_value, _why) in _TABLE_8.items():
 
 
 def stated_and_faster() -> list[dict[str, Any]]:
-    """Return the run with the published set-up, and that with its other learning rate, 0.5."""
+    """Return the run with the published setup, and the one with a learning rate of 0.5."""
     return [_training()["stated"][0], _training()["faster"][0]]
 
 
@@ -115,7 +115,7 @@ def _() -> Outcome:
 
 @functools.cache
 def _grid() -> dict[str, Any]:
-    """Return the tables of figure 10: medians over seeds, one row a size, one column a depth."""
+    """Return the tables of figure 10: medians over seeds, one row per size, one column per depth."""
     from book.experiments.autoencoder_grid import GRID
 
     sizes, depths, losses = GRID["latent"], GRID["depth"], GRID["loss"]

@@ -1,4 +1,4 @@
-"""A claim of the sources, and the register of the functions that measure each."""
+"""The sources' claims, and a registry of the functions that measure them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Claim:
 
 
 MEASURED: dict[str, tuple[Callable[[], Outcome], str]] = {}
-"""Of each claim: the function that measures it, and the reason for what comes out."""
+"""For each claim: the function that measures it, and the reason for the outcome."""
 
 
 def measures(key: str, why: str) -> Callable[[Callable[[], Outcome]], Callable[[], Outcome]]:
@@ -62,7 +62,7 @@ def outcome(key: str) -> Outcome:
 
 
 def claims() -> list[Claim]:
-    """Return every claim of the transcription, in its order."""
+    """Return every transcribed claim, in order."""
     return [
         Claim(f"{source}.{name}.{claim}", entry, said)
         for source in "AB"
@@ -72,7 +72,7 @@ def claims() -> list[Claim]:
 
 
 def said(key: str) -> dict[str, Any]:
-    """Return what the transcription holds of a claim, or of a figure or table."""
+    """Return the transcription of a claim, a figure or a table."""
     source, name, *claim = key.split(".")
     entry = REPORTED[source][name]
     return entry["claims"][claim[0]] if claim else entry

@@ -1,4 +1,4 @@
-"""What was measured for the claims on codes: maps, neighbours, walks."""
+"""Measurements for the claims about codes: maps, neighbours, walks."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _() -> Outcome:
 
 @functools.cache
 def _knn_confusions() -> list[np.ndarray]:
-    """Return, for each code of 4 numbers, how often each digit (row) was taken for each (column)."""
+    """Return, for each 4-D code, how often each digit (row) was classified as each digit (column)."""
     return [np.array(run["confusion"]) for run in _codes()]
 
 
@@ -75,7 +75,7 @@ def _right() -> np.ndarray:
 
 
 def mean_of_ten(right: Any) -> Any:
-    """Return the mean of ten one-vs-rest accuracies: each wrong answer is wrong in two of the ten questions."""
+    """Return the mean of ten one-vs-rest accuracies: each wrong prediction is wrong in two of the ten."""
     return 1 - 2 / 10 * (1 - np.asarray(right))
 
 
@@ -136,7 +136,7 @@ def _() -> Outcome:
 
 
 def _strangers(run: dict[str, Any]) -> tuple[int, int]:
-    """Return how many centroids, and how many mixes of two, are read as another digit than theirs."""
+    """Return how many centroids, and how many mixtures of two, are classified as a different digit."""
     read = run["mixes_read"]
     return sum(read[c][c] != c for c in range(10)), sum(read[a][b] not in (a, b) for a, b in PAIRS)
 

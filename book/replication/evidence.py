@@ -1,4 +1,4 @@
-"""What code can add to the places where the sources contradict themselves."""
+"""Computed evidence on the sources' contradictions."""
 
 from __future__ import annotations
 
@@ -41,4 +41,4 @@ EVIDENCE: dict[str, Callable[[], str]] = {
     "B.svm_samples": lambda: f"ratios {2000 / 500:.0f} and {5000 / 3000:.1f}",
     "B.mse_against_itself": lambda: outcome("B.table3_mse.difference").text,
 }
-"""What code can add to a contradiction."""
+"""Computed evidence, by contradiction."""

@@ -1,4 +1,4 @@
-"""What was measured for the claims of the first chapters: regression, classification, gradients, design."""
+"""Measurements for the claims of the first chapters: regression, classification, gradients, design."""
 
 from __future__ import annotations
 
@@ -79,14 +79,14 @@ def _() -> Outcome:
 
 
 def _numeric(value: Callable[[], float], array: np.ndarray) -> np.ndarray:
-    """Return the central differences with respect to all entries of an array, at the step that source B states."""
+    """Return central differences with respect to every entry of an array, with source B's step."""
     entries = [nn.numeric_gradient(value, array, index, 1e-7) for index in np.ndindex(array.shape)]
     return np.reshape(entries, array.shape)
 
 
 @functools.cache
 def _dense_errors() -> np.ndarray:
-    """Return the relative errors of weights and biases of table 1's layer, for 25 draws of its numbers."""
+    """Return the relative errors of table 1's weight and bias gradients, for 25 random draws of its numbers."""
 
     def check(seed: int) -> list[float]:
         rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""What was measured for the claims on support vector machines and their features."""
+"""Measurements for the claims about support vector machines and their features."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _rows_of_machines(features: str, n: int = 5000, limit: int = 2000) -> list[d
 
 @functools.cache
 def _machines(features: str, n: int = 5000, limit: int = 2000) -> dict[str, np.ndarray]:
-    """Return what source B's machine reaches on these features: one number a run, in the order of the seeds."""
+    """Return the accuracy of source B's SVM on these features: one number per run, in seed order."""
     rows = _rows_of_machines(features, n, limit)
     confusions = [np.array(row["result"]["confusion"], dtype=float) for row in rows]
     f1 = np.array([2 * np.diag(C) / (C.sum(axis=0) + C.sum(axis=1)) for C in confusions])

@@ -1,4 +1,4 @@
-"""What was measured for the claims on the classifier of digits and its sweeps."""
+"""Measurements for the claims about the digit classifier and its sweeps."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _() -> Outcome:
 
 @functools.cache
 def _sweeps(key: str = "test_accuracy") -> dict[str, list[np.ndarray]]:
-    """Return of each figure the runs of its settings: one row a seed, one column an epoch, accuracies in percent."""
+    """Return, for each figure, the runs of its settings: one row per seed, one column per epoch, in percent."""
     from book.experiments.mnist_sweeps import FIGURES
 
     def of(cell: dict[str, Any]) -> np.ndarray:
@@ -101,7 +101,7 @@ def _mean_of(settings: dict[int, np.ndarray], names: tuple[int, ...]) -> np.ndar
 
 
 def sign_flip_test(D: Any) -> float:
-    """Return the p-value of a mean difference over pairs: how often signs at random make it as large."""
+    """Return the p-value of a mean paired difference: how often random signs make it at least as large."""
     D = np.asarray(D)
     signs = np.array(list(itertools.product([-1, 1], repeat=len(D))), dtype=np.int8)
     return float(np.mean(abs(signs @ D) / len(D) >= abs(D.mean()) - 1e-12))
@@ -109,7 +109,7 @@ def sign_flip_test(D: Any) -> float:
 
 @functools.cache
 def sweep_claims() -> dict[str, tuple[np.ndarray, str]]:
-    """Return of each claim on figures 6 to 9 the differences over pairs of runs, and "larger" or "alike"."""
+    """Return, for each claim about figures 6 to 9, the differences over pairs of runs, and "larger" or "alike"."""
     relu, sigmoid, tanh = _final("fig6")
     batch = dict(zip((8, 16, 32, 64, 128, 256), _final("fig7"), strict=True))
     width = dict(zip((16, 32, 64, 128), _final("fig8"), strict=True))
@@ -134,7 +134,7 @@ def sweep_claims() -> dict[str, tuple[np.ndarray, str]]:
 
 
 MARGIN = 0.2
-"""How many percentage points apart two settings may be and still count as alike; chapter 7 chose it."""
+"""The largest difference in percentage points that still counts as alike; chosen in chapter 7."""
 
 _WHY_SWEEPS = {
     "fig6_activation.alike": "no difference shown, but one dip of Adam makes the interval wider than 0.2",
@@ -213,7 +213,7 @@ def _() -> Outcome:
 
 
 def _gains(method: str) -> dict[int, np.ndarray]:
-    """Return by how many points of test accuracy a remedy changes each seed's run, by the number of digits."""
+    """Return the change in test accuracy, in points, from a remedy for each seed, by number of digits."""
     found: dict[tuple[str, int], dict[int, float]] = {}
     for row in store("mnist_regularization"):
         cell = found.setdefault((row["config"]["method"], row["config"]["n"]), {})

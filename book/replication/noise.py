@@ -1,4 +1,4 @@
-"""What was measured for the claims on denoising."""
+"""Measurements for the claims about denoising."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DENOISER = "autoencoder, sigma 0.2"
 
 
 def _read(method: str, sigma: float) -> np.ndarray:
-    """Return the share of test digits that the classifier reads after a remedy, for each seed."""
+    """Return the classifier's test accuracy after a remedy, for each seed."""
     return _read_at_all(method)[:, round(10 * sigma)]
 
 
@@ -21,7 +21,7 @@ def _read_at_all(method: str) -> np.ndarray:
 
 
 def _kept_up_to(method: str, loss: float = 0.01) -> np.ndarray:
-    """Return for each seed the strongest noise, between levels on a line, up to which no more accuracy is lost."""
+    """Return, for each seed, the strongest noise up to which no more accuracy is lost, interpolated between levels."""
     found = []
     for accuracy, floor in zip(_read_at_all(method), _read("nothing", 0) - loss, strict=True):
         i = int(np.argmax(accuracy < floor))

@@ -1,4 +1,4 @@
-"""How long it takes to repeat the experiments, as their results say, and in which order they run."""
+"""The order in which experiments are repeated, and how long that takes according to their results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from book.replication.claim import BOOK
 from lab.sweep import load_rows
 from nnkit.files import read_json
 
-# Whose kept weights an experiment reads; all others need nothing but the data.
+# The experiment whose stored weights another one reads; all others need only the data.
 NEEDS = {
     "latent_maps": "latent_codes",
     "latent_pca": "autoencoder_training",
@@ -23,16 +23,16 @@ NEEDS = {
 
 @dataclass(frozen=True)
 class Step:
-    """One experiment, and how long its last run took, as its result says."""
+    """One experiment, and the duration of its last run according to its result."""
 
     name: str
     seconds: float | None
-    """Of one core for a sweep, since each row has its own; of the whole run otherwise. None if there is no result."""
+    """Core-seconds for a sweep, since each row has its own; otherwise of the whole run. None if there is no result."""
     longest: float | None = None
-    """The longest run of a sweep, which no number of cores makes shorter."""
+    """The longest run of a sweep, which more cores do not shorten."""
 
     def expected(self, n_cores: int) -> float | None:
-        """Return how many seconds to expect on this many cores; those of a whole run are taken as they were."""
+        """Return the expected seconds on this many cores; the duration of a whole run is not rescaled."""
         if self.seconds is None or self.longest is None:
             return self.seconds
         return max(self.seconds / n_cores, self.longest)
@@ -42,7 +42,7 @@ def plan(names: Sequence[str] = (), *, results: Path = BOOK / "results") -> list
     """Return the steps that repeat these experiments, or all of them, each after the one whose weights it reads."""
     there = sorted(path.stem for path in (BOOK / "experiments").glob("[!_]*.py"))
     if unknown := sorted(set(names) - set(there)):
-        raise SystemExit(f"there is no experiment {unknown[0]!r}; there are {', '.join(there)}")
+        raise SystemExit(f"there is no experiment {unknown[0]!r}; choose from {', '.join(there)}")
     chosen = set(names or there)
     chosen |= {NEEDS[name] for name in chosen if name in NEEDS}
     order = sorted(chosen, key=lambda name: (name in NEEDS, name))
@@ -60,20 +60,20 @@ def _step(name: str, results: Path) -> Step:
 
 
 def seconds_of_chapters() -> float:
-    """Return how long the chapters took when they were last executed, as their metadata say."""
+    """Return how long the chapters took when last executed, according to their metadata."""
     metadata = (read_json(path)["metadata"] for path in BOOK.glob("part*/*.ipynb"))
     return sum(each.get("nnkit", {}).get("seconds", 0.0) for each in metadata)
 
 
 def table(steps: Sequence[Step], n_cores: int, *, chapters: bool = True) -> str:
-    """Return the plan as text: each step, the chapters if they follow, and the sum."""
-    lines = [f"expected on {n_cores} cores, from the seconds that the results hold:"]
+    """Return the plan as text: each step, the chapters if included, and the total."""
+    lines = [f"expected on {n_cores} cores, from the durations in the results:"]
     times = [(step.name, step.expected(n_cores)) for step in steps]
-    if chapters:  # The tests execute every chapter once more.
+    if chapters:  # The tests execute every chapter again.
         times.append(("the chapters, then the tests that run them", 2 * seconds_of_chapters()))
     for name, seconds in times:
         lines.append(f"  {name:43} {'unknown' if seconds is None else duration(seconds):>10}")
-    lines.append(f"  {'in all':43} {duration(sum(seconds or 0.0 for _, seconds in times)):>10}")
+    lines.append(f"  {'total':43} {duration(sum(seconds or 0.0 for _, seconds in times)):>10}")
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""How the measured side of a claim is read from the results, and put into words and intervals."""
+"""Read measurements from the results, and turn them into text and intervals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab.results import load_benchmark, load_result, load_store
 
 @functools.cache
 def store(name: str) -> list[dict[str, Any]]:
-    """Return the rows of a sweep's store, those of one cell in the order of their seeds."""
+    """Return the rows of a sweep's store, with each cell's rows in seed order."""
     return sorted(load_store(name, quiet=True), key=lambda row: row["seed"])
 
 
@@ -30,7 +30,7 @@ def benchmark(part: str) -> dict[str, Any]:
 
 
 def runs_of(name: str, **config: Any) -> list[dict[str, Any]]:
-    """Return the results of all seeds of the cells that have these values."""
+    """Return the results for all seeds of the cells with these values."""
     found = [row["result"] for row in store(name) if config.items() <= _hashable(row["config"]).items()]
     if not found:
         raise LookupError(f"{name} holds no run of {config}")
@@ -42,13 +42,13 @@ def _hashable(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def short_runs(case: str) -> dict[str, np.ndarray]:
-    """Return the columns of one case of the short runs, one number a seed."""
+    """Return the columns of one case of the short runs, one number per seed."""
     rows = [row for row in result("short_runs") if row["case"] == case]
     return {name: np.array([row[name] for row in rows]) for name in rows[0] if name != "case"}
 
 
 def spread(values: Any, form: str = ".3g") -> str:
-    """Return the median of runs and where they lie, as text."""
+    """Return the median and range of runs, as text."""
     values = np.asarray(values, dtype=float)
     if len(values) == 1:
         return f"{values[0]:{form}} (one run)"
@@ -56,13 +56,13 @@ def spread(values: Any, form: str = ".3g") -> str:
 
 
 def share(flags: Any, form: str = ".0%") -> str:
-    """Return a share with its 95 % interval, as text."""
+    """Return a proportion with its 95 % interval, as text."""
     estimate, low, high = interval(np.asarray(flags, dtype=bool))
     return f"{estimate:{form}} ({low:{form}} to {high:{form}})"
 
 
 def of_shares(flags: Any) -> Callable[[float], tuple[float, float]]:
-    """Return the interval of a share, as a function of the confidence."""
+    """Return the interval of a proportion, as a function of the confidence."""
     return lambda confidence: interval(np.asarray(flags, dtype=bool), confidence)[1:]
 
 

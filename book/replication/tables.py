@@ -1,4 +1,4 @@
-"""The tables that chapter 17 shows, and the counts and ratios behind its figure."""
+"""The tables in chapter 17, and the counts and ratios behind its figure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab.verdicts import Number, Verdict
 
 
 def links() -> dict[str, str]:
-    """Return the address of each chapter's page, as seen from a chapter."""
+    """Return the address of each chapter's page, relative to a chapter."""
     return {path.stem: f"../{path.parent.name}/{path.name}" for path in sorted(BOOK.glob("part*/*.ipynb"))}
 
 
@@ -22,12 +22,12 @@ def _link(chapter: str) -> str:
 
 
 def shown(verdict: str) -> str:
-    """Return a verdict as the report prints it: in its three words, and how it failed to replicate behind them."""
+    """Return a verdict as the report prints it: its label, followed by how it failed to replicate."""
     return f"{Verdict.FAILED}: {verdict}" if verdict in (Verdict.WEAKER, Verdict.OPPOSITE) else verdict
 
 
 def report() -> Markdown:
-    """Return the one table: every claim, what was reported and measured, the verdict and its reason."""
+    """Return the main table: every claim, what was reported and measured, the verdict and its reason."""
     lines = [
         "| What | Set-up, as stated | Reported | Measured here | Verdict | Why | Chapter |",
         "|---|---|---|---|---|---|---|",
@@ -43,7 +43,7 @@ def report() -> Markdown:
 
 
 def contradictions() -> Markdown:
-    """Return the table of what the sources say in two ways."""
+    """Return the table of the sources' contradictions."""
     lines = ["| It says | But | Where | Checked | So | Chapter |", "|---|---|---|---|---|---|"]
     for item in CONTRADICTIONS:
         checked = EVIDENCE.get(item["id"], lambda: "in its words")()
@@ -58,10 +58,10 @@ def counts(verdicts: list[str]) -> dict[str, int]:
 
 
 def ratios(coverage: float = 0.95, tolerance: float | None = None) -> list[tuple[str, tuple[float, float, float], str]]:
-    """Return of each reported number: its name, ours as multiples of it (middle and interval), and the verdict.
+    """Return for each reported number: its name, ours as multiples of it (median and interval), and the verdict.
 
-    Shares of right answers are turned into shares of errors, of which a ratio says more. A number that can be negative
-    has no ratio and is left out.
+    Accuracies are turned into error rates, whose ratio is more informative. A number that can be negative has no
+    ratio and is omitted.
     """
     found = []
     for claim in claims():

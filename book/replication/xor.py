@@ -1,4 +1,4 @@
-"""What was measured for the claims on XOR."""
+"""Measurements for the claims about XOR."""
 
 from __future__ import annotations
 
