@@ -1,5 +1,5 @@
-# Neural Networks from Scratch, Measured. `make` alone, or `make help`, lists what there is.
-# README.md gives the main commands to those who have no make; a test compares.
+# Neural Networks from Scratch, Measured. `make` or `make help` lists the targets.
+# README.md lists the main commands for systems without make; a test compares the two.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -8,34 +8,34 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# The kernel of this environment, not one of the same name that the user has elsewhere.
+# Use this environment's kernel, not one of the same name installed elsewhere.
 export JUPYTER_PREFER_ENV_PATH := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
-# Chapters run in their own folders, from where a relative path would lead elsewhere; "none" is no path.
+# Chapters run in their own folders, where a relative path would point elsewhere; "none" is not a path.
 ifneq ($(filter-out /% ~% none,$(firstword $(NNKIT_DATA))),)
 export NNKIT_DATA := $(CURDIR)/$(NNKIT_DATA)
 endif
-# One BLAS thread a process: these matrices are small, and threads that wait for each other are slower than one.
+# One BLAS thread per process: with matrices this small, synchronizing threads costs more than it saves.
 export OPENBLAS_NUM_THREADS := 1
 export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
-# Fonts and style of this environment: a font list that another installation left behind would change the figures.
+# This environment's fonts and style: a font cache from another installation would change the figures.
 export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
 
-# What pip would say beside an error.
+# Silence pip's output, except for errors.
 export PIP_QUIET := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 CHAPTERS := $(wildcard book/part*/*.ipynb)
 PYTEST := $(BIN)/python -m pytest
 WITHOUT_MNIST := NNKIT_DATA=none
-# The tests that read MNIST, or chapters that ran on it, and must pass where it is not.
+# Tests that read MNIST, or chapters that ran on it, and must also pass without it.
 READ_MNIST := $(patsubst %,tests/%.py,nnkit/test_datasets nnkit/test_mnist nnkit/test_neighbors book/test_experiments \
   book/test_labs book/test_launch book/test_notebooks book/test_prose book/test_replication test_project)
-# One notebook stays on one worker: its cells depend on each other.
+# Each notebook stays on one worker because its cells depend on each other.
 NBVAL := $(PYTEST) -q -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout 120 -W default
 
-# Every target writes here. Programs say by a traceback, and halfway, that they cannot.
+# Every target writes here. Fail early instead of halfway through with a traceback.
 UNWRITABLE := $(shell for folder in "$$PWD" "$$PWD/_build"; do \
   [ ! -e "$$folder" -o -w "$$folder" ] || { echo "$$folder"; break; }; done)
 ifneq ($(and $(UNWRITABLE),$(filter-out help,$(MAKECMDGOALS))),)
@@ -43,29 +43,29 @@ $(error $(UNWRITABLE) cannot be written: copy the checkout, without .venv and _b
   run make there)
 endif
 
-# The parts of a test read what the one before has built, and each keeps two processes busy.
+# Each part of `test` reads what the previous one built, and keeps two processes busy.
 .NOTPARALLEL:
 
 .PHONY: help env book pdf test test-code test-package test-notebooks lint lab notebooks experiments replicate bench clean
 
-help: ## list what there is
+help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | \
 	  while IFS='|' read -r name text; do printf '  %-18s %s\n' "$$name" "$$text"; done
 
-env: $(VENV)/installed ## make the environment in .venv, if there is none
+env: $(VENV)/installed ## create the environment in .venv if it does not exist
 
-# The stamp is written last, so that an interrupted install is begun again.
+# The stamp is written last, so that an interrupted installation starts over.
 $(VENV)/installed: requirements.txt constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; $$($(PYTHON) --version) is what PYTHON=$(PYTHON) gives." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -r requirements.txt
 	$(BIN)/python -m pip install --no-deps --editable .
-	@$(BIN)/python -c 'import matplotlib.font_manager' # lists the fonts, which can take a while the first time
+	@$(BIN)/python -c 'import matplotlib.font_manager' # builds the font cache, which can take a while
 	@touch $@
 
 book: env ## build the site into _build/html
-	@# A page with a warning is read again by the next build, which would else be silent and pass.
+	@# Discard the cache after a warning; otherwise the next build would skip that page and pass.
 	$(BIN)/jupyter-book build . -W -n --keep-going --quiet || { rm -rf _build/.doctrees; exit 1; }
 	@echo
 	@echo "The book is built. Open $$PWD/_build/html/index.html in a browser,"
@@ -93,7 +93,7 @@ test-notebooks: env
 
 lint: env ## check style and types (ruff, mypy)
 	$(BIN)/ruff check .
-	@# A text file that is opened without its encoding has another one on Windows.
+	@# Text files opened without an encoding use a different one on Windows.
 	$(BIN)/ruff check --preview --select PLW1514 --extend-exclude '*.ipynb' .
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff format --check --line-length 84 $(CHAPTERS)
@@ -102,19 +102,19 @@ lint: env ## check style and types (ruff, mypy)
 lab: env ## open the chapters in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=. book/part1-foundations/01-linear-regression.ipynb
 
-notebooks: env ## run all chapters again, in place (or some: make notebooks ONLY="01 06")
+notebooks: env ## rerun all chapters in place (or some: make notebooks ONLY="01 06")
 	$(BIN)/python -m tools.execute $(ONLY)
 	@echo "Look at what changed with 'git diff --stat', then run 'make test'."
 
-experiments: env ## repeat the full-scale runs behind the results (or one: make experiments ONLY=xor_seeds)
+experiments: env ## run the full-scale experiments behind the results (or one: make experiments ONLY=xor_seeds)
 	@for name in $(or $(ONLY),$(filter-out __init__,$(basename $(notdir $(wildcard book/experiments/*.py))))); do \
 	  $(BIN)/python -m book.experiments.$$name; done
 	@echo "The results are in book/results. Run 'make notebooks' to bring the chapters up to date."
 
-replicate: env ## every result from zero, then the chapters and their tests; says how long first (only that: PLAN=1)
+replicate: env ## repeat every result from scratch, then the chapters and their tests (PLAN=1 only estimates the time)
 	$(BIN)/python -m tools.rerun $(if $(PLAN),--plan) $(ONLY)
 
-bench: env ## measure nnkit beside PyTorch, scikit-learn and the bare matrix products (or some: make bench ONLY="fig5 fig7")
+bench: env ## compare the speed of nnkit, PyTorch and scikit-learn (or some parts: make bench ONLY="fig5 fig7")
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
 
 clean: ## remove the site and the environment
