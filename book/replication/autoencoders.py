@@ -26,14 +26,14 @@ def _training() -> dict[str, list[dict[str, Any]]]:
 
 
 _TABLE_8: dict[str, tuple[Callable[[dict[str, Any]], float], str]] = {
-    "first_loss": (lambda run: run["loss"][0], "the mean of the first epoch"),
-    "final_loss": (lambda run: run["loss"][-1], "the steps are smaller than those of the report"),
+    "first_loss": (lambda run: run["loss"][0], "the mean over the first epoch"),
+    "final_loss": (lambda run: run["loss"][-1], "the steps are smaller than the report's"),
     "final_val_loss": (lambda run: run["val_loss"][-1], "likewise"),
-    "mse": (lambda run: run["test"]["mse"], "likewise; this was to be reached at the stated rate"),
+    "mse": (lambda run: run["test"]["mse"], "likewise; the report reaches it at the stated rate"),
     "mae": (lambda run: run["test"]["mae"], "likewise"),
-    "bce": (lambda run: run["test"]["bce"], "likewise; the loss of perfect pictures is part of it"),
-    "error_std": (lambda run: run["test"]["error_std"], "rises and falls with the error itself"),
-    "range_preservation": (lambda run: run["test"]["range_preservation"], "two pixels of 11 million decide it"),
+    "bce": (lambda run: run["test"]["bce"], "likewise; it includes the loss of perfect reconstructions"),
+    "error_std": (lambda run: run["test"]["error_std"], "it rises and falls with the error itself"),
+    "range_preservation": (lambda run: run["test"]["range_preservation"], "it depends on two pixels of 11 million"),
 }
 
 for _name, (_value, _why) in _TABLE_8.items():
@@ -41,7 +41,7 @@ for _name, (_value, _why) in _TABLE_8.items():
     @measures(f"B.table7_8_autoencoder.{_name}", _why)
     def _(name: str = _name, value: Callable[[dict[str, Any]], float] = _value) -> Outcome:
         by = {kind: np.array([value(run) for run in runs]) for kind, runs in _training().items()}
-        better = f"{by['better'].min():.5f} to {by['better'].max():.5f} by a better one ({len(by['better'])} runs)"
+        better = f"{by['better'].min():.5f} to {by['better'].max():.5f} by a better setup ({len(by['better'])} runs)"
         text = f"{by['stated'][0]:.5f} as stated, {by['faster'][0]:.5f} at a rate of 0.5 (one run each); {better}"
         number = said(f"B.table7_8_autoencoder.{name}")["number"]
         return Number(by["stated"], number, text, "lower", 0.05 * number)
@@ -52,14 +52,14 @@ def stated_and_faster() -> list[dict[str, Any]]:
     return [_training()["stated"][0], _training()["faster"][0]]
 
 
-@measures("B.table7_8_autoencoder.smooth", "late in training the noise of the batches is larger than the progress")
+@measures("B.table7_8_autoencoder.smooth", "late in training, batch noise exceeds the progress")
 def _() -> Outcome:
     falls = [np.mean(np.diff(run["loss"]) < 0) for run in stated_and_faster()]
-    text = f"falls in {falls[0]:.0%} and {falls[1]:.0%} of the steps from epoch to epoch (0.1 and 0.5)"
+    text = f"falls in {falls[0]:.0%} and {falls[1]:.0%} of the epochs (rates 0.1 and 0.5)"
     return Conditions((min(falls) > 0.5, min(falls) == 1), text)
 
 
-@measures("B.table7_8_autoencoder.validation", "50,400 digits are many for this network and plain SGD")
+@measures("B.table7_8_autoencoder.validation", "50,400 digits are plenty for this network and plain SGD")
 def _() -> Outcome:
     gaps = [run["val_loss"][-1] - run["loss"][-1] for run in stated_and_faster()]
     lowest = [1 + int(np.argmin(run["val_loss"])) for run in stated_and_faster()]
@@ -67,14 +67,14 @@ def _() -> Outcome:
     return Conditions((max(gaps) < 0.003, min(lowest) > 700), text)
 
 
-@measures("B.table7_8_autoencoder.convergence", "as stated it is still falling; with the larger rate, hardly")
+@measures("B.table7_8_autoencoder.convergence", "as stated, it is still falling; with the larger rate, hardly")
 def _() -> Outcome:
     last = [1 - run["val_loss"][799] / run["val_loss"][699] for run in stated_and_faster()]
     text = f"the last 100 epochs lower the validation loss by {last[0]:.1%} and {last[1]:.1%}"
     return Conditions(tuple(drop < 0.01 for drop in last), text)
 
 
-@measures("B.table7_8_autoencoder.shape", "and so for all five runs")
+@measures("B.table7_8_autoencoder.shape", "true of all five runs")
 def _() -> Outcome:
     medians = [run["test"]["error_median"] / run["test"]["mse"] for runs in _training().values() for run in runs]
     return Conditions((max(medians) < 1,), f"median over mean: {spread(medians, '.2f')}")
@@ -88,7 +88,7 @@ def _() -> Outcome:
 
 
 @measures(
-    "B.table7_8_autoencoder.spread", "the reported numbers say the same: some digits come back far worse than others"
+    "B.table7_8_autoencoder.spread", "the reported numbers agree: some digits are reconstructed far worse than others"
 )
 def _() -> Outcome:
     ratio = np.array([run["test"]["error_std"] / run["test"]["mse"] for runs in _training().values() for run in runs])
@@ -96,17 +96,17 @@ def _() -> Outcome:
     return Comparison(lambda _: (float(ratio.min()), float(ratio.max())), text, below=0.5)
 
 
-@measures("B.table7_8_autoencoder.identity", "read by a classifier; the same widths, another training")
+@measures("B.table7_8_autoencoder.identity", "judged by a classifier; same widths, different training")
 def _() -> Outcome:
     clean, through = (
         np.array([run["Gaussian"]["accuracy"][0] for run in runs_of("denoising", method=method)])
         for method in ("nothing", "autoencoder, no noise")
     )
-    text = f"{spread(through, '.1%')} of the reconstructions are read, {np.median(clean):.1%} of the digits"
+    text = f"{spread(through, '.1%')} of the reconstructions classified correctly, {np.median(clean):.1%} of the digits"
     return Conditions((through.min() > 0.95,), text)
 
 
-@measures("B.table7_8_autoencoder.compression", "counted in numbers; in bits it is less")
+@measures("B.table7_8_autoencoder.compression", "counted in numbers; in bits, less")
 def _() -> Outcome:
     return Conditions(
         (round(1 - 32 / 784, 3) == 0.959, round(784 / 32, 1) == 24.5), f"{1 - 32 / 784:.1%}, {784 / 32:.1f} times"
@@ -131,7 +131,7 @@ def _grid() -> dict[str, Any]:
     return {"mse": mse, "own": own}
 
 
-@measures("A.fig10_latent_depth.larger", "the additional numbers may stay unused, and do not")
+@measures("A.fig10_latent_depth.larger", "the additional numbers could stay unused, but do not")
 def _() -> Outcome:
     columns = np.hstack(list(_grid()["mse"].values()))
     removed = (columns[1:] < columns[:-1]).ravel()
@@ -140,7 +140,7 @@ def _() -> Outcome:
     return Conditions((removed.any(), removed.all()), text)
 
 
-@measures("A.fig10_latent_depth.depth", "the larger the code, the fewer layers are best; the widths are ours")
+@measures("A.fig10_latent_depth.depth", "larger codes need fewer layers; the widths are ours")
 def _() -> Outcome:
     rows = np.vstack(list(_grid()["mse"].values()))
     best = rows.argmin(axis=1) + 1
@@ -151,7 +151,7 @@ def _() -> Outcome:
     return Conditions((2 * in_range > len(best), worse == 0 and in_range == len(best)), text)
 
 
-@measures("A.fig10_latent_depth.plateau", "most of the gain is in the first bend")
+@measures("A.fig10_latent_depth.plateau", "most of the gain comes from the first nonlinear layer")
 def _() -> Outcome:
     rows = np.vstack(list(_grid()["mse"].values()))
     gain = np.median(1 - rows[:, 1:] / rows[:, :-1], axis=0)
@@ -165,9 +165,9 @@ def _more_sensitive(tables: dict[str, np.ndarray], drop: Callable[[np.ndarray, n
 
 
 for _name, _tables, _drop, _why in (
-    ("sensitive", "own", lambda a, b: a - b, "its unit is larger"),
+    ("sensitive", "own", lambda a, b: a - b, "it is measured in larger units"),
     ("sensitive_relative", "own", lambda a, b: 1 - b / a, "its floor does not fall"),
-    ("sensitive_mse", "mse", lambda a, b: 1 - b / a, "the squared error leaves pixels that are sure and wrong"),
+    ("sensitive_mse", "mse", lambda a, b: 1 - b / a, "the squared error leaves some pixels confidently wrong"),
 ):
 
     @measures(f"A.fig10_latent_depth.{_name}", _why)
@@ -183,7 +183,7 @@ def _total_variation(pictures: np.ndarray) -> np.ndarray:
     return sum(np.abs(np.diff(P, axis=axis)).sum(axis=(1, 2)) for axis in (1, 2))
 
 
-@measures("A.fig11_reconstructions.smoother", "detail that the code has no room for, rather than noise")
+@measures("A.fig11_reconstructions.smoother", "detail that does not fit into the code, rather than noise")
 def _() -> Outcome:
     digits = next(row for row in result("autoencoder_baselines") if row["reconstruction"] == "itself")
     drawn = [
@@ -197,6 +197,6 @@ def _() -> Outcome:
     return Comparison(of_median(less), text, above=0)
 
 
-@measures("A.fig11_reconstructions.essential", "a judgement of the eye")
+@measures("A.fig11_reconstructions.essential", "a visual judgement")
 def _() -> Outcome:
     return Conditions((None,), "see the figure in the chapter")

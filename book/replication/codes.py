@@ -24,7 +24,7 @@ def _codes(method: str = "autoencoder", latent: int = 4) -> list[dict[str, Any]]
     return runs_of("latent_codes", method=method, latent=latent)
 
 
-@measures("A.fig12_tsne.clusters", "most neighbours share their class, but some classes overlap; the gaps are t-SNE's")
+@measures("A.fig12_tsne.clusters", "most neighbours share a class, but some classes overlap; the gaps come from t-SNE")
 def _() -> Outcome:
     from sklearn.neighbors import NearestNeighbors
 
@@ -41,13 +41,12 @@ def _() -> Outcome:
     code = _codes()[0]
     gap = of_pairs(code["centroid_distances"])[PAIRS.index((4, 9))]
     spreads = gap / np.sqrt((code["spread"][4] ** 2 + code["spread"][9] ** 2) / 2)
-    text = (
-        f"five read {min(right):.0%} to {max(right):.0%} on {len(right)} maps; 4 and 9 are {spreads:.1f} spreads apart"
-    )
+    text = f"five neighbours are right for {min(right):.0%} to {max(right):.0%} on {len(right)} maps; "
+    text += f"4 and 9 are {spreads:.1f} spreads apart"
     return Conditions((min(right) > 0.8, spreads > 1), text)
 
 
-@measures("A.fig12_tsne.neighbours", "4 and 9 come first in every code; the others, one code or map may not show")
+@measures("A.fig12_tsne.neighbours", "4 and 9 come first in every code; any one code or map may not show the others")
 def _() -> Outcome:
     named = [PAIRS.index(pair) for pair in ((4, 9), (3, 5), (3, 8), (5, 8))]
 
@@ -85,7 +84,7 @@ def _of_each_class(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return 1 - (both - 2 * right) / confusion.sum(), 2 * right / both
 
 
-@measures("A.table_knn.mean_of_ten", "the same formula on fewer errors; the source does not say how long it trained")
+@measures("A.table_knn.mean_of_ten", "the same formula with fewer errors; the source does not say how long it trained")
 def _() -> Outcome:
     found = mean_of_ten(_right())
     return Number(found, said("A.table_knn.mean_of_ten")["number"], spread(found, ".2%"), "higher", is_accuracy=True)
@@ -96,7 +95,7 @@ def _() -> Outcome:
     return Number(_right(), said("A.table_knn.right")["number"], spread(_right(), ".2%"), "higher", is_accuracy=True)
 
 
-@measures("A.table_knn.confirms", "the conclusion holds, by the right answers; this number could not have denied it")
+@measures("A.table_knn.confirms", "the conclusion holds by accuracy; this number could not have contradicted it")
 def _() -> Outcome:
     ones = _knn_confusions()[0].sum(axis=1)[1] / 10_000
     for_nothing = mean_of_ten(ones)
@@ -112,14 +111,14 @@ def _() -> Outcome:
     return Conditions(parts, text, Number(accuracy[:, 1], number, text, is_accuracy=True))
 
 
-@measures("A.table_knn.five_three", "another code mixes up other digits; by recall its own counts name 5 and 9")
+@measures("A.table_knn.five_three", "other codes confuse other digits; by recall, its own counts name 5 and 9")
 def _() -> Outcome:
     lowest = [np.argsort(_of_each_class(confusion)[0])[:2].tolist() for confusion in _knn_confusions()]
     text = "two lowest: " + "; ".join(f"{a} and {b}" for a, b in lowest)
     return Conditions((all(set(two) == {3, 5} for two in lowest),), text)
 
 
-@measures("A.table_knn.sums", "the table is consistent, also with the printed accuracies")
+@measures("A.table_knn.sums", "the table is consistent, including with the printed accuracies")
 def _() -> Outcome:
     entry = said("A.table_knn")
     counts = np.array([row[:4] for row in entry["counts"]])
@@ -148,18 +147,18 @@ def _walks() -> list[dict[str, Any]]:
 @measures("A.fig13_interpolation.centroids", "by the five nearest training digits")
 def _() -> Outcome:
     themselves = [10 - _strangers(run)[0] for run in _walks()]
-    return Conditions((min(themselves) >= 9,), f"{', '.join(map(str, themselves))} of 10 read as themselves")
+    return Conditions((min(themselves) >= 9,), f"{', '.join(map(str, themselves))} of 10 classified as themselves")
 
 
-@measures("A.fig13_interpolation.mixes", "smooth, as every decoder is; but the way leads through other digits")
+@measures("A.fig13_interpolation.mixes", "smooth, as any decoder is, but the path leads through other digits")
 def _() -> Outcome:
     thirds = [_strangers(run)[1] for run in _walks()]
     flags = np.arange(45 * len(thirds)) < sum(thirds)
-    text = f"{', '.join(map(str, thirds))} of 45 mixes are read as a third digit, {share(flags)}"
+    text = f"{', '.join(map(str, thirds))} of 45 mixtures are classified as a third digit, {share(flags)}"
     return Conditions((max(thirds) < 45 / 2, max(thirds) == 0), text)
 
 
-@measures("A.fig13_interpolation.memorizing", "these errors are the evidence; the interpolation is none")
+@measures("A.fig13_interpolation.memorizing", "these errors are the evidence; the interpolation is not")
 def _() -> Outcome:
     ratio = np.array([run["test_mse"] / run["train_mse"] for run in _walks()])
     text = f"error on new digits over that on its own: {spread(ratio, '.2f')}"
@@ -171,13 +170,15 @@ def _plane(space: str) -> dict[str, Any]:
     return runs_of("latent_pca", space=space)[0]
 
 
-@measures("B.table7_8_autoencoder.variance", "two of 32; two of 784 pixels explain less")
+@measures("B.table7_8_autoencoder.variance", "two components of 32; two of 784 explain less")
 def _() -> Outcome:
     part, of_pixels = (sum(_plane(space)["explained"][:2]) for space in ("autoencoder", "pixels"))
     return Conditions((part > of_pixels, part > 0.5), f"{part:.0%} (one network); of the pixels {of_pixels:.0%}")
 
 
-@measures("B.table7_8_autoencoder.separated", "counted as the share of their own among ten neighbours in the plane")
+@measures(
+    "B.table7_8_autoencoder.separated", "measured by the share of the same digit among ten neighbours in the plane"
+)
 def _() -> Outcome:
     own = np.diag(_plane("autoencoder")["in_plane"])
     best = set(np.argsort(-own)[:3].tolist())
@@ -187,7 +188,7 @@ def _() -> Outcome:
     return Conditions(tuple(c in best for c in (0, 1, 6)), text)
 
 
-@measures("B.table7_8_autoencoder.overlap", "in the plane; source B names no measure")
+@measures("B.table7_8_autoencoder.overlap", "in the plane; source B states no measure")
 def _() -> Outcome:
     table = np.array(_plane("autoencoder")["in_plane"])
     shared = of_pairs(table + table.T)

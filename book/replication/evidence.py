@@ -24,7 +24,7 @@ EVIDENCE: dict[str, Callable[[], str]] = {
         f"{_knn_counts()[:, 0].sum() / 10_000:.2%} right; mean of ten "
         f"{(_knn_counts()[:, 0] + _knn_counts()[:, 3]).mean() / 10_000:.2%}"
     ),
-    "A.distinct_clusters": lambda: f"{_knn_counts()[:, 1].sum() / 10_000:.0%} of its digits get another's name",
+    "A.distinct_clusters": lambda: f"{_knn_counts()[:, 1].sum() / 10_000:.0%} of its digits are classified as another",
     "A.five_and_three": lambda: (
         "lowest recall: "
         + " and ".join(map(str, np.argsort(_knn_counts()[:, 0] / (_knn_counts()[:, 0] + _knn_counts()[:, 2]))[:2]))

@@ -14,25 +14,29 @@ from book.replication.reading import benchmark, of_median, short_runs, spread
 from lab.verdicts import Comparison, Conditions, Number
 
 
-@measures("A.fig2_linear_regression.loss_curve", "a bowl with one lowest point")
+@measures("A.fig2_linear_regression.loss_curve", "a convex bowl with a single minimum")
 def _() -> Outcome:
     runs = short_runs("regression")
     fall, excess = runs["first"] / runs["after_20"], runs["last"] / runs["floor"] - 1
-    text = f"falls {spread(fall, '.0f')} times lower in 20 epochs; ends {np.median(excess):.2%} above least squares"
+    text = f"falls by a factor of {spread(fall, '.0f')} in 20 epochs; ends {np.median(excess):.2%} above least squares"
     return Conditions((np.median(fall) > 5, np.median(excess) < 0.01), text)
 
 
-@measures("A.fig2_linear_regression.worst_run", "the order of the last mini-batches matters more than the start")
+@measures(
+    "A.fig2_linear_regression.worst_run", "the order of the last mini-batches matters more than the initial weights"
+)
 def _() -> Outcome:
     excess = short_runs("regression")["last"] / short_runs("regression")["floor"] - 1
     return Conditions((excess.max() < 0.02,), f"above least squares: {spread(excess, '.2%')}")
 
 
-@measures("A.fig3_linear_classification.loss_curve", "it falls, but the weights still grow: it has not converged")
+@measures(
+    "A.fig3_linear_classification.loss_curve", "it falls, but the weights are still growing: it has not converged"
+)
 def _() -> Outcome:
     runs = short_runs("classification")
     fall, above = runs["first"] / runs["after_20"], runs["last"] / runs["floor"]
-    text = f"falls {np.median(fall):.1f} times lower in 20 epochs; ends at {spread(above, '.1f')} times the lowest"
+    text = f"falls by a factor of {np.median(fall):.1f} in 20 epochs; ends at {spread(above, '.1f')} times the lowest"
     return Conditions((np.median(fall) > 2, np.median(above) < 1.1), text)
 
 
@@ -42,27 +46,25 @@ def _() -> Outcome:
     return Comparison(of_median(right), spread(right, ".1%"), above=0.97)
 
 
-@measures("A.fig3_linear_classification.worst_run", "the angle has not settled; the larger it is, the larger the loss")
+@measures("A.fig3_linear_classification.worst_run", "the angle has not settled, and the loss grows with it")
 def _() -> Outcome:
     runs = short_runs("classification")
     order = np.argsort(runs["last"])
     better, worse = (np.median(runs["angle"][half]) for half in (order[:12], order[13:]))
-    text = (
-        f"median angle to the best border {better:.0f} degrees in the better half of 25 runs, {worse:.0f} in the worse"
-    )
+    text = f"median angle to the best boundary: {better:.0f} degrees in the better half of 25, {worse:.0f} in the worse"
     return Conditions((runs["right"].min() > 0.95, worse > better), text)
 
 
-@measures("A.fig1_backprop.algorithm", "the steps are the chain rule, from the right end")
+@measures("A.fig1_backprop.algorithm", "the steps are the chain rule, starting from the output")
 def _() -> Outcome:
     layers = (nn.Linear(6, 5, rng=0), nn.Tanh(), nn.Linear(5, 4, rng=1), nn.Sigmoid(), nn.Linear(4, 3, rng=2))
     x, target = np.random.default_rng(3).standard_normal((7, 6)), np.array([0, 1, 2, 0, 1, 2, 0])
     check = nn.check_gradients(nn.Sequential(*layers), x, loss=nn.CrossEntropyLoss(), target=target)
-    text = f"{check.max_relative_error:.0e}, the largest error of a gradient in three layers"
+    text = f"{check.max_relative_error:.0e}, the largest gradient error in three layers"
     return Conditions((check.passed,), text)
 
 
-@measures("A.fig6_activation.vanishing", "the factor is real; that it is the reason is not shown")
+@measures("A.fig6_activation.vanishing", "the factor is real; that it is the cause is not shown")
 def _() -> Outcome:
     def behind_two(activation: type[nn.Module], seed: int) -> float:
         rng = np.random.default_rng(seed)
@@ -105,7 +107,7 @@ def _dense_errors() -> np.ndarray:
 
 
 for _name, _column, _why in (
-    ("weights", 0, "which power of ten depends on the numbers drawn"),
+    ("weights", 0, "the power of ten depends on the random numbers"),
     ("biases", 1, "as above; a dense layer is linear, so only rounding is left"),
 ):
 
@@ -125,7 +127,7 @@ def _() -> Outcome:
     return Conditions((all(report.max_relative_error < 1e-5 for report in errors.values()),), text)
 
 
-@measures("B.table3_mse.difference", "0 is what comes out when a formula is compared with itself")
+@measures("B.table3_mse.difference", "comparing a formula with itself gives 0")
 def _() -> Outcome:
     own, numeric = [], []
     for seed in range(25):
@@ -140,14 +142,14 @@ def _() -> Outcome:
     return Conditions((max(own) == 0, max(numeric) == 0), text)
 
 
-@measures("B.table3_mse.norm", "the gradient's norm is 2 times the root of loss / 6: its two numbers agree")
+@measures("B.table3_mse.norm", "the gradient's norm is twice the root of loss / 6, so its two numbers agree")
 def _() -> Outcome:
     entry = said("B.table3_mse")
     norm = 2 * math.sqrt(entry["loss"] / 6)
     return Conditions((abs(norm - entry["gradient_norm"]) < 1e-6,), f"norm from its loss {norm:.6f}")
 
 
-@measures("B.design.parts", "each is there, and central differences agree with its backward")
+@measures("B.design.parts", "each exists, and central differences agree with its backward")
 def _() -> Outcome:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((4, 3))
@@ -175,7 +177,7 @@ def _() -> Outcome:
     return Conditions((len(there) == len(said("B.design")["parts"]), all(checks)), text)
 
 
-@measures("B.design.hidden", "what a framework hides is what these chapters derive")
+@measures("B.design.hidden", "these chapters derive what a framework hides")
 def _() -> Outcome:
     rows = benchmark("frameworks")["rows"]
     apart = max(row["largest_difference"]["PyTorch"] for row in rows)

@@ -36,12 +36,12 @@ def _machines(features: str, n: int = 5000, limit: int = 2000) -> dict[str, np.n
 
 for _name, _features, _measure, _why in (
     ("trained", "trained", "accuracy", "a code from a network that was trained"),
-    ("untrained", "untrained", "accuracy", "what the network gives before it is trained: the reported number"),
+    ("untrained", "untrained", "accuracy", "the untrained network gives the reported number"),
     ("macro_f1", "trained", "macro_f1", "as its accuracy"),
     ("macro_f1_untrained", "untrained", "macro_f1", "as its accuracy"),
     ("weighted_f1", "trained", "weighted_f1", "as its accuracy"),
     ("weighted_f1_untrained", "untrained", "weighted_f1", "as its accuracy"),
-    ("pixels", "pixels", "accuracy", "and so without choosing C or gamma"),
+    ("pixels", "pixels", "accuracy", "and this without choosing C or gamma"),
 ):
 
     @measures(f"B.table9_10_svm.{_name}", _why)
@@ -53,7 +53,7 @@ for _name, _features, _measure, _why in (
 
 @measures(
     "B.table9_10_svm.costs",
-    "the code of the published network, trained at a rate of 0.5, from which the digits are read better",
+    "codes of the published network, trained at a rate of 0.5, which are classified better",
 )
 def _() -> Outcome:
     lost = 100 * (_machines("pixels", 3000)["accuracy"] - _machines("trained as published", limit=-1)["accuracy"])
@@ -62,7 +62,7 @@ def _() -> Outcome:
 
 
 @measures(
-    "B.table9_10_svm.enough_steps", "some of the ten problems end before their gap closes, and it does not matter"
+    "B.table9_10_svm.enough_steps", "some of the ten problems stop before their gap closes, but it does not matter"
 )
 def _() -> Outcome:
     lost = 100 * (_machines("trained", limit=-1)["accuracy"] - _machines("trained")["accuracy"])
@@ -70,7 +70,7 @@ def _() -> Outcome:
     return Comparison(lambda _: (float(lost.min()), float(lost.max())), text, above=-0.5, below=0.5)
 
 
-@measures("B.table9_10_svm.confusions", "counted among the three pairs that are mixed up most often")
+@measures("B.table9_10_svm.confusions", "counted among the three most confused pairs")
 def _() -> Outcome:
     C = _machines("trained as published", limit=-1)["confusion"].mean(axis=0)
     mixed = of_pairs(C + C.T)
@@ -87,7 +87,7 @@ def _feature_variances() -> dict[str, np.ndarray]:
 
 
 @measures(
-    "B.table9_10_svm.features", "its size is that of the weights, before and after training; neither of ours fits"
+    "B.table9_10_svm.features", "its size follows the weights', before and after training; neither of ours matches"
 )
 def _() -> Outcome:
     best = {name: found[:, 0] for name, found in _feature_variances().items()}
@@ -95,7 +95,9 @@ def _() -> Outcome:
     return Number(best["untrained"], said("B.table9_10_svm.features")["number"], text)
 
 
-@measures("B.table9_10_svm.telling", "which numbers they are depends on the start; how much they vary, on the training")
+@measures(
+    "B.table9_10_svm.telling", "which numbers these are depends on initialization; how much they vary, on training"
+)
 def _() -> Outcome:
     best = _rows_of_machines("trained as published", limit=-1)[0]["result"]["discriminative"]
     first, variance, reported = best["feature"][0], best["variance"][0], said("B.table9_10_svm.telling")["numbers"]
@@ -103,7 +105,7 @@ def _() -> Outcome:
     return Conditions((first == reported[0], abs(variance / reported[1] - 1) < 0.5), text)
 
 
-@measures("B.table9_10_svm.next_features", "its first is twice its second; ours fall more evenly")
+@measures("B.table9_10_svm.next_features", "its first is twice its second; ours decrease more evenly")
 def _() -> Outcome:
     ratio = {name: found[:, 1] / found[:, 0] for name, found in _feature_variances().items()}
     reported = said("B.table9_10_svm.next_features")["numbers"][0] / said("B.table9_10_svm.features")["number"]
@@ -111,7 +113,7 @@ def _() -> Outcome:
     return Number(ratio["untrained"], reported, f"{text}untrained {spread(ratio['untrained'], '.2f')}")
 
 
-@measures("B.table9_10_svm.faster", "with as many digits for both, in the committed benchmark")
+@measures("B.table9_10_svm.faster", "with the same number of digits for both, in the committed benchmark")
 def _() -> Outcome:
     measured = benchmark("svm")
     times = {
@@ -130,5 +132,5 @@ def _() -> Outcome:
 def _() -> Outcome:
     codes, pixels = _machines("trained")["seconds"], _machines("pixels", 3000)["seconds"]
     ratio = codes / pixels
-    text = f"5,000 codes take {spread(ratio, '.2f')} of the time of 3,000 digits, prediction included"
+    text = f"5,000 codes take {spread(ratio, '.2f')} of the time of 3,000 digits, including prediction"
     return Comparison(lambda _: (float(ratio.min()), float(ratio.max())), text, below=1)

@@ -21,13 +21,13 @@ def _curve(name: str) -> np.ndarray:
     return np.array([row[name] for row in result("mnist_classifier")])
 
 
-@measures("A.fig5_mnist.test_accuracy", "97 stands for anything that rounds to it; 20 epochs are our choice")
+@measures("A.fig5_mnist.test_accuracy", "97 means anything that rounds to it; 20 epochs are our choice")
 def _() -> Outcome:
     final, number = _curve("test_accuracy")[:, -1], said("A.fig5_mnist.test_accuracy")["number"]
     return Number(final, number, spread(final, ".2%"), "higher", 0.005, is_accuracy=True)
 
 
-@measures("A.fig5_mnist.training_loss", "falls from each epoch to the next")
+@measures("A.fig5_mnist.training_loss", "it falls in every epoch")
 def _() -> Outcome:
     loss = interquartile_mean(_curve("loss"))
     text = f"interquartile mean of 25 runs from {loss[0]:.3f} to {loss[-1]:.3f}"
@@ -41,7 +41,7 @@ def _() -> Outcome:
     return Conditions((lowest.min() > 2, lowest.min() == _curve("val_loss").shape[1]), text)
 
 
-@measures("A.fig5_mnist.speed", "counted on test accuracy; counted from chance it would be still more")
+@measures("A.fig5_mnist.speed", "counted on test accuracy after epoch 1; counted from chance, it would be even more")
 def _() -> Outcome:
     points = _curve("test_accuracy")
     by = {n: (points[:, n - 1] - points[:, 0]) / (points[:, 19] - points[:, 0]) for n in (5, 10)}
@@ -49,13 +49,16 @@ def _() -> Outcome:
     return Comparison(of_median(by[5]), f"of the gain after epoch 1, {' and '.join(texts)}", above=0.5)
 
 
-@measures("A.fig5_mnist.misclassified", "such digits are hard, whatever the start; whether they look so is for the eye")
+@measures(
+    "A.fig5_mnist.misclassified",
+    "such digits are hard for any initialization; whether they look so is a visual judgement",
+)
 def _() -> Outcome:
     rows = result("mnist_classifier")
     misread_by = np.bincount(np.concatenate([row["misread"] for row in rows]), minlength=10_000)
     hard = misread_by > len(rows) / 2
     part = misread_by[hard].sum() / misread_by.sum()
-    text = f"{part:.0%} of all mistakes fall on the {hard.sum()} digits that most of {len(rows)} networks misread"
+    text = f"{part:.0%} of all errors are on the {hard.sum()} digits that most of {len(rows)} networks misclassify"
     return Conditions((part > 0.5, None), text)
 
 
@@ -69,7 +72,7 @@ def _best_steps() -> dict[str, np.ndarray]:
     return found
 
 
-@measures("A.fig5_mnist.best_step", "width and a schedule above all")
+@measures("A.fig5_mnist.best_step", "mainly through width and a schedule")
 def _() -> Outcome:
     best = max(_best_steps().values(), key=np.median)
     number = said("A.fig5_mnist.best_step")["number"]
@@ -140,17 +143,17 @@ _WHY_SWEEPS = {
     "fig6_activation.alike": "no difference shown, but one dip of Adam makes the interval wider than 0.2",
     "fig6_activation.tanh_first": "within luck",
     "fig6_activation.relu_sigmoid": "the same dip of one epoch hides a small difference",
-    "fig6_activation.tanh_sigmoid": "probably true, and small",
-    "fig7_batch_size.medium_best": "within luck: after 50 epochs the batch size hardly matters",
+    "fig6_activation.tanh_sigmoid": "probably true, but small",
+    "fig7_batch_size.medium_best": "within chance: after 50 epochs the batch size hardly matters",
     "fig7_batch_size.highest": "within luck",
     "fig7_batch_size.small_vary": "within luck",
     "fig7_batch_size.large_worse": "within luck",
     "fig7_batch_size.varies_more": "within luck",
-    "fig8_hidden_size.grows": "every run of the wider network is better than every run of the narrower",
-    "fig8_hidden_size.marginal": "about a fifth of the remaining errors goes: more than our 0.2 points",
+    "fig8_hidden_size.grows": "every run of the wider network beats every run of the narrower one",
+    "fig8_hidden_size.marginal": "about a fifth of the remaining errors disappear: more than our 0.2 points",
     "fig9_optimizer.adam_momentum": "within luck",
-    "fig9_optimizer.momentum_sgd": "at this learning rate; most of it goes when SGD has its own",
-    "fig9_optimizer.adam_steady": "its last epoch jitters most",
+    "fig9_optimizer.momentum_sgd": "at this learning rate; most of it disappears with SGD's best rate",
+    "fig9_optimizer.adam_steady": "its last epochs fluctuate most",
 }
 
 
@@ -178,9 +181,7 @@ for _name, _why in _WHY_SWEEPS.items():
         return Comparison(of_mean(D), text, **bounds)
 
 
-@measures(
-    "A.fig6_activation.relu_cheaper", "whole epochs, several runs at a time; the matrix products are most of them"
-)
+@measures("A.fig6_activation.relu_cheaper", "whole epochs, with several runs at a time; mostly matrix products")
 def _() -> Outcome:
     relu, _, tanh = (np.median(runs, axis=1) for runs in _sweeps("seconds")["fig6"])
     ratio = tanh / relu
@@ -191,7 +192,9 @@ def _() -> Outcome:
     return Comparison(lambda coverage: prediction_interval(ratio, coverage), text, above=1)
 
 
-@measures("A.fig9_optimizer.adam_always", "at the rate that suits each, chosen on validation digits, the lead is gone")
+@measures(
+    "A.fig9_optimizer.adam_always", "with the best rate for each, chosen on validation digits, the lead disappears"
+)
 def _() -> Outcome:
     from book.experiments.mnist_sweeps import BASE, LEARNING_RATES
 
@@ -223,8 +226,8 @@ def _gains(method: str) -> dict[int, np.ndarray]:
 
 
 for _name, _method, _why in (
-    ("dropout", "dropout 0.5", "helps with few digits; with all of them not in these few epochs"),
-    ("batch_norm", "batch norm", "helps with some digits; with all of them its interval holds zero"),
+    ("dropout", "dropout 0.5", "helps with few digits, but not with all of them in so few epochs"),
+    ("batch_norm", "batch norm", "helps with some numbers of digits; with all of them, its interval contains zero"),
 ):
 
     @measures(f"A.extensions_named.{_name}", _why)
@@ -239,7 +242,7 @@ def _() -> Outcome:
     return Conditions((None,), "not built")
 
 
-@measures("A.extensions_named.lacks", "chapter 8 adds two of the three; NumPy computes on the processor alone")
+@measures("A.extensions_named.lacks", "chapter 8 adds two of the three; NumPy runs only on the CPU")
 def _() -> Outcome:
     there = [name for name in ("BatchNorm1d", "Dropout") if hasattr(nn, name)]
     return Conditions((not there, True), f"nnkit has {' and '.join(there)}, and no GPU")

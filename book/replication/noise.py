@@ -29,21 +29,21 @@ def _kept_up_to(method: str, loss: float = 0.01) -> np.ndarray:
     return np.array(found)
 
 
-@measures("A.fig14_denoise.identity", "a little more than our one point is lost, some of it without any noise")
+@measures("A.fig14_denoise.identity", "slightly more than our one point is lost, some of it even without noise")
 def _() -> Outcome:
     clean, read = _read("nothing", 0), _read(DENOISER, 0.2)
-    text = f"{spread(read, '.1%')} are read, of the clean digits {np.median(clean):.1%}"
+    text = f"{spread(read, '.1%')} are classified correctly, and {np.median(clean):.1%} of the clean digits"
     return Conditions((read.min() > 0.9, bool((clean - read <= 0.01).all())), text)
 
 
-@measures("A.fig15_denoise_hard.identifiable", "most of them; a clear picture can be of another digit")
+@measures("A.fig15_denoise_hard.identifiable", "most of them; a clear image can show a different digit")
 def _() -> Outcome:
     clean, read = _read("nothing", 0), _read(DENOISER, 0.6)
-    text = f"{spread(read, '.1%')} are read, of the clean digits {np.median(clean):.1%}"
+    text = f"{spread(read, '.1%')} are classified correctly, and {np.median(clean):.1%} of the clean digits"
     return Conditions((read.min() > 0.8, bool((clean - read <= 0.01).all())), text)
 
 
-@measures("A.fig15_denoise_hard.generalization", "it beats filters that are set for 0.6, and has never seen 0.6")
+@measures("A.fig15_denoise_hard.generalization", "it beats filters tuned for 0.6, without having seen 0.6")
 def _() -> Outcome:
     from book.experiments.denoising import METHODS
 
@@ -56,17 +56,17 @@ def _() -> Outcome:
 @measures("A.fig15_denoise_hard.preserved", "the report gives no accuracy")
 def _() -> Outcome:
     kept = _kept_up_to(DENOISER)
-    return Conditions((bool((kept >= 0.6).all()),), f"kept to one point up to a noise of {spread(kept, '.2f')}")
+    return Conditions((bool((kept >= 0.6).all()),), f"within one point up to a noise of {spread(kept, '.2f')}")
 
 
-@measures("A.fig15_denoise_hard.downstream", "far better than nothing; a classifier that trained on noise does better")
+@measures("A.fig15_denoise_hard.downstream", "far better than nothing; a classifier trained on noise does better")
 def _() -> Outcome:
     read, nothing, trained = (_read(name, 0.6) for name in (DENOISER, "nothing", "classifier, sigma 0 to 1"))
     text = f"at 0.6 {spread(read, '.1%')}; nothing {np.median(nothing):.1%}; trained on noise {np.median(trained):.1%}"
     return Conditions((bool((read > nothing).all()), bool((read >= trained).all())), text)
 
 
-@measures("A.fig15_denoise_hard.eyes", "nobody was asked; judge from the figure")
+@measures("A.fig15_denoise_hard.eyes", "no one was surveyed; judge from the figure")
 def _() -> Outcome:
-    text = f"a classifier reads {spread(_read('nothing', 0.6), '.1%')} of the noisy digits"
+    text = f"a classifier is right about {spread(_read('nothing', 0.6), '.1%')} of the noisy digits"
     return Conditions((None,), text)

@@ -22,21 +22,21 @@ def _largest_errors() -> np.ndarray:
     return np.array([np.abs(np.array(row["predictions"]) - XOR).max() for row in _xor(solved=True)])
 
 
-@measures("B.table4_to_6_xor.initial_loss", "close to 0.25, the loss of answering one half")
+@measures("B.table4_to_6_xor.initial_loss", "close to 0.25, the loss of always answering one half")
 def _() -> Outcome:
     initial = np.array([row["initial_loss"] for row in _xor(solved=False)])
     return Number(initial, said("B.table4_to_6_xor.initial_loss")["number"], spread(initial, ".3f"))
 
 
 @measures(
-    "B.table4_to_6_xor.final_loss", "ours is lower, so some part of the set-up must differ; no guess of ours fits"
+    "B.table4_to_6_xor.final_loss", "ours is lower, so some part of the setup must differ; none of our guesses fits"
 )
 def _() -> Outcome:
     final = np.array([row["final_loss"] for row in _xor(solved=True)])
     return Number(final, said("B.table4_to_6_xor.final_loss")["number"], f"solved: {spread(final, '.5f')}")
 
 
-@measures("B.table4_to_6_xor.predictions", "a smaller loss, and so closer to 0 and 1")
+@measures("B.table4_to_6_xor.predictions", "a smaller loss, and hence closer to 0 and 1")
 def _() -> Outcome:
     rows = sorted(_xor(solved=True), key=lambda row: row["final_loss"])
     typical = ", ".join(f"{value:.4f}" for value in rows[len(rows) // 2]["predictions"])
@@ -50,7 +50,7 @@ def _() -> Outcome:
     return Comparison(of_shares(solved), f"in {share(solved, '.1%')} of {len(solved):,} runs", above=0.95)
 
 
-@measures("B.table4_to_6_xor.largest_error", "near the 0.02 of its text, half of the 0.0401 of its own table")
+@measures("B.table4_to_6_xor.largest_error", "near the 0.02 in its text, half of the 0.0401 in its own table")
 def _() -> Outcome:
     errors, entry = _largest_errors(), said("B.table4_to_6_xor.largest_error")
     low, high = prediction_interval(errors)
@@ -63,16 +63,18 @@ def _() -> Outcome:
 )
 def _() -> Outcome:
     gone = short_runs("xor")["gone"]
-    return Conditions((np.median(gone) > 0.9, gone.min() > 0.9), f"of the fall, by epoch 1,000: {spread(gone, '.0%')}")
+    return Conditions(
+        (np.median(gone) > 0.9, gone.min() > 0.9), f"of the decrease, by epoch 1,000: {spread(gone, '.0%')}"
+    )
 
 
-@measures("B.table4_to_6_xor.smooth", "the full batch and a step that is small enough")
+@measures("B.table4_to_6_xor.smooth", "full batches and a sufficiently small step")
 def _() -> Outcome:
     falls = short_runs("xor")["falls"]
-    return Conditions((falls.min() == 1,), f"falls from epoch to epoch: {spread(falls, '.1%')} of the steps")
+    return Conditions((falls.min() == 1,), f"falls in {spread(falls, '.1%')} of the steps")
 
 
-@measures("B.table4_to_6_xor.boundary", "no line separates them, so whatever does is no line")
+@measures("B.table4_to_6_xor.boundary", "no line separates them, so the boundary is not a line")
 def _() -> Outcome:
     solved = short_runs("xor")["solved"]
     return Conditions((solved.mean() > 0.8,), f"all four points right in {solved.sum()} of {len(solved)} runs")
@@ -84,7 +86,7 @@ def _() -> Outcome:
     return Conditions((np.median(right) > 0.9,), spread(right, ".1%"))
 
 
-@measures("A.fig4_xor_quadrants.adam_few", "fewer steps, but each adapts to its weight")
+@measures("A.fig4_xor_quadrants.adam_few", "fewer steps, but each is adapted to its weight")
 def _() -> Outcome:
     right = short_runs("quadrants, Adam")["right"]
     return Conditions((right.min() > 0.9,), spread(right, ".1%"))
