@@ -71,27 +71,27 @@ def train(method: str, seed: int) -> dict[str, Any]:
     for kind, levels in LEVELS.items():
         mse, accuracy, settings = [], [], []
         for i, level in enumerate(levels):
-            spoiled = spoil(data.X_test, kind, level, [seed, 1, i])
+            corrupted = corrupt(data.X_test, kind, level, [seed, 1, i])
             if method in FILTERS:
                 held_out = data.X_train[-1000:]
-                settings.append(best_setting(method, held_out, spoil(held_out, kind, level, [seed, 2, i]), pca))
-                mended = filtered(method, spoiled, settings[-1], pca)
+                settings.append(best_setting(method, held_out, corrupt(held_out, kind, level, [seed, 2, i]), pca))
+                restored = filtered(method, corrupted, settings[-1], pca)
             else:
-                mended = model.reconstruct(spoiled) if method in AUTOENCODERS else spoiled
-            mse.append(float(f"{errors_of(mended, data.X_test).mean():.5g}"))
-            accuracy.append(round(nn.accuracy(data.y_test, nn.predict(classifier, mended)), 4))
+                restored = model.reconstruct(corrupted) if method in AUTOENCODERS else corrupted
+            mse.append(float(f"{errors_of(restored, data.X_test).mean():.5g}"))
+            accuracy.append(round(nn.accuracy(data.y_test, nn.predict(classifier, restored)), 4))
         result[kind] = {"mse": mse, "accuracy": accuracy} | ({"settings": settings} if settings else {})
     return result | provenance.ran()
 
 
-def spoil(X: Array, kind: str, level: float, seed: list[int]) -> Array:
+def corrupt(X: Array, kind: str, level: float, seed: list[int]) -> Array:
     """Return the images at this level of corruption, the same for every method."""
     return CORRUPTIONS[kind](X, level, np.random.default_rng(seed))
 
 
-def best_setting(method: str, X: Array, spoiled: Array, pca: PCA) -> float:
+def best_setting(method: str, X: Array, corrupted: Array, pca: PCA) -> float:
     """Return the filter setting that brings the validation digits closest to the clean ones."""
-    return min(FILTERS[method], key=lambda setting: errors_of(filtered(method, spoiled, setting, pca), X).mean())
+    return min(FILTERS[method], key=lambda setting: errors_of(filtered(method, corrupted, setting, pca), X).mean())
 
 
 def trained_classifier(data: nn.Dataset, seed: int, noise: tuple[str, float, float] | None = None) -> nn.Module:

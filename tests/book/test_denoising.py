@@ -18,9 +18,9 @@ def pictures():
 
 @pytest.mark.parametrize("kind", CORRUPTIONS)
 def test_corruption_at_level_zero_changes_nothing(kind, pictures):
-    spoiled = CORRUPTIONS[kind](pictures, 0, np.random.default_rng(1))
-    assert spoiled.dtype == np.float32
-    assert np.array_equal(spoiled, pictures)
+    corrupted = CORRUPTIONS[kind](pictures, 0, np.random.default_rng(1))
+    assert corrupted.dtype == np.float32
+    assert np.array_equal(corrupted, pictures)
 
 
 def test_corruptions_match_their_level(pictures):
