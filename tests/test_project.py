@@ -85,11 +85,37 @@ def test_no_tracked_file_is_large_or_data():
         assert not path.name.endswith("ubyte.gz"), path
 
 
-def test_nnkit_files_are_short_and_do_not_mention_the_book():
-    for path in (ROOT / "nnkit").rglob("*.py"):
-        text = path.read_text(encoding="utf-8")
-        assert text.count("\n") <= 450, path
-        assert not re.search(r"^\s*(from|import) (lab|book|benchmarks|tests|tools|website)\b", text, re.M), path
+CORE = (
+    "module layers activations losses initializers optimizers schedulers training callbacks history gradcheck metrics "
+    "checkpoint autoencoder"
+)
+
+
+def lines_of(*paths: Path) -> int:
+    return sum(path.read_text(encoding="utf-8").count("\n") for path in paths)
+
+
+def test_the_package_can_be_read_in_an_afternoon():
+    assert lines_of(*(ROOT / "nnkit" / f"{name}.py" for name in CORE.split())) <= 2600
+    shipped = [path for path in tracked() if path.relative_to(ROOT).parts[0] in ("nnkit", "lab")]
+    assert lines_of(*shipped) <= 6000
+
+
+def code_lines(function: ast.FunctionDef) -> int:
+    """Return the number of lines of a function on which code begins, its docstring not counted."""
+    body = function.body[ast.get_docstring(function) is not None :]
+    return len({node.lineno for part in body for node in ast.walk(part) if hasattr(node, "lineno")})
+
+
+def test_no_function_has_more_than_forty_lines_of_code():
+    long = {
+        f"{path.relative_to(ROOT)}: {node.name}": code_lines(node)
+        for path in tracked()
+        if path.suffix == ".py" and path.relative_to(ROOT).parts[0] != "tests"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef) and code_lines(node) > 40
+    }
+    assert long == {}
 
 
 def test_no_file_contains_a_home_folder_path():

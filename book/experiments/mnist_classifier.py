@@ -14,8 +14,6 @@ from scipy.optimize import minimize_scalar
 import nnkit as nn
 from book.experiments.shared.mnist import N_VALIDATION, OnTestDigits, network, trained, without_validation
 from book.experiments.shared.runs import over_seeds, record
-from lab.calibration import calibration_bins
-from lab.calibration import calibration_error as expected_calibration_error
 
 SETUP = {
     "network": "784-64-32-10, ReLU, kaiming_uniform",

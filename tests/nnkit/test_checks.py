@@ -186,12 +186,10 @@ def test_choice_with_the_wrong_signature_is_rejected():
     options = {"small": min, "large": max}
     assert chosen("which", sum, options, ("numbers",), ("start",)) is sum
     assert chosen("which", max, options, ("numbers",)) is max  # Its signature cannot be inspected.
-    expected = (
-        r"which must be one of \['large', 'small'\] or a function to be called with \(numbers, begin=...\); got <"
-    )
+    expected = r"which must be a function"
     with pytest.raises(TypeError, match=expected):
         chosen("which", sum, options, ("numbers",), ("begin",))
-    with pytest.raises(TypeError, match=r"with \(\); got Tanh\(\), which cannot be: missing a required argument: 'x'"):
+    with pytest.raises(TypeError, match=r"with \(\); got Tanh\(\)"):
         chosen("which", Tanh(), options, ())
 
 

@@ -509,31 +509,3 @@ def test_class_counts_and_scores_match_scikit_learn(classes, more):
     np.testing.assert_allclose(counts.accuracy, one_by_one)
     weighted = recall(target, predicted, labels=range(n_classes), average="weighted")
     assert weighted == pytest.approx(accuracy(target, predicted))
-
-
-answers = st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=1, max_size=30)
-
-
-@settings
-@given(answers=answers, n_bins=st.sampled_from([1, 2, 4, 8]), seed=sizes)
-def test_calibration_error_lies_between_one_bin_and_finer_bins(answers, n_bins, seed):
-    correct, confidence = (np.array(column) for column in zip(*answers, strict=True))
-    error = calibration_error(correct, confidence, n_bins=n_bins)
-    # Gaps of opposite sign cancel when bins are merged; with a single bin, all of them can.
-    assert abs(confidence.mean() - correct.mean()) - 1e-12 <= error <= 1
-    assert error <= calibration_error(correct, confidence, n_bins=2 * n_bins) + 1e-12
-    order = np.random.default_rng(seed).permutation(len(answers))
-    assert calibration_error(correct[order], confidence[order], n_bins=n_bins) == pytest.approx(error, abs=1e-12)
-
-
-@settings
-@given(answers=answers, more=answers, n_bins=sizes)
-def test_calibration_bins_of_two_runs_add_up(answers, more, n_bins):
-    parts = [calibration_bins(*zip(*run, strict=True), n_bins=n_bins) for run in (answers, more)]
-    both = calibration_bins(*zip(*answers, *more, strict=True), n_bins=n_bins)
-    for first, second, total in zip(*parts, both, strict=True):
-        np.testing.assert_allclose(first + second, total)
-    count, confidence_sum, n_correct = both
-    assert count.sum() == len(answers) + len(more)
-    assert (n_correct <= count).all()
-    assert (confidence_sum <= count).all()
