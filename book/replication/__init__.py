@@ -10,6 +10,7 @@ from book.replication import autoencoders, codes, foundations, machines, mnist, 
 from book.replication.claim import CONTRADICTIONS, MEASURED, REPORTED, Claim, claims
 from book.replication.evidence import EVIDENCE
 from book.replication.mnist import MARGIN, sweep_claims
+from book.replication.outcomes import Comparison, Conditions, Number
 from book.replication.tables import contradictions, counts, ratios, report, shown
 
 __all__ = [
@@ -19,6 +20,9 @@ __all__ = [
     "MEASURED",
     "REPORTED",
     "Claim",
+    "Comparison",
+    "Conditions",
+    "Number",
     "autoencoders",
     "claims",
     "codes",

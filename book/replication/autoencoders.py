@@ -10,8 +10,8 @@ import numpy as np
 
 from book.experiments.shared.pictures import from_text
 from book.replication.claim import Outcome, measures, said
+from book.replication.outcomes import Comparison, Conditions, Number
 from book.replication.reading import of_median, of_shares, result, runs_of, share, spread, store
-from lab.verdicts import Comparison, Conditions, Number
 
 
 @functools.cache

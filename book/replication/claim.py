@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab.verdicts import Comparison, Conditions, Number
+from book.replication.outcomes import Comparison, Conditions, Number
 
 BOOK = Path(__file__).resolve().parents[1]
 REPORTED: dict[str, Any] = tomllib.loads((BOOK / "reported.toml").read_text(encoding="utf-8"))

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from book.replication.claim import Outcome, measures, said
+from book.replication.outcomes import Conditions, Number
 from book.replication.reading import runs_of, share, spread, store
-from lab.verdicts import Conditions, Number
 
 PAIRS = list(itertools.combinations(range(10), 2))
 

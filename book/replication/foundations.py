@@ -10,8 +10,8 @@ import numpy as np
 
 import nnkit as nn
 from book.replication.claim import Outcome, measures, said
+from book.replication.outcomes import Comparison, Conditions, Number
 from book.replication.reading import benchmark, of_median, short_runs, spread
-from lab.verdicts import Comparison, Conditions, Number
 
 
 @measures("A.fig2_linear_regression.loss_curve", "a convex bowl with a single minimum")

@@ -9,8 +9,8 @@ import numpy as np
 
 from book.replication.claim import Outcome, measures, said
 from book.replication.codes import PAIRS, of_pairs
+from book.replication.outcomes import Comparison, Conditions, Number
 from book.replication.reading import benchmark, spread, store
-from lab.verdicts import Comparison, Conditions, Number
 
 
 def _rows_of_machines(features: str, n: int = 5000, limit: int = 2000) -> list[dict[str, Any]]:

@@ -12,9 +12,9 @@ from scipy import stats
 
 import nnkit as nn
 from book.replication.claim import Outcome, measures, said
+from book.replication.outcomes import Comparison, Conditions, Number, prediction_interval
 from book.replication.reading import of_median, result, spread, store
 from lab.claims import interquartile_mean, interval
-from lab.verdicts import Comparison, Conditions, Number, prediction_interval
 
 
 def _curve(name: str) -> np.ndarray:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from book.replication.claim import Outcome, measures
+from book.replication.outcomes import Conditions
 from book.replication.reading import runs_of, spread
-from lab.verdicts import Conditions
 
 DENOISER = "autoencoder, sigma 0.2"
 

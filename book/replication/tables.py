@@ -7,8 +7,9 @@ from IPython.display import Markdown
 
 from book.replication.claim import BOOK, CONTRADICTIONS, claims
 from book.replication.evidence import EVIDENCE
+from book.replication.outcomes import Number
 from lab.claims import spaced
-from lab.verdicts import Number, Verdict
+from lab.verdicts import Verdict
 
 
 def links() -> dict[str, str]:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from book.replication.claim import Outcome, measures, said
+from book.replication.outcomes import Comparison, Conditions, Number, prediction_interval
 from book.replication.reading import of_shares, result, share, short_runs, spread
-from lab.verdicts import Comparison, Conditions, Number, prediction_interval
 
 XOR = np.array([0, 1, 1, 0])
 

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from book import replication
-from book.replication import Claim, plan, reading
-from lab import verdicts
+from book.replication import Claim, Comparison, Conditions, Number, plan, reading
+from book.replication.outcomes import prediction_interval
 from lab.sweep import load_rows, sweep
-from lab.verdicts import Comparison, Conditions, Number
+from lab.verdicts import Verdict
 from tools import rerun
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
@@ -145,7 +145,7 @@ def test_every_figure_and_table_of_both_sources_is_covered():
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.key)
 def test_every_claim_is_measured_with_a_verdict_and_a_reason(claim):
     outcome = claim.outcome
-    assert outcome.verdict() in list(verdicts.Verdict)
+    assert outcome.verdict() in list(Verdict)
     assert outcome.text
     assert "nan" not in outcome.text
     assert "\n" not in outcome.text + claim.why
@@ -191,7 +191,7 @@ def test_prediction_interval_has_the_promised_coverage():
     inside = []
     for _ in range(4000):
         *runs, new = rng.exponential(size=40)
-        low, high = verdicts.prediction_interval(runs, 0.9)
+        low, high = prediction_interval(runs, 0.9)
         inside.append(low <= new <= high)
     assert abs(np.mean(inside) - 37 / 41) < 0.015  # j = 2
 
@@ -200,11 +200,11 @@ def test_prediction_interval_has_the_promised_coverage():
     ("coverage", "expected"), [(0.95, (0, 39)), (0.94, (0, 39)), (0.9, (1, 38)), (0.5, (9, 30)), (1.0, (0, 39))]
 )
 def test_prediction_interval_of_forty_runs_has_the_expected_bounds(coverage, expected):
-    assert verdicts.prediction_interval(np.arange(40), coverage) == expected
+    assert prediction_interval(np.arange(40), coverage) == expected
 
 
 def test_prediction_interval_of_one_run_is_that_run():
-    assert verdicts.prediction_interval([3.0]) == (3.0, 3.0)
+    assert prediction_interval([3.0]) == (3.0, 3.0)
 
 
 @pytest.mark.parametrize(
