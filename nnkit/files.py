@@ -35,6 +35,12 @@ _HAS_LOCKS = fcntl is not None
 _HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 
 
+def locked(file: IO[bytes], *, wait: bool = False) -> None:
+    """Lock a file until it is closed; raise BlockingIOError if another process has it. Windows has no such locks."""
+    if _HAS_LOCKS:
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 @contextmanager
 def written_whole(path: Path) -> Iterator[IO[bytes]]:
     """Open a file for writing that replaces `path` once all of it is on the disk, and not at all after an error.
@@ -65,9 +71,8 @@ def _new_partial(target: Path) -> tuple[Path, IO[bytes]]:
     while True:
         partial = target.with_name(f".{target.name}.{_HOST}{os.urandom(4).hex()}.partial")
         file = partial.open("xb")
-        if _HAS_LOCKS:
-            with suppress(OSError):  # Some network file systems have no locks; nothing is removed there.
-                fcntl.flock(file, fcntl.LOCK_EX)
+        with suppress(OSError):  # Some network file systems have no locks; nothing is removed there.
+            locked(file, wait=True)
         if partial.exists():
             return partial, file
         file.close()  # Another process removed it as abandoned before it was locked.

@@ -32,7 +32,7 @@ NO_CHAPTER = {
 # For nnkit, lab and the book's tools, not for readers.
 NO_PAGE = {
     *("nnkit.checks", "nnkit.files", "nnkit.typing"),
-    *(f"nnkit.estimators.{name}" for name in ("base", "kernels", "smo", "validation")),
+    *(f"nnkit.estimators.{name}" for name in ("base", "kernels", "smo")),
     *("lab.provenance", "lab.verdicts"),
 }
 
