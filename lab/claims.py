@@ -91,10 +91,9 @@ def claim(sentence: str, values: Any, *, above: float | None = None, below: floa
 
 
 def reported_and_measured(rows: Sequence[tuple[str, str, str, bool | str, str]]) -> Markdown:
-    """Return the table that closes each experiment.
+    """Return the table that closes each experiment, of rows (what, reported, measured, holds, why).
 
-    A row is (what, reported, measured, holds, why), where `holds` says whether the result replicates, or is a
-    `Verdict` if that is too coarse.
+    `holds` says whether the result replicates, or is a `Verdict`.
     """
     lines = ["| What | Reported | Measured here | Verdict | Why |", "|---|---|---|---|---|"]
     for what, reported, measured, holds, why in rows:

@@ -56,14 +56,9 @@ def _draw_small(*_: object) -> None:
 def loss_bands(
     runs: Any, *, x: Any = None, ax: Axes | None = None, color: str | None = None, linestyle: str = "-"
 ) -> Axes:
-    """Draw many runs as one curve: the interquartile mean as a line, the interquartile range as a band.
+    """Draw runs, shape (n_runs, n_epochs), as the interquartile mean and a band of the interquartile range.
 
-    Parameters
-    ----------
-    runs : array_like, shape (n_runs, n_epochs)
-        One row a run.
-    x : array_like, shape (n_epochs,), optional
-        The positions; by default 1, 2, ...
+    `x` holds the positions of the epochs; by default 1, 2, ...
     """
     runs = finite_array("runs", runs, np.float64)
     if runs.ndim != 2 or runs.size == 0:
@@ -159,12 +154,10 @@ def margins(
     ----------
     score : callable
         The decision function: takes points of shape (m, 2), returns m numbers.
-    X, y : array_like, shapes (n, 2) and (n,)
-        The data; labels -1 and 1 have round and square markers.
+    X, y, limits, resolution
+        As for `decision_regions`, but with labels -1 and 1.
     weight : array_like, shape (n,)
         The multipliers as shares of their bound: above zero, a point has a black rim and grows with its weight.
-    limits, resolution
-        As for `decision_regions`.
     """
     X, y = _labelled_points(X, y, (-1, 1))
     weight = finite_array("weight", weight, np.float64)
@@ -198,13 +191,11 @@ def image_grid(
     Parameters
     ----------
     images : array_like, shape (n, 784) or (n, 28, 28)
-        The pixels.
     titles : sequence of str, optional
-        One above each image.
     columns, size : int and float
         Images a row, and the width of each in inches.
     cmap, limits : str and pair of float
-        Matplotlib's name of the colours, and the values at their ends; the default draws ink on paper.
+        Matplotlib's colours, and the values at their ends; by default ink on paper.
     """
     images = finite_array("images", images, np.float64)
     if images.shape[1:] not in ((784,), (28, 28)) or len(images) == 0:

@@ -14,6 +14,7 @@ from typing import Any
 
 from lab import needed_by
 from lab.plots import packed
+from nnkit.checks import instance
 
 with needed_by(__name__):
     import matplotlib.pyplot as plt
@@ -56,8 +57,7 @@ class Lab:
     def __init__(self, function: Callable[..., Any], title: str, grids: Mapping[str, Iterable[Any]]) -> None:
         if not callable(function):
             raise TypeError(f"function must be callable; got {function!r}")
-        if not isinstance(title, str):
-            raise TypeError(f"title must be a string; got {title!r}")
+        instance("title", title, str, "a string")
         if not re.search("[a-zA-Z0-9]", title):
             raise ValueError(f"title must have a letter from a to z or a digit; got {title!r}")
         self.function, self.title = function, title
@@ -180,7 +180,7 @@ class Lab:
 
 
 def lab(function: Callable[..., Any], *, title: str, **grids: Iterable[Any]) -> Lab:
-    """Put a slider for each of a function's arguments beside the figure that it draws.
+    """Return a slider for each of a function's arguments beside the figure that it draws, for the end of a cell.
 
     With a kernel, moving a slider calls the function. A static page has none, so the function is called beforehand for
     every combination, and the sliders choose among these pictures.
@@ -194,11 +194,6 @@ def lab(function: Callable[..., Any], *, title: str, **grids: Iterable[Any]) -> 
         What the lab is about; also its name in the page's address.
     **grids : iterable
         The values of each slider, in order, of which no two read the same. The first of each is shown first.
-
-    Returns
-    -------
-    Lab
-        Shown if it is the last line of a cell.
     """
     return Lab(function, title, grids)
 
@@ -209,6 +204,3 @@ def _label(name: str) -> str:
 
 def _text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-__all__ = ["MAX_BYTES", "Lab", "lab"]
