@@ -26,10 +26,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 MOST_BYTES = 2**24
-"""The most bytes that a JSON text may have: a checkpoint's record, a line of a store, a result, a notebook.
-
-The largest in the book has a sixteenth of it. Parsing a text can take twenty times its size in memory.
-"""
+"""The most bytes of a JSON text, sixteen times the book's largest: parsing can take twenty times its size in memory."""
 
 _HAS_LOCKS = fcntl is not None
 _HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
@@ -45,8 +42,8 @@ def locked(file: IO[bytes], *, wait: bool = False) -> None:
 def written_whole(path: Path) -> Iterator[IO[bytes]]:
     """Open a file for writing that replaces `path` once all of it is on the disk, and not at all after an error.
 
-    A link stays a link, and the file it points to is replaced. An existing file keeps its permissions. Partial files
-    that killed processes on this machine left beside it are removed.
+    A link stays a link to the new file, which has the permissions of the old one. Partial files that killed processes
+    on this machine left beside it are removed.
     """
     target = Path(os.path.realpath(path))
     _remove_abandoned(target)
@@ -91,21 +88,9 @@ def _remove_abandoned(target: Path) -> None:
 def plain(name: str, value: Any) -> Any:
     """Return `value` in JSON's types, with NaN and the infinities, which JSON lacks, as ``{"$float": "nan"}``.
 
-    Raises
-    ------
-    TypeError
-        If it holds anything but numbers, strings, None, NumPy's arrays, and lists, tuples and dicts of them, or a dict
-        has a key that is not a string; the error calls the value by `name`.
-    ValueError
-        If it is nested too deep for Python, for example because it contains itself.
+    It may hold numbers, strings, None, NumPy's arrays, and lists, tuples and dicts of them with strings as keys. For
+    anything else, the TypeError calls the value by `name`.
     """
-    try:
-        return _plain(name, value)
-    except RecursionError:
-        raise ValueError(f"{name} must not be nested so deep; does it contain itself?") from None
-
-
-def _plain(name: str, value: Any) -> Any:
     if isinstance(value, (np.generic, np.ndarray)):
         value = value.tolist()
     if value is None or isinstance(value, (str, bool, int)):
@@ -116,9 +101,9 @@ def _plain(name: str, value: Any) -> Any:
         for key in value:
             if not isinstance(key, str) or key == "$float":
                 raise TypeError(f"{name} must have strings as keys, and not '$float'; got {key!r}")
-        return {key: _plain(f"{name}[{key!r}]", item) for key, item in value.items()}
+        return {key: plain(f"{name}[{key!r}]", item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(f"{name}[{i}]", item) for i, item in enumerate(value)]
+        return [plain(f"{name}[{i}]", item) for i, item in enumerate(value)]
     raise TypeError(f"{name} must be made of numbers, strings, None, lists and dicts; got a {type(value).__name__}")
 
 
@@ -133,22 +118,18 @@ def loads(text: bytes | str) -> Any:
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a JSON file; raise ValueError if it is not UTF-8 or has more than `MOST_BYTES`."""
+    """Return the text of a file in UTF-8; raise ValueError if it is not, or has more than `MOST_BYTES`."""
     with path.open("rb") as file:
         content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
-        raise ValueError(f"{path} must have at most {MOST_BYTES} bytes of JSON; it has more")
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} must be JSON in UTF-8; got {error}") from error
+        raise ValueError(f"{path} must have at most {MOST_BYTES} bytes; it has more")
+    return content.decode()
 
 
 def read_json(path: Path) -> Any:
     """Return what a JSON file holds; raise ValueError naming the file if `read_text` or `loads` refuses it."""
-    text = read_text(path)
     try:
-        return loads(text)
+        return loads(read_text(path))
     except ValueError as error:
         raise ValueError(f"{path} must hold JSON: {error}") from error
 
@@ -156,14 +137,8 @@ def read_json(path: Path) -> Any:
 def arrays_of(file: IO[bytes]) -> Iterator[tuple[str, Array]]:
     """Yield the name and the array of each member of an npz file, as `numpy.savez` writes it.
 
-    Nothing is unpickled or unpacked, and no more memory is taken than the file has bytes.
-
-    Raises
-    ------
-    ValueError
-        If members share a name, hold anything but real numbers, or claim more bytes than the file has.
-    zipfile.BadZipFile
-        If it is not a zip archive, or a member is damaged.
+    Nothing is unpickled or unpacked, and no more memory is taken than the file has bytes. Raises ValueError if members
+    share a name, hold anything but real numbers, or claim more bytes than the file has, and BadZipFile for damage.
     """
     size = file.seek(0, os.SEEK_END)
     with zipfile.ZipFile(file) as archive:
@@ -172,9 +147,7 @@ def arrays_of(file: IO[bytes]) -> Iterator[tuple[str, Array]]:
             raise ValueError("it must have each member once; got several of the same name")
         claimed = sum(member.file_size for member in members)
         if claimed > size:
-            raise ValueError(
-                f"its members claim {claimed} bytes, and the file has {size}; compressed ones are not read"
-            )
+            raise ValueError(f"its members claim {claimed} bytes of the file's {size}; compressed ones are not read")
         for member in members:
             yield member.filename.removesuffix(".npy"), _array(member.filename, archive.read(member))
 

@@ -391,7 +391,7 @@ def test_compressed_members_are_rejected_before_decompression(path):
     zeros = (WEIGHT, npy(np.zeros(2**22, np.uint8)))
     write_npz(path, [record(), zeros], compression=zipfile.ZIP_DEFLATED)
     assert path.stat().st_size < 2**14
-    check_rejected_in_little_memory(path, rf"claim 419\d+ bytes, and the file has {path.stat().st_size}")
+    check_rejected_in_little_memory(path, rf"claim 419\d+ bytes of the file's {path.stat().st_size}")
 
 
 def test_overlapping_members_are_rejected(path):
@@ -402,7 +402,7 @@ def test_overlapping_members_are_rejected(path):
     copies = b"".join(content[entry:end].replace(b"model/weight", b"model/%06d" % i) for i in range(1000))
     tail = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1001, 1001, entry - start + len(copies), start, 0)
     path.write_bytes(content[:entry] + copies + tail)
-    check_rejected(path, rf"claim 131\d+ bytes, and the file has {path.stat().st_size}")
+    check_rejected(path, rf"claim 131\d+ bytes of the file's {path.stat().st_size}")
 
 
 @pytest.mark.parametrize("shape", [(2**40,), (10**6, 10**6), (4,), (2,), (-3,)])
@@ -649,7 +649,7 @@ def contains_itself():
         ({"a": {"b": 1j}}, TypeError, r"extra\['a'\]\['b'\] must .*complex"),
         ({"a": {3}}, TypeError, r"extra\['a'\] must .*set"),
         ({"a": np.array([object()])}, TypeError, r"extra\['a'\]\[0\] must"),
-        (contains_itself(), ValueError, "extra must"),
+        (contains_itself(), RecursionError, "recursion"),
         ({"a": "x" * 2**24}, ValueError, "extra .* must .*16777216"),
     ],
     ids=lambda value: reprlib.repr(value)[:30],
