@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from time import monotonic
 
 import numpy as np
 
@@ -27,11 +26,6 @@ MIRRORS = (
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 2, 30
 """Seconds to wait for a connection to each address of a mirror, of which some have 16, and for the next bytes."""
-
-REST = 60
-"""Seconds for which a mirror that was slow to fail is not asked again, so that a firewall costs its wait only once."""
-
-_slow_failures: dict[str, float] = {}  # when each mirror last failed slowly
 
 # Up to two levels below a folder; Kaggle adds a folder named like each file, and scikit-learn has its own.
 _BELOW: tuple[str, ...] = ("*", "*/*", "*/*/*", "*/*/*ubyte*/*", "openml/openml.org/**/*")
@@ -59,11 +53,8 @@ class Dataset:
     X_train, X_test : ndarray of float32, shape (n, 784)
         The images, one a row, from 0 (paper) to 1 (ink).
     y_train, y_test : ndarray of int64, shape (n,)
-        The digits, 0 to 9.
-    name : str
-        ``"mnist"``, or ``"digits"`` for the fallback.
-    source : str
-        The path of the folder or file that was read, or ``"scikit-learn"`` for the fallback.
+    name, source : str
+        ``"mnist"`` and the folder or file that was read, or ``"digits"`` and ``"scikit-learn"`` for the fallback.
     """
 
     X_train: Array
@@ -80,24 +71,16 @@ class Dataset:
 def load_mnist(*, fallback: bool = False) -> Dataset:
     """Load the MNIST digits from this machine if they are there, otherwise from a public mirror.
 
-    It looks in ``$NNKIT_DATA``, the user's cache, and the folders of torchvision (``./data``), Keras
-    (``~/.keras/datasets``) and scikit-learn (``~/scikit_learn_data``), and downloads to the cache. It reads the four
-    published files, compressed or not, Keras' ``mnist.npz`` and OpenML's ``mnist_784.arff``, and accepts only the
-    published contents.
-
-    ``NNKIT_DATA`` names such a file, its folder, or a folder up to two levels above it; ``none`` stands for a machine
-    without MNIST. ``NNKIT_OFFLINE=1`` forbids downloads.
+    It looks in ``$NNKIT_DATA`` (a file, its folder, or one up to two levels above it; ``none`` stands for a machine
+    without MNIST), the user's cache, and the folders of torchvision (``./data``), Keras and scikit-learn, and downloads
+    to the cache unless ``NNKIT_OFFLINE=1``. It reads the four published files, compressed or not, Keras' ``mnist.npz``
+    and OpenML's ``mnist_784.arff``, and accepts only the published contents.
 
     Parameters
     ----------
     fallback : bool, default False
-        Whether to return scikit-learn's 1,797 digits, scaled up to the same shape, with a warning, if MNIST is
-        unavailable. A damaged file in ``NNKIT_DATA`` or in the user's cache is an error even then.
-
-    Returns
-    -------
-    Dataset
-        60,000 training and 10,000 test images; 1,437 and 360 with the fallback.
+        Whether to return scikit-learn's digits (1,437 for training, 360 for testing), scaled up to the same shape, with
+        a warning, if MNIST is unavailable. A damaged file that `MnistFileError` names is an error even then.
 
     Raises
     ------
@@ -113,9 +96,9 @@ def load_mnist(*, fallback: bool = False) -> Dataset:
     try:
         arrays, paths = _find()
     except MnistUnavailableError as error:
-        if not fallback:
-            raise
-        return _load_digits(error)
+        if fallback:
+            return _load_digits(error)
+        raise
     source = str(Path(os.path.commonpath(paths)).absolute())
     logging.getLogger("nnkit").info("MNIST was read from %s", source)
     X_train, y_train, X_test, y_test = (arrays[file.name] for file in formats.FILES)
@@ -138,10 +121,9 @@ def _load_digits(unavailable: MnistUnavailableError) -> Dataset:
     images = (images / 16).astype(np.float32).reshape(-1, 8, 8)
     # As in MNIST, the digit fills 20 x 20 pixels of 28 x 28.
     images = np.pad(zoom(images, (1, 2.5, 2.5), order=1), ((0, 0), (4, 4), (4, 4)))
-    order = np.random.default_rng(0).permutation(len(images))
-    X, y = images.reshape(-1, 784)[order], labels.astype(np.int64)[order]
-    n_train = 1437
-    return Dataset(X[:n_train], y[:n_train], X[n_train:], y[n_train:], name="digits", source="scikit-learn")
+    train, test = np.split(np.random.default_rng(0).permutation(len(images)), [1437])
+    X, y = images.reshape(-1, 784), labels.astype(np.int64)
+    return Dataset(X[train], y[train], X[test], y[test], name="digits", source="scikit-learn")
 
 
 def _find() -> tuple[dict[str, Array], list[Path]]:
@@ -252,11 +234,11 @@ def _download(cache: Path, tried: str) -> None:
         http(url, output, None)
         formats.read(Path(output), url.rpartition("/")[2])
 
+    slow: set[str] = set()
     for file in formats.FILES:
         failures = ""
         for mirror in MIRRORS:
-            if (start := monotonic()) - _slow_failures.get(mirror, -REST) < REST:
-                failures += f"; {mirror}: did not answer less than {REST} s ago"
+            if mirror in slow:  # Behind a firewall, each mirror costs its wait only once.
                 continue
             try:
                 # No hash is given, since that of the compressed file differs between mirrors.
@@ -264,8 +246,8 @@ def _download(cache: Path, tried: str) -> None:
                 break
             except (requests.RequestException, MnistFileError) as error:
                 failures += f"; {mirror}: {error if isinstance(error, MnistFileError) else type(error).__name__}"
-                if monotonic() - start >= CONNECT_TIMEOUT:
-                    _slow_failures[mirror] = monotonic()
+                if isinstance(error, requests.Timeout):
+                    slow.add(mirror)
             except OSError as error:
                 reason = f"{tried}the cache {cache} cannot be written ({error}); XDG_CACHE_HOME moves it"
                 raise _unavailable(reason) from error

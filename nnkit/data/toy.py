@@ -14,18 +14,15 @@ Seed = np.random.Generator | int | None
 def make_linear(
     n: int = 100, *, slope: float = 2.0, intercept: float = -1.0, noise: float = 0.5, rng: Seed = None
 ) -> tuple[Array, Array]:
-    """Draw points around a line: x uniform in [-2, 2], y = slope x + intercept + normal noise.
+    """Draw `n` points around a line: x uniform in [-2, 2], y = slope x + intercept + normal noise.
 
     Parameters
     ----------
     n : int, default 100
-        The number of points.
     slope, intercept : float, default 2 and -1
-        The coefficients of the line.
     noise : float, default 0.5
         The standard deviation of the noise.
-    rng : numpy.random.Generator or int, optional
-        A generator to draw from, or its seed.
+    rng : numpy.random.Generator or seed, optional
 
     Returns
     -------
@@ -42,18 +39,16 @@ def make_linear(
 def make_blobs(
     n: int = 200, *, centers: ArrayLike = ((-1.5, -1.0), (1.5, 1.0)), spread: float = 0.8, rng: Seed = None
 ) -> tuple[Array, Array]:
-    """Draw points from one normal cloud for each class.
+    """Draw `n` points from normal clouds, one for each class, of equal shares.
 
     Parameters
     ----------
     n : int, default 200
-        The number of points, shared equally among the classes.
     centers : array_like, shape (k, d)
         The mean of each cloud.
     spread : float, default 0.8
         The standard deviation of each cloud in each direction.
-    rng : numpy.random.Generator or int, optional
-        A generator to draw from, or its seed.
+    rng : numpy.random.Generator or seed, optional
 
     Returns
     -------
@@ -79,8 +74,7 @@ def make_xor(n: int | None = None, *, margin: float = 0.0, rng: Seed = None) -> 
         The number of points to draw in [-1, 1] x [-1, 1], with class 1 where the signs differ; by default the table.
     margin : float, default 0
         The least distance of a drawn point from either axis, below 1.
-    rng : numpy.random.Generator or int, optional
-        A generator to draw from, or its seed.
+    rng : numpy.random.Generator or seed, optional
 
     Returns
     -------
@@ -97,16 +91,14 @@ def make_xor(n: int | None = None, *, margin: float = 0.0, rng: Seed = None) -> 
 
 
 def make_moons(n: int = 200, *, noise: float = 0.1, rng: Seed = None) -> tuple[Array, Array]:
-    """Draw two interleaved half circles, one for each class.
+    """Draw `n` points on two interleaved half circles, one for each class, of equal shares.
 
     Parameters
     ----------
     n : int, default 200
-        The number of points, shared equally among the classes.
     noise : float, default 0.1
         The standard deviation of the noise in each direction.
-    rng : numpy.random.Generator or int, optional
-        A generator to draw from, or its seed.
+    rng : numpy.random.Generator or seed, optional
 
     Returns
     -------

@@ -10,7 +10,6 @@ import io
 import logging
 import os
 import re
-import shutil
 import struct
 import sys
 import threading
@@ -115,7 +114,6 @@ def home(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(formats, "FILES", files)
     monkeypatch.setattr(mnist, "MIRRORS", (NOBODY,))
-    monkeypatch.setattr(mnist, "_slow_failures", {})
     monkeypatch.setattr("pooch.os_cache", lambda name: tmp_path / "cache" / name)
     for name in ("NNKIT_DATA", "NNKIT_OFFLINE", "KERAS_HOME", "SCIKIT_LEARN_DATA"):
         monkeypatch.delenv(name, raising=False)
@@ -257,9 +255,9 @@ def test_incomplete_folder_raises_an_error_naming_the_missing_files(folder):
         ({NAMES[0]: HTML}, "web page"),
         ({NAMES[0]: b"\xef\xbb\xbf\r\n" + HTML}, "web page"),
         ({NAMES[0]: gzip.compress(HTML)}, "web page"),
-        ({NAMES[0]: b""}, "holds 0"),
-        ({NAMES[0]: gzip.compress(CONTENTS[NAMES[1]])}, "images but holds"),
-        ({NAMES[0]: gzip.compress(CONTENTS[NAMES[0]][:-1])}, "holds 2,351"),
+        ({NAMES[0]: b""}, ": 0 bytes for 2,368"),
+        ({NAMES[0]: gzip.compress(CONTENTS[NAMES[1]])}, "train images: "),
+        ({NAMES[0]: gzip.compress(CONTENTS[NAMES[0]][:-1])}, ": 2,367 bytes for 2,368"),
         ({NAMES[3]: gzip.compress(CONTENTS[NAMES[3]]) + b"more"}, "damaged"),
         (idx("{}.gz", packed=True, contents=ALTERED), "SHA-256"),
         (npz(y_test=LABELS[1].astype(np.int64)), "SHA-256"),
@@ -271,8 +269,8 @@ def test_incomplete_folder_raises_an_error_naming_the_missing_files(folder):
         (arff(rows=ROWS.replace("0", "256", 1)), "256"),
         (arff(rows=ROWS.replace(",", " ", 1)), "row"),
         (arff(rows=""), "rows"),
-        (arff(rows=ROWS[: ROWS.index("\n")]), "5 rows"),
-        (arff(rows=ROWS * 2), "5 rows"),
+        (arff(rows=ROWS[: ROWS.index("\n")]), "bytes for"),
+        (arff(rows=ROWS * 2), "bytes for"),
     ],
 )
 def test_wrong_contents_are_rejected(files, message, folder, cache, monkeypatch):
@@ -310,7 +308,7 @@ def test_file_with_any_corrupted_byte_is_rejected_or_read_correctly(form, step, 
         (lambda path: os.mkfifo(path), "not a regular file"),
         (lambda path: path.symlink_to("/dev/zero"), "not a regular file"),
         (lambda path: path.symlink_to("nowhere"), "cannot be read"),
-        (lambda path: (path.touch(), os.truncate(path, 1 << 40)), "more than any file"),
+        (lambda path: (path.touch(), os.truncate(path, 1 << 40)), "bytes for"),
         (lambda path: path.with_name("digits").write_bytes(b"3"), "does not have the name"),
     ],
 )
@@ -326,8 +324,8 @@ def test_unreadable_path_is_rejected(make, message, folder, monkeypatch):
         load_mnist()
 
 
-def zip_of_zeros(method):
-    with zipfile.ZipFile(buffer := io.BytesIO(), "w", method) as archive:
+def zip_of_zeros():
+    with zipfile.ZipFile(buffer := io.BytesIO(), "w", zipfile.ZIP_DEFLATED) as archive:
         for name in ("x_train", "y_train", "x_test", "y_test"):
             archive.writestr(f"{name}.npy", bytes(MUCH))
     return {"mnist.npz": buffer.getvalue()}
@@ -336,8 +334,7 @@ def zip_of_zeros(method):
 BOMBS = {
     "zeros": lambda: {NAMES[0]: gzip.compress(CONTENTS[NAMES[0]] + bytes(MUCH), 1)},
     "uncompressed": lambda: {NAMES[0]: CONTENTS[NAMES[0]] + bytes(MUCH)},
-    "members of an archive": lambda: zip_of_zeros(zipfile.ZIP_DEFLATED),
-    "in another compression": lambda: zip_of_zeros(zipfile.ZIP_BZIP2),
+    "members of an archive": zip_of_zeros,
     "a line": lambda: arff("52667.gz", "0" * MUCH),
     "empty lines": lambda: arff("52667.gz", "\n" * MUCH),
     "long rows": lambda: arff("52667.gz", ("0," * 20_000 + "0\n") * 400),
@@ -479,25 +476,20 @@ def test_error_explains_every_mirror_failure_and_keeps_no_bad_file(serve, tmp_pa
     assert names_in(cache) == sorted(NAMES[:2])
 
 
-def test_slow_mirror_is_not_retried_for_a_minute(monkeypatch, serve, tmp_path, cache):
-    now, asked, download = [1000.0], [], pooch.HTTPDownloader.__call__
+def test_slow_mirror_is_asked_for_one_file_not_for_four(monkeypatch, serve, tmp_path):
+    asked, download = [], pooch.HTTPDownloader.__call__
     serve(write(tmp_path / "server", PUBLISHED))
-    monkeypatch.setattr(mnist, "monotonic", lambda: now[0])
     monkeypatch.setattr(mnist, "MIRRORS", (NOBODY, *mnist.MIRRORS))
 
     def drop_packets(self, url, output, _):
         if not url.startswith(NOBODY):
             return download(self, url, output, _)
         asked.append(url)
-        now[0] += 10
         raise requests.ConnectTimeout("timed out")
 
     monkeypatch.setattr("pooch.HTTPDownloader.__call__", drop_packets)
-    for wait, n_asked in ((0, 1), (59, 1), (1, 2)):
-        now[0] += wait
-        check_is_tiny(load_mnist())
-        assert len(asked) == n_asked  # It is asked for one file, not for all four.
-        shutil.rmtree(cache)
+    check_is_tiny(load_mnist())
+    assert len(asked) == 1
 
 
 def test_mirror_requests_are_encrypted_and_time_out(monkeypatch):
