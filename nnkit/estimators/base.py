@@ -21,8 +21,7 @@ from nnkit.typing import Array
 
 Fit = TypeVar("Fit", bound=Callable[..., Any])
 
-FLOATS = (np.float64, np.float32)
-"""The dtypes that data may have; other numbers become float64."""
+FLOATS = (np.float64, np.float32)  # Other numbers become float64.
 
 
 def all_or_nothing(fit: Fit) -> Fit:

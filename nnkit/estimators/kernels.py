@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.utils import gen_batches
 
 from nnkit.typing import Array
 
@@ -18,10 +19,9 @@ BLOCK_BYTES = 2**22
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel, to be called with two sets of points, shapes (n, d) and (m, d); returns shape (n, m) in their dtype.
+    """A kernel, to be called with points of shapes (n, d) and (m, d); returns shape (n, m) in their dtype.
 
-    The `name` says which: "linear" is ``x @ z``, "poly" ``(gamma * x @ z + coef0) ** degree``, and "rbf"
-    ``exp(-gamma * |x - z|**2)``.
+    It is ``x @ z`` ("linear"), ``(gamma * x @ z + coef0) ** degree`` ("poly") or ``exp(-gamma * |x - z|**2)`` ("rbf").
     """
 
     name: str
@@ -69,9 +69,7 @@ def squared_lengths(A: Array, dtype: Any = None) -> Array:
 
 def blocks(n: int, row_bytes: int) -> Iterator[slice]:
     """Cut `n` rows into slices of about `BLOCK_BYTES`."""
-    size = max(1, BLOCK_BYTES // max(1, row_bytes))
-    for start in range(0, n, size):
-        yield slice(start, min(start + size, n))
+    return gen_batches(n, max(1, BLOCK_BYTES // max(1, row_bytes)))
 
 
 def gram(kernel: Kernel, X: Array, max_bytes: float) -> Array | CachedRows:

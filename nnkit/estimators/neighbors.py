@@ -1,9 +1,9 @@
 """Classification by the nearest neighbours.
 
 The search is brute force: the distance from every query to every training sample. Half its square, less what is the
-same for all samples, is one matrix product, ||q - x||^2 / 2 = ||q||^2 / 2 + (||x||^2 / 2 - q.x), computed in float32
-because that is twice as fast. It only has to name candidates: a bound on its error says which samples could be among
-the nearest, and their distances are computed again by definition, in float64.
+same for all samples, is one matrix product, ||q - x||^2 / 2 = ||q||^2 / 2 + (||x||^2 / 2 - q.x), in float32, which is
+twice as fast. It only names candidates: a bound on its error says which samples could be among the nearest, and their
+distances are computed again by definition, in float64.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from nnkit.checks import whole_number
@@ -26,9 +27,6 @@ CHUNK = 2**24
 LARGEST = 1e38
 """The largest half square of a length: two of them still add up in float32."""
 
-MAX_FEATURES = 1_000_000
-"""With more, the bound on the error of the matrix product would say nothing."""
-
 
 class KNeighborsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """A classifier by the votes of the nearest training samples.
@@ -36,19 +34,13 @@ class KNeighborsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     Parameters
     ----------
     n_neighbors : int, default 5
-        The number of neighbours that vote.
     weights : {"uniform", "distance"}, default "uniform"
-        Whether each vote counts the same, or by the inverse of its distance. If training samples lie exactly on the
-        query, they alone vote.
+        As in scikit-learn.
 
     Attributes
     ----------
-    classes_ : ndarray, shape (n_classes,)
-        The labels, sorted.
-    n_features_in_, n_samples_fit_ : int
-        The numbers of features and samples that `fit` saw.
-    feature_names_in_ : ndarray of str, shape (n_features,)
-        The names of the features, if `X` was a data frame.
+    classes_, n_features_in_, feature_names_in_, n_samples_fit_
+        As in scikit-learn.
 
     Notes
     -----
@@ -58,8 +50,7 @@ class KNeighborsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     the probability of the winner of a tie is larger by its last digit.
 
     Both parameters are read at each query, so `set_params` changes them without another `fit`. Queries are processed
-    in chunks, so memory beyond the answers does not grow with their number. The estimator keeps the training data and
-    a float32 copy of it.
+    in chunks, so memory beyond the answers does not grow with their number.
     """
 
     def __init__(self, n_neighbors: int = 5, *, weights: str = "uniform") -> None:
@@ -68,14 +59,8 @@ class KNeighborsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
 
     @all_or_nothing
     def fit(self, X: Any, y: Any) -> Self:
-        """Remember the training samples, and return the estimator; it is unchanged if this fails.
-
-        `X` holds finite real numbers, shape (n, n_features), and is kept, not copied, if it is an array of floats; `y`
-        holds numbers or strings, shape (n,). Bad data and parameters raise TypeError or ValueError.
-        """
+        """Remember `X`, shape (n, n_features), not copied if it holds floats, and `y`; if it fails, nothing changes."""
         X, _, self._targets = checked_classes(self, X, y, least=1)
-        if X.shape[1] > MAX_FEATURES:
-            raise ValueError(f"X must have at most {MAX_FEATURES} features; got {X.shape[1]}")
         self.n_samples_fit_ = len(X)
         self._checked_count(self.n_neighbors)
         one_of("weights", self.weights, ("uniform", "distance"))
@@ -89,24 +74,7 @@ class KNeighborsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         return self
 
     def kneighbors(self, X: Any = None, n_neighbors: int | None = None, return_distance: bool = True) -> Any:
-        """Find the nearest training samples of each query.
-
-        Parameters
-        ----------
-        X : array_like or data frame, shape (n, n_features), optional
-            The queries. By default the training samples, none of which is its own neighbour.
-        n_neighbors : int, optional
-            The number of neighbours; by default that of the estimator.
-        return_distance : bool, default True
-            Whether to return the distances as well.
-
-        Returns
-        -------
-        distances : ndarray of float64, shape (n, n_neighbors)
-            From the nearest on; only with `return_distance`.
-        indices : ndarray of int64, shape (n, n_neighbors)
-            The training samples; those at the same distance in the order of the training data.
-        """
+        """Find the nearest training samples of each query, as in scikit-learn; without `X`, none is its own."""
         check_is_fitted(self)
         left_out = int(X is None)
         k = self._checked_count(self.n_neighbors if n_neighbors is None else n_neighbors, left_out) + left_out
@@ -122,8 +90,7 @@ class KNeighborsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
 
     def predict(self, X: Any) -> Array:
         """Return the label with the most votes for each query, shape (n,); a tie goes to the nearest voter."""
-        winners = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[winners]
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> Array:
         """Return each class's share of the votes, shape (n, n_classes), in the order of `classes_`; rows sum to 1."""
@@ -166,8 +133,7 @@ class KNeighborsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         n_groups = math.ceil(n / n_members)
         # Sample i is in group i % n_groups. The last places of some groups are empty, and stay infinitely far away.
         scores = np.full((n_queries, n_members, n_groups), np.inf, dtype=np.float32)
-        for start in range(0, len(X), n_queries):
-            part = slice(start, min(start + n_queries, len(X)))
+        for part in gen_batches(len(X), n_queries):
             yield part, *self._nearest(X[part], k, scores[: part.stop - part.start])
 
     def _nearest(self, Q: Array, k: int, scores: Array) -> tuple[Array, Array]:
@@ -206,15 +172,13 @@ class KNeighborsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         n_roundings = 2 * self.n_features_in_ + 10
         g = n_roundings * np.finfo(np.float32).eps
         fixed = 5 * g * half_squares + n_roundings * np.finfo(np.float32).tiny
-        h_max = (kth + fixed) / (1 - 4 * g)
+        h_max = (kth + fixed) / (1 - 4 * g) if 4 * g < 1 else np.full_like(kth, 4 * LARGEST)  # All may be near.
         return (1 + 4 * g) * h_max + fixed
 
     def _squared_distances(self, Q: Array, query: Array, index: Array) -> Array:
         """Return the squared distance of each pair, from the differences of the features."""
         squared = np.empty(len(query))
-        n_pairs = max(1, CHUNK // (16 * self.n_features_in_))
-        for start in range(0, len(query), n_pairs):
-            part = slice(start, start + n_pairs)
+        for part in gen_batches(len(query), max(1, CHUNK // (16 * self.n_features_in_))):
             difference = np.subtract(Q[query[part]], self._X[index[part]], dtype=np.float64)
             squared[part] = np.einsum("ij,ij->i", difference, difference)
         return squared

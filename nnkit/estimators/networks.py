@@ -43,46 +43,31 @@ from nnkit.typing import Array
 class MLPClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
     """A multi-layer perceptron for classification: `Sequential` and `fit` as a scikit-learn estimator.
 
-    Parameters have scikit-learn's names where they mean the same, and otherwise those of the part of nnkit that takes
-    them. `max_epochs` counts epochs, where scikit-learn's ``max_iter`` leaves open whether it counts those or steps.
-
     Parameters
     ----------
     hidden_layer_sizes : sequence of int, or int, default (64, 32)
-        The widths of the hidden layers; ``()`` makes the softmax regression of chapter 2.
+        As in scikit-learn; ``()`` makes the softmax regression of chapter 2.
     activation : {"relu", "leaky_relu", "sigmoid", "tanh"} or callable, default "relu"
         What follows each hidden layer, or a function without arguments that makes such a `Module`.
     optimizer : {"sgd", "rmsprop", "adam", "adamw"} or callable, default "adam"
         A name, or a function such as ``partial(SGD, momentum=0.9)`` of the parameters, `lr` and `weight_decay`.
-    lr : float, default 0.001
-        The learning rate.
-    batch_size : int, default 128
-        Samples a step; one larger than the data means all of it at once.
-    max_epochs : int, default 20
-        The number of passes through the data, unless early stopping ends training before.
-    weight_decay : float, default 0
-        As the optimizer takes it; zero for AdamW too.
+    lr, weight_decay : float, default 0.001 and 0
+        As the optimizer takes them.
+    batch_size, max_epochs : int, default 128 and 20
+        As for `fit`; a batch larger than the data means all of it at once.
     init : str or callable, default "kaiming_uniform"
-        How the weights start, as for `Linear`.
-    early_stopping : bool, default False
-        Whether to hold out a part of the data, stop when the loss on it has not decreased for `patience` epochs, and
-        restore the weights of the best epoch.
-    validation_fraction : float, default 0.1
-        The part to hold out, between 0 and 1; the same of each class, unless a class is too small for that.
-    patience : int, default 5
-        As for `EarlyStopping`.
-    random_state : int, RandomState, Generator or None, default None
-        The source of the weights, the held-out part and the order of the samples. With an int, every `fit` gives the
-        same bits; NumPy's global state is not touched.
-    verbose : bool, default False
-        Whether to show a progress bar.
+        As for `Linear`.
+    early_stopping, validation_fraction, patience : bool, float and int, default False, 0.1 and 5
+        Whether to hold out this part of the data, the same of each class unless one is too small for that, stop when
+        the loss on it has not decreased for `patience` epochs, and restore the weights of the best epoch.
+    random_state, verbose
+        As in scikit-learn, but also a Generator; the weights, the held-out part and the order of the samples are drawn
+        from it in turn.
 
     Attributes
     ----------
-    classes_ : ndarray, shape (n_classes,)
-        The labels, sorted.
-    n_features_in_, feature_names_in_
-        The number of features that `fit` saw; their names, if `X` was a data frame.
+    classes_, n_features_in_, feature_names_in_
+        As in scikit-learn.
     model_ : Sequential
         The trained network. It returns logits, one column a class in the order of `classes_`.
     history_ : History
@@ -95,9 +80,8 @@ class MLPClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
     -----
     A `DivergenceWarning` says if training diverged and stopped; the predictions are then worthless.
 
-    Training runs in float32 whatever `X` has, because it is twice as fast. Then the weights become float64, unchanged
-    in value, because in float32 the prediction for a sample would change in its last digits with the number of samples
-    beside it. With an int for `random_state`, the layers and `fit` draw from one generator of that seed, in order.
+    Training runs in float32 whatever `X` has, because it is twice as fast. Then the weights become float64, because in
+    float32 the prediction for a sample would change in its last digits with the number of samples beside it.
 
     Examples
     --------
@@ -138,11 +122,7 @@ class MLPClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
 
     @all_or_nothing
     def fit(self, X: Any, y: Any) -> Self:
-        """Train a new network and return the estimator; it is unchanged if this fails.
-
-        `X` holds finite real numbers, shape (n, n_features), and `y` numbers or strings of at least two classes, shape
-        (n,). Bad data and parameters raise TypeError or ValueError.
-        """
+        """Train a new network on `X`, shape (n, n_features), and `y`, shape (n,); if it fails, nothing changes."""
         X, _, targets = checked_classes(self, X, y)
         fraction = number("validation_fraction", self.validation_fraction, above=0, below=1)
         stopping = EarlyStopping(patience=self.patience)
@@ -160,8 +140,7 @@ class MLPClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> Array:
         """Return the most probable label of each sample, shape (n,)."""
-        winners = self._logits(X).argmax(axis=1)
-        return self.classes_[winners]
+        return self.classes_[self._logits(X).argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> Array:
         """Return the probability of each class, the softmax of the logits, shape (n, n_classes)."""
@@ -182,39 +161,33 @@ class MLPClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
         return train_test_split(X, targets, test_size=n_held_out, stratify=stratify, random_state=seed)
 
     def _logits(self, X: Any) -> Array:
-        X = checked_queries(self, X)
-        return predict(self.model_, X)
+        return predict(self.model_, checked_queries(self, X))
 
 
 class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEstimator):  # type: ignore[misc]
     """An autoencoder as a scikit-learn transformer: `transform` encodes, `inverse_transform` decodes.
 
-    Attributes that are not listed here, warnings and notes are as for `MLPClassifier`. Codes have the dtype of the
-    data, float32 or float64.
+    Parameters and attributes that are not listed here, warnings and notes are as for `MLPClassifier`. Codes have the
+    dtype of the data, float32 or float64.
 
     Parameters
     ----------
     n_components : int, default 32
         The width of the code.
     hidden_layer_sizes : sequence of int, or int, default (256, 128, 64)
-        The widths of the encoder's hidden layers, which the decoder has in reverse order. ``()`` makes the linear
+        The widths of the encoder's hidden layers, which the decoder has in reverse order; ``()`` makes the linear
         autoencoder.
     loss : {"mse", "bce"}, default "mse"
         The squared error; or the binary cross-entropy of each feature, for data in [0, 1]. Then the decoder ends in
         logits, and `inverse_transform` returns values in [0, 1] as well.
-    noise : float, default 0
-        The standard deviation of the noise that `GaussianNoise` adds during training, for a denoising autoencoder.
-    clip : tuple of float, optional
-        The bounds to which the noisy inputs are clipped, such as ``(0, 1)``.
+    noise, clip : float, default 0, and tuple of float, optional
+        As for the `GaussianNoise` that is added to the inputs during training, for a denoising autoencoder.
     tied : bool, default False
         Whether the decoder shares the weights of the encoder.
-    activation, optimizer, lr, batch_size, max_epochs, weight_decay, init, random_state, verbose
-        As for `MLPClassifier`.
 
     Attributes
     ----------
     model_ : Autoencoder
-        The trained network.
     """
 
     def __init__(
@@ -254,11 +227,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     @all_or_nothing
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Train a new autoencoder and return the estimator; it is unchanged if this fails.
-
-        `X` holds finite real numbers, shape (n, n_features), in [0, 1] for ``loss="bce"``; `y` is ignored. Bad data and
-        parameters raise TypeError or ValueError.
-        """
+        """Train a new autoencoder on `X`, shape (n, n_features); `y` is ignored, and if it fails, nothing changes."""
         X = validate_data(self, X, dtype=FLOATS)
         logits = one_of("loss", self.loss, ("mse", "bce")) == "bce"
         if logits and (X.min() < 0 or X.max() > 1):

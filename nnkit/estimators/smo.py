@@ -35,7 +35,7 @@ class SMO:
     y : ndarray, shape (n,)
         The labels, -1 or 1, some of each.
     C : float or ndarray, shape (n,)
-        The upper bound of the multipliers, above zero: one for all, or one for each.
+        The upper bound of the multipliers, one for all or one for each.
 
     Attributes
     ----------
@@ -48,16 +48,14 @@ class SMO:
 
     Notes
     -----
-    Where the kernel matrix is nearly singular, as with a polynomial of features far from zero, pairs zigzag for
-    millions of steps. After `PATIENCE`, each step of a pair is therefore followed by Newton's steps of the coefficients
-    between their bounds, to the top of the objective: the active set method.
+    With a nearly singular kernel matrix, pairs zigzag for millions of steps. After `PATIENCE`, Newton's steps of the
+    coefficients between their bounds therefore follow each step of a pair: the active set method.
 
     References
     ----------
     Platt (1998): the step. Keerthi et al. (2001): `up`, `low` and the gap. Fan, Chen and Lin (2005): the pair. Chang
-    and Lin, "LIBSVM" (2011): the least curvature, the bias, and shrinking, after Joachims, "Making large-scale SVM
-    learning practical" (1998). Scheinberg, "An efficient implementation of an active set method for SVMs" (2006): the
-    free coefficients together.
+    and Lin, "LIBSVM" (2011): the least curvature, the bias, and shrinking, after Joachims (1998). Scheinberg, "An
+    efficient implementation of an active set method for SVMs" (2006): the free coefficients together.
     """
 
     def __init__(self, K: Array | CachedRows, y: Array, C: float | Array) -> None:

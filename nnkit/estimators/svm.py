@@ -26,57 +26,44 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn
     Parameters
     ----------
     C : float, default 1
-        The price of violating the margin, above zero: a smaller price gives a wider margin.
+        The price of violating the margin: a smaller price gives a wider margin.
     kernel : {"linear", "poly", "rbf"}, default "rbf"
         ``x @ z``, ``(gamma * x @ z + coef0) ** degree`` or ``exp(-gamma * |x - z|**2)``.
-    degree, gamma, coef0 : int, default 3; {"scale", "auto"} or float, default "scale"; float, default 0
-        As in these formulas; "scale" is ``1 / (n_features * X.var())``, "auto" is ``1 / n_features``.
+    degree, gamma, coef0, class_weight, random_state
+        As in scikit-learn; nothing is random here. "balanced" weights come from the whole of `y` in every problem.
     tol : float, default 0.001
         The gap at which a problem counts as solved.
     cache_size : float, default 1000
         The megabytes that a kernel matrix may take. If it does not fit, rows are computed when they are needed, and
         as many as fit are kept.
-    class_weight : dict, "balanced" or None, default None
-        The factors of `C` for the samples of each class, above zero; "balanced" is
-        ``n / (n_classes * np.bincount(y))``, in every problem from the whole of `y`.
     max_iter : int, default -1
         The most steps for a problem; -1 is a million, or a hundred times the number of samples if that is more.
     multi_class : {"ovr", "ovo"}, default "ovr"
         How more than two classes are trained: one problem for each class against the rest, or one for each pair of
         classes. scikit-learn's always trains pairs.
     decision_function_shape : {"ovr", "ovo"}, default "ovr"
-        Which scores `decision_function` returns, as in scikit-learn: one for each class, or one for each pair, which
-        needs ``multi_class="ovo"``.
-    random_state : ignored
-        Nothing is random here; for scikit-learn's interface.
+        As in scikit-learn; "ovo" needs ``multi_class="ovo"``.
 
     Attributes
     ----------
-    classes_ : ndarray, shape (n_classes,)
-        The labels, sorted.
+    classes_, n_features_in_, feature_names_in_, support_vectors_, n_support_
+        As in scikit-learn.
     support_ : ndarray of int, shape (n_support,)
         The samples that are support vectors in any problem, in the order of the data, not of the classes.
-    support_vectors_ : ndarray, shape (n_support, n_features)
-        These samples.
-    n_support_ : ndarray of int, shape (n_classes,)
-        The number of support vectors of each class.
     dual_coef_ : ndarray of float64, shape (n_problems, n_support)
         Their multipliers in each problem, times their labels in it: 1 for the second of two classes; for each class
-        under "ovr"; for the first of each pair under "ovo", in the order ``(0, 1), (0, 2), ..., (1, 2), ...``.
-        scikit-learn's has the same shape, (1, n_support), for two classes alone: with more it packs its pairs into
-        (n_classes - 1, n_support), each column the multipliers of a vector against the other classes.
+        under "ovr"; for the first of each pair under "ovo", in the order ``(0, 1), (0, 2), ..., (1, 2), ...``. With
+        more than two classes scikit-learn's has the shape (n_classes - 1, n_support): each column holds the multipliers
+        of a vector against the other classes.
     intercept_, dual_objective_, n_iter_, dual_gap_ : ndarray, shape (n_problems,)
         The biases; the maxima of the dual problems; the numbers of steps; and by how much the conditions of Karush,
-        Kuhn and Tucker are missed: below `tol` unless `max_iter` came first, or float64 has no more digits.
+        Kuhn and Tucker are missed. A `ConvergenceWarning` says if that is more than `tol`, because `max_iter` came
+        first, or because float64 does not resolve `tol` in so large kernels.
     kernel_ : Kernel
         The kernel with its `gamma` as a number, to be called with two sets of points.
-    n_features_in_, feature_names_in_
-        The number of features that `fit` saw; their names, if `X` was a data frame.
 
     Notes
     -----
-    A `ConvergenceWarning` says if `max_iter` ended a problem, or if float64 does not resolve `tol` in so large kernels.
-
     For float32 data the kernel is float32, which takes half the memory and time, as long as its rounding is below
     `tol`; otherwise it is float64. Coefficients and slopes are always float64. All problems share one kernel matrix.
     """
@@ -112,11 +99,7 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn
 
     @all_or_nothing
     def fit(self, X: Any, y: Any) -> Self:
-        """Find the support vectors and their coefficients, and return the estimator; it is unchanged if this fails.
-
-        `X` holds finite real numbers, shape (n, n_features), and `y` numbers or strings of at least two classes, shape
-        (n,). Bad data and parameters raise TypeError or ValueError.
-        """
+        """Find the support vectors of `X`, shape (n, n_features), for `y`, shape (n,); if it fails, nothing changes."""
         X, y, targets = checked_classes(self, X, y)
         tol = number("tol", self.tol, above=0)
         max_iter = max(1_000_000, 100 * len(X)) if self.max_iter == -1 else self.max_iter
@@ -153,15 +136,11 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn
         return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]
 
     def decision_function(self, X: Any) -> Array:
-        """Return the scores that decide.
+        """Return the scores that decide, shape (n,), (n, n_classes) or (n, n_pairs), as `decision_function_shape` says.
 
-        Returns
-        -------
-        ndarray of float64, shape (n,), (n, n_classes) or (n, n_pairs)
-            For two classes the value of the decision function, above 0 for the second one. For more, by
-            `decision_function_shape`: with "ovr" a score for each class, which after training in pairs is the number of
-            duels it wins, plus less than a half that grows with the sum of its values in them; with "ovo" the value of
-            each duel, above 0 for the first of the pair.
+        For two classes, a score above 0 is for the second one. After training in pairs, the score of a class is the
+        number of duels it wins, plus less than a half that grows with the sum of its values in them; with "ovo", the
+        value of a duel is above 0 for the first of the pair.
         """
         check_is_fitted(self)
         return self._scores(X, self._shape)
@@ -197,16 +176,13 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn
 
     def _kernel(self, X: Array) -> Kernel:
         kernel = one_of("kernel", self.kernel, KERNELS)
-        if not isinstance(self.gamma, str):
-            gamma = number("gamma", self.gamma, above=0)
-        elif self.gamma == "auto":
-            gamma = 1 / X.shape[1]
-        elif self.gamma == "scale":
+        if isinstance(self.gamma, str):
             with np.errstate(over="ignore"):
-                variance = float(X.var(dtype=np.float64))
+                scale = one_of("gamma", self.gamma, ("scale", "auto")) == "scale"
+                variance = float(X.var(dtype=np.float64)) if scale else 1.0
             gamma = 1 / (X.shape[1] * variance) if variance > 0 else 1.0
         else:
-            raise ValueError(f"gamma must be 'scale', 'auto' or a number; got {self.gamma!r}")
+            gamma = number("gamma", self.gamma, above=0)
         degree = whole_number("degree", self.degree, least=1)
         return Kernel(kernel, gamma, degree, number("coef0", self.coef0))
 
@@ -239,15 +215,12 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn
 
     def _warn_of_gaps(self, tol: float, max_iter: int, rounding: Array) -> None:
         gaps, lost = self.dual_gap_, (rounding >= tol) & (self.dual_gap_ < rounding)
-        unresolved = f"float64 does not resolve tol={tol:g}: C times the kernel is so large that rounding hides gaps"
-        ended = f"max_iter={max_iter} steps did not reach tol={tol:g}: gaps are left"
-        for what, which, sizes in ((unresolved, lost, rounding), (ended, (gaps >= tol) & ~lost, gaps)):
+        unresolved = f"float64 does not resolve tol={tol:g}, since C times the kernel is so large,"
+        ended = f"max_iter={max_iter} steps did not reach tol={tol:g}"
+        for what, which in ((unresolved, lost), (ended, (gaps >= tol) & ~lost)):
             if which.any():
-                worst = np.where(which, sizes, 0).argmax()
-                message = (
-                    f"{what} in {which.sum()} of {len(gaps)} problems, the largest of {sizes[worst]:.2g} in problem "
-                    f"{worst}. Scale X, as StandardScaler does, or take a smaller C, or a larger tol or max_iter"
-                )
+                advice = "Scale X, as StandardScaler does, or take a smaller C, or a larger tol or max_iter"
+                message = f"{what} in {which.sum()} of {len(gaps)} problems; dual_gap_ has the gaps. {advice}"
                 warnings.warn(message, ConvergenceWarning, stacklevel=4)
 
 
