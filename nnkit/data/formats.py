@@ -79,10 +79,9 @@ def held(name: str) -> set[str]:
 
 
 def read(path: Path, name: str = "") -> dict[str, Array]:
-    """Return what a file holds of the four published ones, by their names, as arrays of uint8.
+    """Return the arrays of uint8 in a file, by their published names; the form is known from `name`, or the file's own.
 
-    The form is known from `name`, by default the file's own: one of the four, Keras' ``mnist.npz`` or OpenML's
-    ``mnist_784.arff``. Raises `MnistFileError` with a message that can follow the path, or OSError.
+    Raises `MnistFileError` with a message that can follow the path, or OSError.
     """
     name = name or path.name
     if path.exists() and not path.is_file():  # Opening a pipe would wait for its writer.

@@ -184,8 +184,7 @@ def _places() -> dict[str, Path]:
 
 def _files_at(place: Path) -> list[Path]:
     """Return what may hold MNIST in a folder, or a file and what complements it beside it, the likeliest first."""
-    files: list[Path] = []
-    folder, patterns = place, _BELOW
+    folder, patterns, files = place, _BELOW, list[Path]()
     with suppress(OSError):  # What may not be looked at is taken as empty.
         if not place.is_dir() and (place.exists() or place.is_symlink()):
             files = [place]

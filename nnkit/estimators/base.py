@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -13,9 +14,10 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nnkit.checks import chosen, generator, whole_number
+from nnkit.initializers import Initializer
 from nnkit.losses import Loss
 from nnkit.module import Module
-from nnkit.optimizers import OPTIMIZERS
+from nnkit.optimizers import OPTIMIZERS, Optimizer
 from nnkit.training import fit
 from nnkit.typing import Array
 
@@ -77,8 +79,21 @@ def checked_queries(estimator: Any, X: Any) -> Array:
     return validate_data(estimator, X, dtype=FLOATS, reset=False)
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class NetworkEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """An estimator whose parameters describe a network and its training."""
+    """An estimator whose parameters describe a network and its training.
+
+    Estimators are data classes, which set each parameter as it is given, as scikit-learn asks.
+    """
+
+    optimizer: str | Callable[..., Optimizer] = "adam"
+    lr: float = 1e-3
+    batch_size: int = 128
+    max_epochs: int = 20
+    weight_decay: float = 0.0
+    init: str | Initializer = "kaiming_uniform"
+    random_state: int | np.random.RandomState | np.random.Generator | None = None
+    verbose: bool = False
 
     def _hidden_widths(self) -> list[int]:
         hidden: Any = self.hidden_layer_sizes

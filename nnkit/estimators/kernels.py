@@ -35,10 +35,7 @@ class Kernel:
         return self.of_products(A @ B.T, squared_lengths(A), squared_lengths(B))
 
     def moved(self, A: Array, middle: Array | float) -> Array:
-        """Return the points with the origin in `middle`, if that does not change the kernel.
-
-        Far from the origin, the digits of a distance would be lost in those of the squared lengths.
-        """
+        """Return the points with the origin in `middle`, if that does not change the kernel: rounding is less there."""
         return A - middle if self.name == "rbf" else A
 
     def of_products(self, products: Array, lengths_A: Array, lengths_B: Array) -> Array:
@@ -73,7 +70,7 @@ def blocks(n: int, row_bytes: int) -> Iterator[slice]:
 
 
 def gram(kernel: Kernel, X: Array, max_bytes: float) -> Array | CachedRows:
-    """Return the kernel of all pairs of points: the matrix, or rows that are computed when they are used.
+    """Return the kernel of all pairs of points: the matrix if it fits, or rows that are computed when they are used.
 
     The matrix fits if `max_bytes` hold it and an eighth more, for the parts of it that `SMO.shrink` copies.
     """

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -28,6 +29,7 @@ LARGEST = 1e38
 """The largest half square of a length: two of them still add up in float32."""
 
 
+@dataclass(eq=False, repr=False)
 class KNeighborsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """A classifier by the votes of the nearest training samples.
 
@@ -53,9 +55,9 @@ class KNeighborsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     in chunks, so memory beyond the answers does not grow with their number.
     """
 
-    def __init__(self, n_neighbors: int = 5, *, weights: str = "uniform") -> None:
-        self.n_neighbors = n_neighbors
-        self.weights = weights
+    n_neighbors: int = 5
+    _: KW_ONLY
+    weights: str = "uniform"
 
     @all_or_nothing
     def fit(self, X: Any, y: Any) -> Self:
@@ -90,7 +92,8 @@ class KNeighborsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
 
     def predict(self, X: Any) -> Array:
         """Return the label with the most votes for each query, shape (n,); a tie goes to the nearest voter."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        winners = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[winners]
 
     def predict_proba(self, X: Any) -> Array:
         """Return each class's share of the votes, shape (n, n_classes), in the order of `classes_`; rows sum to 1."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
 from itertools import pairwise
 from typing import Any, Self
 
@@ -30,16 +31,15 @@ from nnkit.estimators.base import (
     one_of,
     random_generator,
 )
-from nnkit.initializers import Initializer
 from nnkit.layers import GaussianNoise, Linear
 from nnkit.losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
 from nnkit.metrics import accuracy
 from nnkit.module import Module, Sequential, interleaved
-from nnkit.optimizers import Optimizer
 from nnkit.training import predict
 from nnkit.typing import Array
 
 
+@dataclass(eq=False, repr=False)
 class MLPClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
     """A multi-layer perceptron for classification: `Sequential` and `fit` as a scikit-learn estimator.
 
@@ -89,36 +89,12 @@ class MLPClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
     >>> search = GridSearchCV(MLPClassifier(random_state=0), {"hidden_layer_sizes": [16, (64, 32)], "lr": [1e-3, 1e-2]})
     """
 
-    def __init__(
-        self,
-        hidden_layer_sizes: Sequence[int] | int = (64, 32),
-        activation: str | Callable[[], Module] = "relu",
-        *,
-        optimizer: str | Callable[..., Optimizer] = "adam",
-        lr: float = 1e-3,
-        batch_size: int = 128,
-        max_epochs: int = 20,
-        weight_decay: float = 0.0,
-        init: str | Initializer = "kaiming_uniform",
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        patience: int = 5,
-        random_state: int | np.random.RandomState | np.random.Generator | None = None,
-        verbose: bool = False,
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.optimizer = optimizer
-        self.lr = lr
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.weight_decay = weight_decay
-        self.init = init
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.random_state = random_state
-        self.verbose = verbose
+    hidden_layer_sizes: Sequence[int] | int = (64, 32)
+    activation: str | Callable[[], Module] = "relu"
+    _: KW_ONLY
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    patience: int = 5
 
     @all_or_nothing
     def fit(self, X: Any, y: Any) -> Self:
@@ -140,7 +116,8 @@ class MLPClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> Array:
         """Return the most probable label of each sample, shape (n,)."""
-        return self.classes_[self._logits(X).argmax(axis=1)]
+        winners = self._logits(X).argmax(axis=1)
+        return self.classes_[winners]
 
     def predict_proba(self, X: Any) -> Array:
         """Return the probability of each class, the softmax of the logits, shape (n, n_classes)."""
@@ -161,9 +138,11 @@ class MLPClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
         return train_test_split(X, targets, test_size=n_held_out, stratify=stratify, random_state=seed)
 
     def _logits(self, X: Any) -> Array:
-        return predict(self.model_, checked_queries(self, X))
+        X = checked_queries(self, X)
+        return predict(self.model_, X)
 
 
+@dataclass(eq=False, repr=False)
 class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEstimator):  # type: ignore[misc]
     """An autoencoder as a scikit-learn transformer: `transform` encodes, `inverse_transform` decodes.
 
@@ -190,40 +169,14 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     model_ : Autoencoder
     """
 
-    def __init__(
-        self,
-        n_components: int = 32,
-        hidden_layer_sizes: Sequence[int] | int = (256, 128, 64),
-        activation: str | Callable[[], Module] = "relu",
-        *,
-        loss: str = "mse",
-        noise: float = 0.0,
-        clip: tuple[float, float] | None = None,
-        tied: bool = False,
-        optimizer: str | Callable[..., Optimizer] = "adam",
-        lr: float = 1e-3,
-        batch_size: int = 128,
-        max_epochs: int = 20,
-        weight_decay: float = 0.0,
-        init: str | Initializer = "kaiming_uniform",
-        random_state: int | np.random.RandomState | np.random.Generator | None = None,
-        verbose: bool = False,
-    ) -> None:
-        self.n_components = n_components
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.loss = loss
-        self.noise = noise
-        self.clip = clip
-        self.tied = tied
-        self.optimizer = optimizer
-        self.lr = lr
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.weight_decay = weight_decay
-        self.init = init
-        self.random_state = random_state
-        self.verbose = verbose
+    n_components: int = 32
+    hidden_layer_sizes: Sequence[int] | int = (256, 128, 64)
+    activation: str | Callable[[], Module] = "relu"
+    _: KW_ONLY
+    loss: str = "mse"
+    noise: float = 0.0
+    clip: tuple[float, float] | None = None
+    tied: bool = False
 
     @all_or_nothing
     def fit(self, X: Any, y: Any = None) -> Self:

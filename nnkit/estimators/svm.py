@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import KW_ONLY, dataclass
 from itertools import combinations
 from typing import Any, Self
 
@@ -20,6 +21,7 @@ from nnkit.estimators.smo import SMO
 from nnkit.typing import Array
 
 
+@dataclass(eq=False, repr=False)
 class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """A support vector machine for classification, trained by sequential minimal optimization (`SMO`).
 
@@ -68,34 +70,19 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn
     `tol`; otherwise it is float64. Coefficients and slopes are always float64. All problems share one kernel matrix.
     """
 
-    def __init__(
-        self,
-        C: float = 1.0,
-        *,
-        kernel: str = "rbf",
-        degree: int = 3,
-        gamma: str | float = "scale",
-        coef0: float = 0.0,
-        tol: float = 1e-3,
-        cache_size: float = 1000,
-        class_weight: dict[Any, float] | str | None = None,
-        max_iter: int = -1,
-        multi_class: str = "ovr",
-        decision_function_shape: str = "ovr",
-        random_state: Any = None,
-    ) -> None:
-        self.C = C
-        self.kernel = kernel
-        self.degree = degree
-        self.gamma = gamma
-        self.coef0 = coef0
-        self.tol = tol
-        self.cache_size = cache_size
-        self.class_weight = class_weight
-        self.max_iter = max_iter
-        self.multi_class = multi_class
-        self.decision_function_shape = decision_function_shape
-        self.random_state = random_state
+    C: float = 1.0
+    _: KW_ONLY
+    kernel: str = "rbf"
+    degree: int = 3
+    gamma: str | float = "scale"
+    coef0: float = 0.0
+    tol: float = 1e-3
+    cache_size: float = 1000
+    class_weight: dict[Any, float] | str | None = None
+    max_iter: int = -1
+    multi_class: str = "ovr"
+    decision_function_shape: str = "ovr"
+    random_state: Any = None
 
     @all_or_nothing
     def fit(self, X: Any, y: Any) -> Self:
