@@ -97,9 +97,7 @@ def reported_and_measured(rows: Sequence[tuple[str, str, str, bool | str, str]])
     """
     lines = ["| What | Reported | Measured here | Verdict | Why |", "|---|---|---|---|---|"]
     for what, reported, measured, holds, why in rows:
-        if isinstance(holds, str) and holds not in list(Verdict):
-            raise ValueError(f"holds must be true, false or one of {', '.join(Verdict)}; got {holds!r}")
-        verdict = holds if isinstance(holds, str) else Verdict.REPLICATED if holds else Verdict.FAILED
+        verdict = Verdict(holds) if isinstance(holds, str) else Verdict.REPLICATED if holds else Verdict.FAILED
         lines.append(f"| {what} | {reported} | {measured} | **{verdict}** | {why} |")
     return Markdown(spaced("\n".join(lines)))  # type: ignore[no-untyped-call]
 

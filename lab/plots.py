@@ -56,10 +56,7 @@ def _draw_small(*_: object) -> None:
 def loss_bands(
     runs: Any, *, x: Any = None, ax: Axes | None = None, color: str | None = None, linestyle: str = "-"
 ) -> Axes:
-    """Draw runs, shape (n_runs, n_epochs), as the interquartile mean and a band of the interquartile range.
-
-    `x` holds the positions of the epochs; by default 1, 2, ...
-    """
+    """Draw runs, shape (n_runs, n_epochs), over `x` or 1, 2, ...: the interquartile mean, and the range as a band."""
     runs = finite_array("runs", runs, np.float64)
     if runs.ndim != 2 or runs.size == 0:
         raise ValueError(f"runs must have shape (n_runs, n_epochs), at least (1, 1); got {runs.shape}")

@@ -82,11 +82,6 @@ class MLPClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
 
     Training runs in float32 whatever `X` has, because it is twice as fast. Then the weights become float64, because in
     float32 the prediction for a sample would change in its last digits with the number of samples beside it.
-
-    Examples
-    --------
-    >>> from sklearn.model_selection import GridSearchCV
-    >>> search = GridSearchCV(MLPClassifier(random_state=0), {"hidden_layer_sizes": [16, (64, 32)], "lr": [1e-3, 1e-2]})
     """
 
     hidden_layer_sizes: Sequence[int] | int = (64, 32)
@@ -146,8 +141,8 @@ class MLPClassifier(ClassifierMixin, NetworkEstimator):  # type: ignore[misc]
 class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkEstimator):  # type: ignore[misc]
     """An autoencoder as a scikit-learn transformer: `transform` encodes, `inverse_transform` decodes.
 
-    Parameters and attributes that are not listed here, warnings and notes are as for `MLPClassifier`. Codes have the
-    dtype of the data, float32 or float64.
+    Parameters that are not listed here, attributes, warnings and notes are as for `MLPClassifier`; `model_` is an
+    `Autoencoder`. Codes have the dtype of the data, float32 or float64.
 
     Parameters
     ----------
@@ -163,10 +158,6 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         As for the `GaussianNoise` that is added to the inputs during training, for a denoising autoencoder.
     tied : bool, default False
         Whether the decoder shares the weights of the encoder.
-
-    Attributes
-    ----------
-    model_ : Autoencoder
     """
 
     n_components: int = 32

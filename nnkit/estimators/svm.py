@@ -170,8 +170,7 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn
             gamma = 1 / (X.shape[1] * variance) if variance > 0 else 1.0
         else:
             gamma = number("gamma", self.gamma, above=0)
-        degree = whole_number("degree", self.degree, least=1)
-        return Kernel(kernel, gamma, degree, number("coef0", self.coef0))
+        return Kernel(kernel, gamma, whole_number("degree", self.degree, least=1), number("coef0", self.coef0))
 
     def _precise(self, X: Array, C: float, tol: float) -> Array:
         """Return `X` in float64, or in float32 if it came so and the rounding of its kernel is below `tol`."""

@@ -88,7 +88,7 @@ def test_table_shows_comparisons_as_verdicts():
     ).data
     verdicts = [row.split(" | ")[3] for row in table.splitlines()[2:]]
     assert verdicts == ["**replicated**", "**did not replicate**", "**better**"]
-    with pytest.raises(ValueError, match="holds"):
+    with pytest.raises(ValueError, match="Verdict"):
         reported_and_measured([("a", "1", "1", "perfect", "x")])
 
 
