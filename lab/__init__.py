@@ -12,25 +12,19 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lab.calibration import calibration_bins, calibration_error
     from lab.claims import ClaimError, claim, interquartile_mean, interval, reported_and_measured, source_line, spaced
     from lab.results import benchmark_origin, load_benchmark, load_result, load_store
 
-_MODULES = ("calibration", "claims", "plots", "provenance", "results", "sliders", "sweep", "verdicts")
-_OTHERS = {
-    "calibration": ["calibration_bins", "calibration_error"],
-    "results": ["benchmark_origin", "load_benchmark", "load_result", "load_store"],
-}
+_MODULES = ("claims", "plots", "provenance", "results", "sliders", "sweep", "verdicts")
 __all__ = ["ClaimError", "claim", "interquartile_mean", "interval", "reported_and_measured", "source_line", "spaced"]
-__all__ += ["benchmark_origin", "calibration_bins", "calibration_error", "load_benchmark", "load_result", "load_store"]
+__all__ += ["benchmark_origin", "load_benchmark", "load_result", "load_store"]
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"lab.{name}")
     if name in __all__:
-        home = next((module for module, names in _OTHERS.items() if name in names), "claims")
-        return getattr(importlib.import_module(f"lab.{home}"), name)
+        return getattr(importlib.import_module("lab.results" if name in __all__[-4:] else "lab.claims"), name)
     raise AttributeError(f"module 'lab' has no attribute {name!r}")
 
 

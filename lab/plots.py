@@ -187,8 +187,7 @@ def image_grid(
 
     Parameters
     ----------
-    images : array_like, shape (n, 784) or (n, 28, 28)
-    titles : sequence of str, optional
+    images, titles : array_like, shape (n, 784) or (n, 28, 28), and sequence of str
     columns, size : int and float
         Images a row, and the width of each in inches.
     cmap, limits : str and pair of float
@@ -217,8 +216,7 @@ def image_grid(
 def packed(figure: Figure, file_format: str = "png", *, colors: int = 256, **savefig: Any) -> bytes:
     """Return a figure as a lossless PNG or WebP of few colours, a third of the usual size and alike to the eye.
 
-    The colours are chosen to cover all that occur; choosing by frequency would lose those of small markers.
-    `savefig` goes to `matplotlib.figure.Figure.savefig`.
+    The colours cover all that occur, also in small markers. `savefig` goes to `matplotlib.figure.Figure.savefig`.
     """
     drawn, result = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", facecolor="white", **savefig)

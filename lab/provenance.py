@@ -18,10 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def commit(*also: str) -> str:
-    """Return the commit of the running code, marked if the files that count, and those in `also`, have changed since.
-
-    A copy without its history, as in a container, reads its commit from ``NNKIT_COMMIT``.
-    """
+    """Return the commit of the running code, or ``NNKIT_COMMIT``, marked if what counts, or `also`, has changed."""
 
     def git(*words: str) -> str:
         return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()

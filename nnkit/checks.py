@@ -63,24 +63,6 @@ def finite_array(name: str, value: Any, dtype: DTypeLike | None = None) -> Array
     return array
 
 
-def _numbers_or_strings(name: str, value: Any) -> Array:
-    """Return `value` as an array of real numbers or of dtype str."""
-    if np.ma.is_masked(value):
-        raise ValueError(f"{name} must not hold masked values, which are no class; drop those samples")
-    array = as_array(name, value)
-    if array.dtype.kind in "OT" or (array.dtype.kind == "U" and not isinstance(value, np.ndarray)):
-        # NumPy reads ["a", nan] and ["a", 1] as strings.
-        array = np.array(value, dtype=object)
-        if others := [entry for entry in array.flat if not isinstance(entry, str)]:
-            raise TypeError(f"{name} must hold numbers of a numeric dtype, or only strings; got {shown(others[0])}")
-        array = array.astype(str)
-    if array.dtype.kind not in "fiubU":
-        raise TypeError(f"{name} must hold numbers or strings; got dtype {array.dtype}")
-    if array.dtype.kind == "U" and array.ndim == 2 and array.shape[1] > 1:
-        raise ValueError(f"{name} must hold one string a sample, shape (n,); got shape {array.shape}")
-    return array
-
-
 def whole_or_strings(name: str, classes: Array) -> Array:
     """Return `classes` as int64 or as they are if they are strings; raise ValueError if int64 would change them."""
     if classes.dtype.kind == "U":
@@ -93,13 +75,22 @@ def whole_or_strings(name: str, classes: Array) -> Array:
 
 
 def class_array(name: str, values: Any) -> Array:
-    """Return numbers or strings without NaN, of shape (n,) or, with k at least 2, (n, k)."""
-    array = _numbers_or_strings(name, values)
-    if array.ndim not in (1, 2) or 0 in array.shape[1:]:
-        raise ValueError(f"{name} must have shape (n,) or (n, k); got {array.shape}")
-    if array.dtype.kind == "f" and (bad := np.isnan(array)).any():
-        first = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise ValueError(f"{name} must not hold NaN; got {int(bad.sum())} of {array.size} values, the first at {first}")
+    """Return numbers or strings without NaN, of shape (n,) or, for numbers and k at least 2, (n, k)."""
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name} must not hold masked values, which are no class; drop those samples")
+    array = as_array(name, values)
+    if array.dtype.kind in "OT" or (array.dtype.kind == "U" and not isinstance(values, np.ndarray)):
+        array = np.array(values, dtype=object)  # NumPy reads ["a", nan] and ["a", 1] as strings.
+        if others := [entry for entry in array.flat if not isinstance(entry, str)]:
+            raise TypeError(f"{name} must hold numbers of a numeric dtype, or only strings; got {shown(others[0])}")
+        array = array.astype(str)
+    if array.dtype.kind not in "fiubU":
+        raise TypeError(f"{name} must hold numbers or strings; got dtype {array.dtype}")
+    if array.ndim not in (1, 2) or 0 in array.shape[1:] or (array.dtype.kind == "U" and array.shape[1:] > (1,)):
+        raise ValueError(f"{name} must have shape (n,), or (n, k) for scores; got {array.shape}")
+    if array.dtype.kind == "f" and len(bad := np.argwhere(np.isnan(array))):
+        first = tuple(bad[0].tolist())
+        raise ValueError(f"{name} must not hold NaN; got {len(bad)} of {array.size} values, the first at {first}")
     return array[:, 0] if array.shape[1:] == (1,) else array
 
 
@@ -210,9 +201,8 @@ def instance(name: str, value: Any, kind: type, expected: str) -> None:
 def with_methods(name: str, value: Any, methods: tuple[str, ...], expected: str) -> None:
     """Raise TypeError unless `value` is an object with these methods; a class has them too, and is refused."""
     if isinstance(value, type) or not all(callable(getattr(value, method, None)) for method in methods):
-        raise TypeError(
-            f"{name} must be {expected}, which has {' and '.join(methods)}; got {value!r}{_parentheses(value)}"
-        )
+        having = " and ".join(methods)
+        raise TypeError(f"{name} must be {expected}, which has {having}; got {value!r}{_parentheses(value)}")
 
 
 def generator(name: str, rng: Any) -> np.random.Generator:
@@ -220,10 +210,8 @@ def generator(name: str, rng: Any) -> np.random.Generator:
     try:
         return np.random.default_rng(rng)
     except (TypeError, ValueError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(
-            f"{name} must be a numpy.random.Generator or a whole number that is at least 0; got {rng!r}"
-        ) from error
+        expected = "a numpy.random.Generator or a whole number that is at least 0"
+        raise type(error)(f"{name} must be {expected}; got {rng!r}") from error
 
 
 def probabilities(name: str, target: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
@@ -232,10 +220,8 @@ def probabilities(name: str, target: Any, shape: tuple[int, ...], dtype: np.dtyp
     if target.shape == (n,) and target.dtype.kind in "iu":
         # Read as unsigned, a negative class is a huge one: one pass finds both ends.
         if target.astype(np.int64, copy=False).view(np.uint64).max() >= k:
-            raise ValueError(
-                f"{name} must hold classes from 0 to {k - 1}, since pred has {k} columns; "
-                f"got values from {target.min()} to {target.max()}"
-            )
+            expected = f"classes from 0 to {k - 1}, since pred has {k} columns"
+            raise ValueError(f"{name} must hold {expected}; got values from {target.min()} to {target.max()}")
         return _identity(k, dtype).take(target, axis=1).T  # in column order, as log_softmax has it
     if target.shape != shape:
         expected = f"{n} integer classes, or probabilities of shape {shape}"
@@ -243,10 +229,8 @@ def probabilities(name: str, target: Any, shape: tuple[int, ...], dtype: np.dtyp
     target = finite_array(name, target, dtype)
     sums = target.sum(axis=1, dtype=np.float64)
     if target.min() < 0 or np.abs(sums - 1).max() > 1e-3:
-        raise ValueError(
-            f"{name} must hold probabilities in each row, at least 0 and with sum 1; "
-            f"got values from {target.min():g} and sums from {sums.min():g} to {sums.max():g}"
-        )
+        got = f"values from {target.min():g} and sums from {sums.min():g} to {sums.max():g}"
+        raise ValueError(f"{name} must hold probabilities in each row, at least 0 and with sum 1; got {got}")
     return target
 
 
@@ -269,10 +253,7 @@ def distinct(name: str, values: Any, kind: type[Item]) -> list[Item]:
 def checked_state(
     state: Any, own: Mapping[str, Array], owner: str, nonnegative_names: Iterable[str], others: Sequence[str] = ()
 ) -> dict[str, Array]:
-    """Return a copy of each array in a state, or raise an error unless names, shapes and values are those of `own`.
-
-    Besides the arrays the state must hold `others`, which the caller reads.
-    """
+    """Return copies of the arrays in a state, which must be like `own`; it also holds `others`, for the caller."""
     instance("state", state, Mapping, "what state_dict returned")
     missing, unexpected = sorted({*own, *others} - state.keys()), sorted(state.keys() - {*own, *others})
     if missing or unexpected:
@@ -286,18 +267,13 @@ def checked_state(
 
 
 def samples(X_name: str, X: Any, y_name: str, y: Any, dtype: DTypeLike | None) -> tuple[Array, Array]:
-    """Return inputs and targets as finite arrays of one length, both `dtype` unless `y` holds integers.
-
-    Where the targets are the inputs themselves, one array is returned twice.
-    """
+    """Return inputs and targets, both `dtype` but for integers in `y`, as finite arrays of one length, or as one."""
     given, X, y = X, finite_array(X_name, X, dtype), as_array(y_name, y)
     if y.dtype.kind == "f":
         y = X if y is given else finite_array(y_name, y, dtype)
     if X.ndim == 0 or y.ndim == 0 or len(X) == 0 or len(X) != len(y):
-        raise ValueError(
-            f"{X_name} and {y_name} must hold the same number of samples, at least one; "
-            f"got shapes {X.shape} and {y.shape}"
-        )
+        same = "must hold the same number of samples, at least one"
+        raise ValueError(f"{X_name} and {y_name} {same}; got shapes {X.shape} and {y.shape}")
     return X, y
 
 

@@ -44,7 +44,7 @@ PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "estimators": ("Networks as estimators", ("nnkit.estimators.networks",)),
     "neighbors": ("Nearest neighbours", ("nnkit.estimators.neighbors",)),
     "svm": ("Support vector machines", ("nnkit.estimators.svm",)),
-    "claims": ("Claims", ("lab.claims", "lab.calibration")),
+    "claims": ("Claims", ("lab.claims",)),
     "results": ("Results", ("lab.results",)),
     "sweep": ("Sweeps", ("lab.sweep",)),
     "plots": ("Figures", ("lab.plots",)),

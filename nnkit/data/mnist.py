@@ -46,15 +46,9 @@ class MnistUnavailableError(OSError):
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images of digits with their labels, split for training and testing.
+    """Images of digits, float32 from 0 (paper) to 1 (ink), shape (n, 784), with labels, int64, shape (n,).
 
-    Attributes
-    ----------
-    X_train, X_test : ndarray of float32, shape (n, 784)
-        The images, one a row, from 0 (paper) to 1 (ink).
-    y_train, y_test : ndarray of int64, shape (n,)
-    name, source : str
-        ``"mnist"`` and the folder or file that was read, or ``"digits"`` and ``"scikit-learn"`` for the fallback.
+    `name` and `source` are ``"mnist"`` and what was read, or ``"digits"`` and ``"scikit-learn"`` for the fallback.
     """
 
     X_train: Array
@@ -76,11 +70,9 @@ def load_mnist(*, fallback: bool = False) -> Dataset:
     to the cache unless ``NNKIT_OFFLINE=1``. It reads the four published files, compressed or not, Keras' ``mnist.npz``
     and OpenML's ``mnist_784.arff``, and accepts only the published contents.
 
-    Parameters
-    ----------
-    fallback : bool, default False
-        Whether to return scikit-learn's digits (1,437 for training, 360 for testing), scaled up to the same shape, with
-        a warning, if MNIST is unavailable. A damaged file that `MnistFileError` names is an error even then.
+    With `fallback`, scikit-learn's digits (1,437 for training, 360 for testing) are scaled up to the same shape and
+    returned with a warning if MNIST is unavailable (LeCun et al., Gradient-based learning applied to document
+    recognition, 1998).
 
     Raises
     ------
@@ -88,10 +80,6 @@ def load_mnist(*, fallback: bool = False) -> Dataset:
         If MNIST is not on this machine and cannot be downloaded; the message says how to get it.
     MnistFileError
         If a file in ``NNKIT_DATA`` or in the user's cache is damaged, or the former lacks some of the four files.
-
-    References
-    ----------
-    Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, Gradient-based learning applied to document recognition, 1998.
     """
     try:
         arrays, paths = _find()

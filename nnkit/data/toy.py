@@ -16,17 +16,7 @@ def make_linear(
 ) -> tuple[Array, Array]:
     """Draw `n` points around a line: x uniform in [-2, 2], y = slope x + intercept + normal noise.
 
-    Parameters
-    ----------
-    n : int, default 100
-    slope, intercept : float, default 2 and -1
-    noise : float, default 0.5
-        The standard deviation of the noise.
-    rng : numpy.random.Generator or seed, optional
-
-    Returns
-    -------
-    X, y : ndarray of float32, shape (n, 1)
+    `noise` is its standard deviation, and `X` and `y` are float32, shape (n, 1).
     """
     n, noise = whole_number("n", n, least=1), number("noise", noise, least=0)
     slope, intercept = number("slope", slope), number("intercept", intercept)
@@ -41,19 +31,8 @@ def make_blobs(
 ) -> tuple[Array, Array]:
     """Draw `n` points from normal clouds, one for each class, of equal shares.
 
-    Parameters
-    ----------
-    n : int, default 200
-    centers : array_like, shape (k, d)
-        The mean of each cloud.
-    spread : float, default 0.8
-        The standard deviation of each cloud in each direction.
-    rng : numpy.random.Generator or seed, optional
-
-    Returns
-    -------
-    X : ndarray of float32, shape (n, d)
-    y : ndarray of int64, shape (n,)
+    `centers`, shape (k, d), holds the mean of each cloud, and `spread` is the standard deviation in each direction. `X`
+    is float32, shape (n, d), and `y` int64, shape (n,).
     """
     n, spread = whole_number("n", n, least=1), number("spread", spread, least=0)
     rng = generator("rng", rng)
@@ -68,18 +47,8 @@ def make_blobs(
 def make_xor(n: int | None = None, *, margin: float = 0.0, rng: Seed = None) -> tuple[Array, Array]:
     """Return the truth table of XOR, or draw points in four quadrants, where opposite quadrants share a class.
 
-    Parameters
-    ----------
-    n : int, optional
-        The number of points to draw in [-1, 1] x [-1, 1], with class 1 where the signs differ; by default the table.
-    margin : float, default 0
-        The least distance of a drawn point from either axis, below 1.
-    rng : numpy.random.Generator or seed, optional
-
-    Returns
-    -------
-    X : ndarray of float32, shape (n, 2)
-    y : ndarray of int64, shape (n,)
+    With `n`, that many points in [-1, 1] x [-1, 1] are drawn, at least `margin` from either axis, with class 1 where
+    the signs differ. `X` is float32, shape (n, 2), and `y` int64, shape (n,).
     """
     if n is None:
         corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.float32)
@@ -93,17 +62,7 @@ def make_xor(n: int | None = None, *, margin: float = 0.0, rng: Seed = None) -> 
 def make_moons(n: int = 200, *, noise: float = 0.1, rng: Seed = None) -> tuple[Array, Array]:
     """Draw `n` points on two interleaved half circles, one for each class, of equal shares.
 
-    Parameters
-    ----------
-    n : int, default 200
-    noise : float, default 0.1
-        The standard deviation of the noise in each direction.
-    rng : numpy.random.Generator or seed, optional
-
-    Returns
-    -------
-    X : ndarray of float32, shape (n, 2)
-    y : ndarray of int64, shape (n,)
+    `noise` is the standard deviation in each direction. `X` is float32, shape (n, 2), and `y` int64, shape (n,).
     """
     n, noise = whole_number("n", n, least=1), number("noise", noise, least=0)
     rng = generator("rng", rng)

@@ -24,7 +24,6 @@ NO_CHAPTER = {
     "lab.sweep.single_threaded": "in the experiments that are no sweeps",
     "nnkit.Checkpoint": "a callback for long runs",
     "nnkit.RMSprop": "compared in the experiment behind chapter 7",
-    "lab.calibration_bins": "what calibration_error sums up",
     "nnkit.numeric_gradient": "what check_gradients compares with",
     "nnkit.precision": "the counterpart of recall",
     "nnkit.save_checkpoint": "in the experiments, which save what chapters load",

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import settings as with_settings
 from hypothesis import strategies as st
 
-from lab import calibration_bins, calibration_error
+from book.experiments.shared.calibration import calibration_bins, calibration_error
 
 settings = with_settings(max_examples=30, deadline=None, derandomize=True, database=None)
 sizes = st.integers(1, 5)
