@@ -8,6 +8,7 @@ the page numbers are known that the contents and the references to the end give.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import html
 import os
 import shutil
@@ -18,7 +19,7 @@ from urllib.parse import unquote
 
 import yaml
 from bs4 import BeautifulSoup, Tag
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 from pypdf import PdfReader
 
 from nnkit import __version__
@@ -78,6 +79,18 @@ class Page:
 def browser_path() -> str | None:
     """Return where a Chromium is installed."""
     return next((path for name in BROWSERS if (path := shutil.which(name))), None)
+
+
+@contextlib.contextmanager
+def chromium(*options: str) -> Iterator[Browser]:
+    """Start the Chromium that is installed, with these options."""
+    with sync_playwright() as playwright:
+        # Containers forbid the sandbox to root; the pages are our own.
+        browser = playwright.chromium.launch(
+            executable_path=browser_path(), args=["--no-sandbox", "--disable-gpu", *options]
+        )
+        yield browser
+        browser.close()
 
 
 def pages(toc: Path = ROOT / "_toc.yml") -> Iterator[Page]:
@@ -240,7 +253,7 @@ def _running(sheet: str, title: str) -> str:
     return f'@page {sheet} {{ @top-right {{ content: "{quoted}"; }} }}\n'
 
 
-def print_pdf(source: Path, target: Path) -> None:
+def print_pdf(browser: Browser, source: Path, target: Path) -> None:
     """Let Chromium print an HTML file twice, with the numbers of the pages the second time.
 
     Raises
@@ -248,10 +261,7 @@ def print_pdf(source: Path, target: Path) -> None:
     ValueError
         If something would be cut at the edge of the sheet.
     """
-    with sync_playwright() as playwright:
-        # Containers forbid the sandbox to root; the page is our own.
-        browser = playwright.chromium.launch(executable_path=browser_path(), args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": 642, "height": 900}, color_scheme="light")  # 170 mm
+    with browser.new_page(viewport={"width": 642, "height": 900}, color_scheme="light") as page:  # 170 mm
         page.set_default_timeout(300_000)
         page.emulate_media(media="print")
         page.goto(source.as_uri(), wait_until="load")
@@ -264,7 +274,15 @@ def print_pdf(source: Path, target: Path) -> None:
             places = {name.lstrip("/"): place for name, place in reader.named_destinations.items()}
             numbers = {name: reader.get_destination_page_number(place) for name, place in places.items()}
             page.evaluate(_NUMBER, {name: number + 1 for name, number in numbers.items() if number is not None})
-        browser.close()
+
+
+def print_book(browser: Browser, chosen: Sequence[Page], target: Path) -> None:
+    """Print these pages of the site as one PDF."""
+    source = target.with_suffix(".html")
+    source.parent.mkdir(parents=True, exist_ok=True)
+    source.write_text(whole(chosen), encoding="utf-8")
+    print_pdf(browser, source, target)
+    source.unlink()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -280,11 +298,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("there is no site in _build/html; make book builds it")
     if browser_path() is None:
         parser.error(f"printing needs a browser: none of {', '.join(BROWSERS)} is on the PATH")
-    source = options.output.with_suffix(".html")
-    source.parent.mkdir(parents=True, exist_ok=True)
-    source.write_text(whole(chosen), encoding="utf-8")
-    print_pdf(source, options.output)
-    source.unlink()
+    with chromium() as browser:
+        print_book(browser, chosen, options.output)
     print(f"{len(PdfReader(options.output).pages)} pages: {options.output}")
 
 

@@ -13,7 +13,6 @@ import nbformat
 import pytest
 
 from tests.patience import PATIENCE, wait_until
-from tests.website.test_site import browser  # noqa: F401
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
 CHAPTER = BOOK / "part1-foundations" / "01-linear-regression.ipynb"
@@ -73,7 +72,7 @@ def run_all_cells(page):
     pytest.fail(f"JupyterLab has not heard that it is to run the cells, {PATIENCE // 15} times")
 
 
-def test_lab_is_alive_in_jupyterlab(browser, jupyterlab):  # noqa: F811
+def test_lab_is_alive_in_jupyterlab(browser, jupyterlab):
     context = browser.new_context(viewport={"width": 1300, "height": 1000})
     page = context.new_page()
     page.set_default_timeout(PATIENCE * 1000)

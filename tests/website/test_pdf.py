@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import re
 
 import pytest
@@ -28,13 +28,11 @@ if not (pdf.SITE / f"{CHAPTER}.html").exists():
 
 
 @pytest.fixture(scope="module")
-def printed(tmp_path_factory):
-    if pdf.browser_path() is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI must have a browser; .ci/run installs Debian's chromium")
-        pytest.skip(f"no browser is installed: none of {', '.join(pdf.BROWSERS)} is on the PATH")
+def printed(browser, tmp_path_factory):
     target = tmp_path_factory.mktemp("pdf") / "book.pdf"
-    pdf.main(["--only", CHAPTER, NOTATION, REFERENCE, "--output", str(target)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pdf, "chromium", lambda: contextlib.nullcontext(browser))
+        pdf.main(["--only", CHAPTER, NOTATION, REFERENCE, "--output", str(target)])
     return PdfReader(target)
 
 
@@ -94,24 +92,20 @@ def test_labs_solutions_and_links_are_printed(printed):
     assert {str(name).lstrip("/") for name in inner} <= {name.lstrip("/") for name in named}
 
 
-def test_what_would_be_cut_at_the_edge_of_the_sheet_is_an_error(printed, tmp_path):
+def test_what_would_be_cut_at_the_edge_of_the_sheet_is_an_error(browser, tmp_path):
     mathjax = (pdf.SITE / "_static" / "mathjax" / "tex-chtml.js").as_uri()
     (tmp_path / "wide.html").write_text(
         f"<!doctype html><script src='{mathjax}'></script><p style='width: 3000px'>planted</p>", encoding="utf-8"
     )
     with pytest.raises(ValueError, match=r"wider than the sheet:\nP : planted"):
-        pdf.print_pdf(tmp_path / "wide.html", tmp_path / "wide.pdf")
+        pdf.print_pdf(browser, tmp_path / "wide.html", tmp_path / "wide.pdf")
 
 
-def test_book_fits_the_sheet_in_wide_and_narrow_fonts(printed, tmp_path):
+def test_book_fits_the_sheet_in_wide_and_narrow_fonts(browser, tmp_path):
     """From the narrowest to the widest, since what has been shrunk to fit stays so."""
-    from playwright.sync_api import sync_playwright
-
     chosen = [page for page in pdf.pages() if page.document in (CHAPTER, NOTATION, REFERENCE, LONG_HEADING)]
     (tmp_path / "book.html").write_text(pdf.whole(chosen), encoding="utf-8")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=pdf.browser_path(), args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 642, "height": 900})
+    with browser.new_page(viewport={"width": 642, "height": 900}) as page:
         page.set_default_timeout(PATIENCE * 1000)
         page.emulate_media(media="print")
         page.goto((tmp_path / "book.html").as_uri())
@@ -119,15 +113,10 @@ def test_book_fits_the_sheet_in_wide_and_narrow_fonts(printed, tmp_path):
             fonts.wear(page, family)
             assert page.evaluate(pdf._FIT) == [], family
             assert fonts.hanging(page) == [], family
-        browser.close()
 
 
-def test_page_of_the_site_prints_unfolded_and_on_white(printed, tmp_path):
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=pdf.browser_path(), args=["--no-sandbox"])
-        page = browser.new_page(color_scheme="dark")
+def test_page_of_the_site_prints_unfolded_and_on_white(browser, tmp_path):
+    with browser.new_page(color_scheme="dark") as page:
         page.set_default_timeout(PATIENCE * 1000)
         page.goto((pdf.SITE / f"{CHAPTER}.html").as_uri())
         page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
@@ -137,7 +126,6 @@ def test_page_of_the_site_prints_unfolded_and_on_white(printed, tmp_path):
         page.pdf(path=tmp_path / "page.pdf")
         assert page.evaluate("window.inked") == "light"
         assert page.evaluate("document.documentElement.dataset.theme") == "dark"
-        browser.close()
     text = "\n".join(sheet.extract_text() for sheet in PdfReader(tmp_path / "page.pdf").pages)
     assert "exact = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 1))" in text
     assert "plt.show()" in text
