@@ -28,12 +28,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 CHAPTERS := $(wildcard book/part*/*.ipynb)
 PYTEST := $(BIN)/python -m pytest
-WITHOUT_MNIST := NNKIT_DATA=none
-# Tests that read MNIST, or chapters that ran on it, and must also pass without it.
-READ_MNIST := $(patsubst %,tests/%.py,nnkit/test_datasets nnkit/test_mnist nnkit/test_neighbors book/test_experiments \
-  book/test_labs book/test_launch book/test_notebooks book/test_prose book/test_replication test_project)
-# Each notebook stays on one worker because its cells depend on each other.
-NBVAL := $(PYTEST) -q -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout 120 -W default
+# One notebook stays on one worker: its cells depend on each other.
+NBVAL := --nbval --nbval-current-env --nbval-cell-timeout 120
+CHAPTER = $(foreach word,$(ONLY),$(or $(wildcard book/part*/*$(word)*.ipynb),$(error no chapter is called $(word))))
+# The tests of chapters that read them, and run nothing.
+READING := $(patsubst %,tests/%.py,book/test_chapters book/test_notebooks book/test_prose test_layout)
 
 # Every target writes here. Fail early instead of halfway through with a traceback.
 UNWRITABLE := $(shell for folder in "$$PWD" "$$PWD/_build"; do \
@@ -43,10 +42,10 @@ $(error $(UNWRITABLE) cannot be written: copy the checkout, without .venv and _b
   run make there)
 endif
 
-# Each part of `test` reads what the previous one built, and keeps two processes busy.
+# The parts of a test read what the one before has built, and each keeps two processes busy to its end.
 .NOTPARALLEL:
 
-.PHONY: help env book pdf test test-code test-package test-notebooks lint lab notebooks experiments replicate bench clean
+.PHONY: help env book pdf test quick test-code test-package test-notebooks lint lab notebooks experiments replicate bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | \
@@ -78,18 +77,21 @@ test: book test-code test-notebooks ## run every test: of the code, the site and
 	@echo
 	@echo "All tests passed. 'make lab' opens the chapters; 'make bench' measures the speed."
 
+# For a change to a layer or a chapter: what breaks most often, in a minute and a half.
+quick: env ## lint, and the fast tests of nnkit and of the chapters (and run a chapter: make quick ONLY=05)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(PYTEST) -q -n 2 --dist loadgroup -m "not slow" tests/nnkit $(READING) $(if $(ONLY),$(NBVAL) $(CHAPTER))
+
 test-code: env
-	$(PYTEST) -q -n 2 tests
-	@echo "And again without MNIST:"
-	$(WITHOUT_MNIST) $(PYTEST) -q -n 2 $(READ_MNIST)
+	$(PYTEST) -q -n 2 --dist loadgroup tests
 
 test-package: env ## run the tests of nnkit and lab alone, as CI does on macOS and Windows
 	$(PYTEST) -q -n 2 tests/nnkit tests/lab
 
 test-notebooks: env
-	$(NBVAL) book
-	@echo "And again without MNIST, on the embedded digits:"
-	$(WITHOUT_MNIST) $(NBVAL) $$(grep -l load_mnist $(CHAPTERS))
+	$(PYTEST) -q -n 2 --dist loadfile $(NBVAL) -W default book
 
 lint: env ## check style and types (ruff, mypy)
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import os
 from collections.abc import Iterator
 
 import matplotlib
@@ -21,10 +22,34 @@ def rng():
     return np.random.default_rng(0)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Take a test that reads MNIST for a slow one."""
+    for item in items:
+        if "mnist" in getattr(item, "fixturenames", ()):
+            item.add_marker("slow")
+
+
+WHERE_MNIST_IS = os.environ.get("NNKIT_DATA")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_mnist() -> Iterator[None]:
+    """Hide MNIST from every test that does not ask for it, so that none of them needs it by mistake."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NNKIT_DATA", "none")
+        yield
+
+
 @pytest.fixture(scope="module")
-def mnist() -> nnkit.Dataset:
-    """Return the real digits, or skip the test if `load_mnist` does not find them."""
-    try:
-        return nnkit.load_mnist()
-    except OSError as error:
-        pytest.skip(f"needs MNIST: {str(error)[:120]} ...")
+def mnist(no_mnist: None) -> Iterator[nnkit.Dataset]:
+    """Return the real digits, from wherever `load_mnist` finds them; where it does not, the test is skipped."""
+    with pytest.MonkeyPatch.context() as patch:
+        if WHERE_MNIST_IS is None:
+            patch.delenv("NNKIT_DATA")
+        else:
+            patch.setenv("NNKIT_DATA", WHERE_MNIST_IS)
+        try:
+            data = nnkit.load_mnist()
+        except OSError as error:
+            pytest.skip(f"needs MNIST: {str(error)[:120]} ...")
+        yield data

@@ -41,6 +41,7 @@ def trained(name, cell, data, epochs=6):
     return contestants.ALL[name](cell)(data.X_train, data.y_train, epochs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*TORCH, "scikit-learn"])
 @pytest.mark.parametrize(
     "change",
@@ -63,6 +64,7 @@ def test_contestants_train_the_same_network_to_about_the_same_loss(name, change,
     assert other.seconds > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [OWN, *TORCH, "scikit-learn"])
 def test_every_contestant_uses_the_momentum_and_learning_rate(name, data):
     slow = SMALL | {"optimizer": "SGD", "lr": 0.005}
@@ -342,6 +344,7 @@ def small_run(data, tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_complete_run_writes_results_and_readme(small_run, capsys):
     assert bench.main(["--repeats", "2"]) == 0
     results = json.loads((small_run / "results.json").read_text(encoding="utf-8"))
@@ -374,6 +377,7 @@ def test_partial_run_writes_nothing(options, small_run):
     assert (small_run / "results.json").read_text(encoding="utf-8") == "old"
 
 
+@pytest.mark.slow
 def test_run_without_pytorch_writes_nothing(small_run, monkeypatch, capsys):
     monkeypatch.setattr(contestants, "has_torch", lambda: False)
     monkeypatch.setitem(contestants.ALL, "PyTorch lean", contestants.pytorch_lean)
@@ -487,6 +491,7 @@ def test_svm_cases_have_bounds_but_one_vs_one_on_codes_has_none():
     ]
 
 
+@pytest.mark.slow
 def test_both_svms_solve_the_same_problem(data, monkeypatch):
     monkeypatch.setattr(svm, "N_SAMPLES", 500)
     monkeypatch.setattr(svm, "N_QUERIES", 300)
@@ -599,6 +604,7 @@ def test_line_count_includes_only_code(tmp_path):
     assert frameworks.n_lines("nnkit", "xor") == 7
 
 
+@pytest.mark.slow
 def test_memory_is_measured_for_the_program_alone(tmp_path):
     X, y = frameworks.data_for("xor", None)
     np.save(tmp_path / "X.npy", X)
@@ -627,6 +633,7 @@ def test_differing_losses_fail_the_benchmark():
     ]
 
 
+@pytest.mark.slow
 def test_frameworks_run_writes_only_its_own_results(small_run, monkeypatch):
     old = {"provenance": {"date": "then"}, "profile": [], "knn": {"rows": []}, "rows": [{"figures": ["fig5"]}]}
     report.RESULTS.write_text(json.dumps(old), encoding="utf-8")

@@ -29,6 +29,7 @@ def tracked() -> list[Path]:
     return [path for name in listed.stdout.split("\0") if name and (path := ROOT / name).is_file()]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:using scikit-learn's 1,797 digits")
 def test_readme_example_runs(capsys):
     text = (ROOT / "README.md").read_text(encoding="utf-8")

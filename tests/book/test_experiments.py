@@ -123,6 +123,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.slow
 def test_workers_can_unpickle_what_each_experiment_sends(tmp_path):
     (tmp_path / "weights").symlink_to(BOOK / "results" / "weights")
     environment = os.environ | {"NNKIT_RESULTS": str(tmp_path)}
@@ -146,6 +147,7 @@ def test_result_states_its_origin(name):
     assert (BOOK / "results" / f"{name}.json").stat().st_size < 600_000
 
 
+@pytest.mark.slow
 def test_xor_seeds_run_is_reproducible():
     for row in load_result("xor_seeds")["rows"][::700]:
         again = xor_seeds.train(row["width"], row["seed"])
@@ -243,6 +245,7 @@ def test_runs_are_returned_in_seed_order():
     ]
 
 
+@pytest.mark.slow
 def test_xor_activations_run_is_reproducible():
     for row in load_result("xor_activations")["rows"][150::900]:
         again = xor_activations.train(row["activation"], row["width"], row["seed"])

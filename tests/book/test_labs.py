@@ -19,6 +19,9 @@ from PIL import Image
 from lab.sliders import Lab
 from tests.frames import frames_of
 
+# On one worker, where each lab is loaded once.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("labs")]
+
 BOOK = Path(__file__).resolve().parents[2] / "book"
 CHAPTERS = sorted(BOOK.glob("part*/*.ipynb"))
 # Training differs in the last digits between processors, so a curve may move by a pixel and a number slightly.

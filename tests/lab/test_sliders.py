@@ -125,6 +125,7 @@ def noise(seed):
     return figure
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("function", "values", "message"),
     [

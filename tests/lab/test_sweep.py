@@ -209,6 +209,7 @@ def test_bar_shows_the_time_left_and_starts_at_what_is_there(store, capsys):
     assert re.search(r"100%.*5/5 \[\d\d:\d\d<\d\d:\d\d", shown)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.cpu_count() == 1, reason="one core has one thread anyway")
 def test_run_uses_one_thread_and_has_the_same_bits_wherever_it_is_done(start, tmp_path):
     """In one process and in workers, started with one thread and with two, where threads would make a difference."""
@@ -263,6 +264,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 def test_killed_sweep_resumes_with_nothing_lost_or_done_twice(start, store, tmp_path):
     process = start(HALTS, "2")
@@ -313,6 +315,7 @@ def kills_its_process(a, folder, seed):
     return {"a": a}
 
 
+@pytest.mark.slow
 def test_run_that_kills_its_worker_twice_is_recorded_and_the_others_are_done(store, tmp_path):
     train = functools.partial(kills_its_process, folder=str(tmp_path))
     with pytest.warns(RuntimeWarning, match=r"1 of 8 runs failed.*TerminatedWorkerError"):
@@ -331,6 +334,7 @@ DASK = {
 }
 
 
+@pytest.mark.slow
 def test_dask_finishes_complete_and_blames_no_run_for_the_one_beside_it(start, store):
     pytest.importorskip("distributed")
     code = """
@@ -394,6 +398,7 @@ def test_missing_package_says_what_to_install(store, missing, user):
 # --- Torn, damaged, changed -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_store_cut_off_anywhere_is_completed(store):
     grid, setup = {"a": [1, 2, 3]}, {"epochs": 2}
     rows = without_seconds(quick(plus, grid, [0, 1], store, setup=setup))

@@ -453,6 +453,7 @@ def could_be_right(place, wrong):
     )
 
 
+@pytest.mark.slow
 def test_any_wrong_entry_raises_value_error_and_changes_nothing(path):
     run, other = Run(scheduler="CosineLR"), Run(3, scheduler="CosineLR")
     run.fit(2, Checkpoint(path))

@@ -62,6 +62,7 @@ def write_arff(folder, published):
                 file.write(text[text != 0].tobytes())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [write_raw, write_npz, write_arff])
 def test_mnist_is_identical_in_every_file_format(write, published, mnist, tmp_path, monkeypatch):
     write(tmp_path, published)

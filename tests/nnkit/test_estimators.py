@@ -61,6 +61,7 @@ def test_scikit_learn_estimator_checks_pass(estimator, check):
     check(estimator)
 
 
+@pytest.mark.slow
 def test_optional_scikit_learn_checks_pass_with_default_parameters():
     # Some need pandas, and some need SciPy's array API support switched on before anything imports it.
     pytest.importorskip("pandas")

@@ -364,6 +364,7 @@ def test_memory_does_not_grow_with_the_number_of_queries(method, rng):
     assert peaks[1] - peaks[0] < size + 8000 * 3 * 8 + 100_000
 
 
+@pytest.mark.slow
 def test_ties_everywhere_are_handled_in_chunks(monkeypatch):
     monkeypatch.setattr(neighbors, "CHUNK", 2**16)
     X = np.zeros((2000, 300), dtype=np.float32)

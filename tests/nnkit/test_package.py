@@ -101,6 +101,7 @@ def test_every_public_object_is_documented():
     assert undocumented == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", nnkit._LAZY_MODULES)
 def test_lazy_modules_load_on_first_use(name):
     for needed in NEEDS.get(name, []):
@@ -113,6 +114,7 @@ def test_lazy_modules_load_on_first_use(name):
     assert in_a_fresh_python(code) == f"nnkit.{name} True"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "module"), nnkit._LAZY_NAMES.items())
 def test_lazy_names_load_on_first_use(name, module):
     for needed in NEEDS[module]:

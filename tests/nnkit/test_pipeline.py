@@ -101,6 +101,7 @@ def test_each_fold_trains_its_own_encoder(digits):
 # Searches
 
 
+@pytest.mark.slow
 def test_grid_search_over_parameters_of_every_step(digits):
     X, X_test, y, y_test = digits
     grid = {
@@ -126,6 +127,7 @@ CLASSIFIERS = [
 ]
 
 
+@pytest.mark.slow
 def test_grid_search_over_the_steps_themselves(digits):
     X, X_test, y, y_test = digits
     exchange = Pipeline([("encoder", autoencoder()), ("scaler", StandardScaler()), ("classifier", SVC())])
@@ -149,6 +151,7 @@ def test_nnkit_and_scikit_learn_svc_agree_on_codes(digits):
     assert np.mean(ours == theirs) > 0.98
 
 
+@pytest.mark.slow
 def test_search_with_two_processes_matches_one(digits):
     X, _, y, _ = digits
     grid = {"autoencodertransformer__n_components": [2, 12], "svc__C": [0.1, 10.0]}
