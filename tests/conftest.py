@@ -33,15 +33,24 @@ WHERE_MNIST_IS = os.environ.get("NNKIT_DATA")
 
 
 @pytest.fixture(autouse=True, scope="session")
-def no_mnist() -> Iterator[None]:
-    """Hide MNIST from every test that does not ask for it, so that none of them needs it by mistake."""
+def nowhere_by_default() -> Iterator[None]:
+    """Hide MNIST, so that no test needs it by mistake."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NNKIT_DATA", "none")
         yield
 
 
+@pytest.fixture(autouse=True)
+def no_mnist(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Hide it as well from a test beside others, in one file, that ask for it."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "mnist" not in request.fixturenames:
+            patch.setenv("NNKIT_DATA", "none")
+        yield
+
+
 @pytest.fixture(scope="module")
-def mnist(no_mnist: None) -> Iterator[nnkit.Dataset]:
+def mnist() -> Iterator[nnkit.Dataset]:
     """Return the real digits, from wherever `load_mnist` finds them; where it does not, the test is skipped."""
     with pytest.MonkeyPatch.context() as patch:
         if WHERE_MNIST_IS is None:
