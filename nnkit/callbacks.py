@@ -80,10 +80,8 @@ class EarlyStopping(Callback):
         The name in the history.
     patience : int, default 5
         After how many epochs without a new best value to stop, at least 1.
-    min_delta : float, default 0
-        By how much a value must beat the best to count.
-    mode : {"min", "max"}, default "min"
-        Whether smaller or larger is better; "max" for an accuracy.
+    min_delta, mode : float, {"min", "max"}
+        By how much a value must beat the best to count, and whether smaller or larger is better.
     restore_best : bool, default True
         Whether to give the model the weights and buffers of its best epoch when training ends, also if interrupted.
 
@@ -252,7 +250,7 @@ class DivergenceGuard(Callback):
         moved = {name: not np.array_equal(data, self._matrices[name].data) for name, data in self._start.items()}
         lost = [name for name in moved if not moved[name] and self._matrices[name].grad.any()]
         self._start = {}  # A training that has moved may well come to rest.
-        largest = float(np.abs(state.X).max())
+        largest = float(np.abs(state.X).max()) if dead or lost else 1.0
         scale = "" if 0.1 <= largest <= 10 else f"scale the inputs to about 0 to 1 (they reach {largest:g}), or "
         if dead:
             self._fault = f"no gradient reached {', '.join(dead)} at {end}"
@@ -285,12 +283,20 @@ class CallbackList:
         for method in self._hooks[hook]:
             method(state)
 
+    def begin_epoch(self, state: TrainingState) -> None:
+        """Set the model to training mode, if a callback has seen it in evaluation mode, and call every callback."""
+        if self.callbacks:  # For XOR, changing the mode would take as long as an epoch.
+            state.model.train()
+        self.call("on_epoch_begin", state)
+
     def end_epoch(self, state: TrainingState) -> bool:
         """Step the schedule and call every callback, also after one has asked to stop; return whether to stop."""
         if self.guard.on_epoch_end(state):
             return True
         if state.scheduler is not None:
             state.scheduler.step()
+        if self.callbacks:
+            state.model.eval()
         stop = any([callback.on_epoch_end(state) for callback in self.callbacks])  # noqa: C419
         if stop and not state.history.stop_reason:
             state.history.stop_reason = f"a callback stopped it after epoch {state.epoch}"

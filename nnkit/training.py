@@ -104,8 +104,7 @@ def fit(
 
     with hooks.running(state), np.errstate(over="ignore", invalid="ignore"):  # The guard looks for what overflows.
         for state.epoch in range(history.n_epochs + 1, epochs + 1):
-            hooks.call("on_epoch_begin", state)
-            model.train()
+            hooks.begin_epoch(state)
             measured, started = [], time.perf_counter()
             for x, target in batches(X, y, batch_size, rng):
                 hooks.call("on_batch_begin", state)
@@ -121,7 +120,6 @@ def fit(
                 optimizer.step()
                 hooks.call("on_batch_end", state)
             record = weighted_means(measured) | {"seconds": time.perf_counter() - started}
-            model.eval()
             if validation_data is not None:
                 scores = evaluate(model, loss, *validation_data, metrics=named)
                 record |= {f"val_{name}": value for name, value in scores.items()}
@@ -147,8 +145,7 @@ def batches(X: Array, y: Array, batch_size: int, rng: np.random.Generator) -> It
 def predict(model: Module, X: Any, *, batch_size: int = 4096) -> Array:
     """Return the model's output for all of `X`, in evaluation mode and in batches, so that memory stays small.
 
-    `X` has shape (n, ...) with n at least 1, and is finite. Nothing of it stays in the model, so there is no backward
-    after it, and each layer has its own mode back.
+    `X` has shape (n, ...), n at least 1, and is finite. Nothing of it stays in the model, and each mode is as before.
     """
     X = finite_array("X", X, _dtype_of(model))
     if X.ndim == 0 or len(X) == 0:
@@ -164,10 +161,7 @@ def _dtype_of(model: Module) -> np.dtype[Any] | None:
 
 
 def evaluate(model: Module, loss: Loss, X: Any, y: Any, *, metrics: Metrics = None) -> dict[str, float]:
-    """Return the loss and each metric of a model on all of (X, y), in evaluation mode, under their names.
-
-    The arguments are those of `fit`.
-    """
+    """Return the loss and each metric of a model on all of (X, y), in evaluation mode, named as in `fit`."""
     X, y = samples("X", X, "y", y, _dtype_of(model))
     with_methods("loss", loss, ("__call__",), "a Loss such as MSELoss()")
     pred = predict(model, X)
