@@ -28,7 +28,6 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 CHAPTERS := $(wildcard book/part*/*.ipynb)
 PYTEST := $(BIN)/python -m pytest
-# One notebook stays on one worker: its cells depend on each other.
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout 120
 CHAPTER = $(foreach word,$(ONLY),$(or $(wildcard book/part*/*$(word)*.ipynb),$(error no chapter is called $(word))))
 # The tests of chapters that read them, and run nothing.
@@ -82,16 +81,16 @@ quick: env ## lint, and the fast tests of nnkit and of the chapters (and run a c
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(PYTEST) -q -n 2 --dist loadgroup -m "not slow" tests/nnkit $(READING) $(if $(ONLY),$(NBVAL) $(CHAPTER))
+	$(PYTEST) -q -n 2 -m "not slow" tests/nnkit $(READING) $(if $(ONLY),$(NBVAL) $(CHAPTER))
 
 test-code: env
-	$(PYTEST) -q -n 2 --dist loadgroup tests
+	$(PYTEST) -q -n 2 tests
 
 test-package: env ## run the tests of nnkit and lab alone, as CI does on macOS and Windows
 	$(PYTEST) -q -n 2 tests/nnkit tests/lab
 
 test-notebooks: env
-	$(PYTEST) -q -n 2 --dist loadfile $(NBVAL) -W default book
+	$(PYTEST) -q -n 2 $(NBVAL) -W default book
 
 lint: env ## check style and types (ruff, mypy)
 	$(BIN)/ruff check .

@@ -15,20 +15,38 @@ for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
 
-def pytest_configure(config: Any) -> None:
-    """Let pytest-xdist keep the order of the tests, where it is there."""
+# One browser, whose windows stay open from test to test; and the labs, each of which is loaded once.
+TOGETHER = {f"tests/website/test_{name}.py": "browser" for name in ("site", "pdf", "jupyterlab")}
+TOGETHER |= {"tests/book/test_labs.py": "labs"}
+
+
+def group(nodeid: str) -> str:
+    """Return what stays on one worker with a test: its notebook, whose cells depend on each other, or its group."""
+    file = nodeid.partition("::")[0]
+    return file if file.endswith(".ipynb") else TOGETHER.get(file, nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: Any, log: Any) -> Any:
+    """Give each worker the next test or group, in the order below, as soon as it has nearly done its last."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group(nodeid)
+
     config.option.loadscopereorder = False
+    return ByGroup(config, log)
+
+
+def pytest_itemcollected(item: Any) -> None:
+    """Let a kernel warn as it likes, beside tests too."""
+    if item.path.suffix == ".ipynb":
+        item.add_marker(pytest.mark.filterwarnings("default"))
 
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:
-    """Begin with what takes longest, so that no worker is left alone with it at the end.
-
-    The cells of a notebook stay on one worker, beside tests too, whose rules on warnings are not those of a kernel.
-    """
-    for item in items:
-        if item.path.suffix == ".ipynb":
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-            item.add_marker(pytest.mark.filterwarnings("default"))
+    """Begin with what takes longest, so that no worker is left alone with it at the end."""
     items.sort(key=_seconds, reverse=True)
 
 
@@ -36,8 +54,8 @@ def _seconds(item: Any) -> float:
     """Return about how long a test, or the group that stays on one worker with it, takes."""
     if item.path.suffix == ".ipynb":
         return _seconds_of_chapter(item.path)
-    group = item.get_closest_marker("xdist_group")
-    return 300 if group else 5 if item.get_closest_marker("slow") else 0
+    together = {"browser": 300, "labs": 60}.get(group(item.nodeid))
+    return together or (5 if item.get_closest_marker("slow") else 0)
 
 
 @functools.cache

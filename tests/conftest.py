@@ -22,11 +22,10 @@ def rng():
     return np.random.default_rng(0)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Take a test that reads MNIST for a slow one."""
-    for item in items:
-        if "mnist" in getattr(item, "fixturenames", ()):
-            item.add_marker("slow")
+    if "mnist" in getattr(item, "fixturenames", ()):
+        item.add_marker("slow")
 
 
 WHERE_MNIST_IS = os.environ.get("NNKIT_DATA")

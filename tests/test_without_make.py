@@ -104,7 +104,7 @@ def test_tests_are_found_without_make(request):
 
 @pytest.mark.slow
 def test_notebooks_are_found_without_make():
-    shown = run_plain("python -m pytest -q -n 2 --dist loadfile", "--collect-only")
+    shown = run_plain("python -m pytest -q -n 2 --nbval", "--collect-only")
     found = set(re.findall(r"^(book/.*?\.ipynb)::", shown, re.M))
     assert found == {path.relative_to(ROOT).as_posix() for path in (ROOT / "book").glob("part*/*.ipynb")}
 

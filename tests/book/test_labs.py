@@ -19,8 +19,7 @@ from PIL import Image
 from lab.sliders import Lab
 from tests.frames import frames_of
 
-# On one worker, where each lab is loaded once.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("labs")]
+pytestmark = pytest.mark.slow
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
 CHAPTERS = sorted(BOOK.glob("part*/*.ipynb"))

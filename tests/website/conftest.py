@@ -12,13 +12,6 @@ import pytest
 from tests.website.visit import SITE, Window
 
 
-def pytest_collection_modifyitems(items):
-    """Keep what needs the browser on one worker of pytest-xdist."""
-    for item in items:
-        if "browser" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("browser"))
-
-
 @pytest.fixture(scope="package")
 def browser():
     """Return the browser.
