@@ -284,10 +284,10 @@ class CallbackList:
             method(state)
 
     def begin_epoch(self, state: TrainingState) -> None:
-        """Set the model to training mode, if a callback has seen it in evaluation mode, and call every callback."""
+        """Call every callback, and set the model to training mode if they have seen it in evaluation mode."""
+        self.call("on_epoch_begin", state)
         if self.callbacks:  # For XOR, changing the mode would take as long as an epoch.
             state.model.train()
-        self.call("on_epoch_begin", state)
 
     def end_epoch(self, state: TrainingState) -> bool:
         """Step the schedule and call every callback, also after one has asked to stop; return whether to stop."""
