@@ -31,7 +31,7 @@ def cells(name: str) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
         ]
     else:
         held = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
-        names = [key for key in ("activation", "width") if key in held["rows"][0]]
+        names = [key for key in ("activation", "width", "case") if key in held["rows"][0]]
         took = held["provenance"]["seconds"] / len(held["rows"])
         rows = [{"config": {key: row[key] for key in names}, "took": took, **row} for row in held["rows"]]
     for config in {json.dumps(row["config"]): row["config"] for row in rows}.values():
@@ -43,7 +43,11 @@ def numbers(row: dict[str, Any]) -> dict[str, float]:
     found = {}
     for key, value in row.items():
         last = value[-1] if isinstance(value, list) and value else value
-        if isinstance(last, (int, float)) and key not in ("seed", "took", "seconds") and not isinstance(last, bool):
+        if (
+            isinstance(last, (int, float))
+            and key not in ("seed", "took", "seconds", "width")
+            and not isinstance(last, bool)
+        ):
             found[key] = float(last)
     return found
 
@@ -58,8 +62,10 @@ def repeat(name: str) -> None:
         print(f"{title}: skipped, since it takes {row['took']:.0f} s")
         return
     started = time.perf_counter()
+    experiment = importlib.import_module(f"book.experiments.{name}")
+    train = experiment.CASES[config.pop("case")] if "case" in config else experiment.train
     with single_threaded():
-        result = importlib.import_module(f"book.experiments.{name}").train(**config, seed=row["seed"])
+        result = train(**config, seed=row["seed"])
     print(f"{title}: {len(rows)} seeds, {time.perf_counter() - started:.0f} s, then {row['took']:.0f} s")
     new, old = numbers(result), numbers(row)
     for key in old.keys() & new.keys():
