@@ -40,12 +40,12 @@ def mean_confidence(y: Any, logits: Any) -> float:
 
 def calibration_error(y: Any, logits: Any) -> float:
     """Return the mean gap between confidence and accuracy over the bins."""
-    return nn.calibration_error(*answers(y, logits), n_bins=SETUP["bins"])
+    return expected_calibration_error(*answers(y, logits), n_bins=SETUP["bins"])
 
 
 def calibration(y: Any, logits: Any) -> dict[str, Any]:
     """Return the loss, the calibration error and the sums in each bin."""
-    count, confidence_sum, n_correct = nn.calibration_bins(*answers(y, logits), n_bins=SETUP["bins"])
+    count, confidence_sum, n_correct = calibration_bins(*answers(y, logits), n_bins=SETUP["bins"])
     return {
         "loss": round(nn.CrossEntropyLoss()(logits, y), 5),
         "calibration_error": round(calibration_error(y, logits), 5),
