@@ -12,6 +12,8 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 import nnkit as nn
+from book.experiments.shared.calibration import calibration_bins
+from book.experiments.shared.calibration import calibration_error as expected_calibration_error
 from book.experiments.shared.mnist import N_VALIDATION, OnTestDigits, network, trained, without_validation
 from book.experiments.shared.runs import over_seeds, record
 
