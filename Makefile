@@ -44,7 +44,7 @@ endif
 # The parts of a test read what the one before has built, and each keeps two processes busy to its end.
 .NOTPARALLEL:
 
-.PHONY: help env book pdf test quick test-code test-package test-notebooks lint lab notebooks experiments replicate bench clean
+.PHONY: help env book pdf test quick planted test-code test-package test-notebooks lint lab notebooks experiments replicate bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | \
@@ -85,6 +85,9 @@ quick: env ## lint, and the fast tests of nnkit and of the chapters (and run a c
 
 test-code: env
 	$(PYTEST) -q -n 2 tests
+
+planted: env ## plant each bug of tests/planted_bugs.toml in a copy, and see whether the tests catch it
+	$(BIN)/python -m tests.planted_bugs
 
 test-package: env ## run the tests of nnkit and lab alone, as CI does on macOS and Windows
 	$(PYTEST) -q -n 2 tests/nnkit tests/lab

@@ -14,6 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.planted_bugs import bugs
 from tools import execute
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -155,3 +156,9 @@ def test_requirements_and_their_dependencies_are_pinned():
                 brought = canonicalize_name(requirement.name)
                 waiting += [brought] if brought not in seen else []
                 seen.add(brought)
+
+
+def test_every_planted_bug_still_has_its_line():
+    for bug in bugs():
+        assert (ROOT / bug["file"]).read_text(encoding="utf-8").count(bug["line"]) == 1, bug["line"]
+    assert len(bugs()) >= 30
