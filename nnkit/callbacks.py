@@ -74,6 +74,8 @@ class Callback:
 class EarlyStopping(Callback):
     """Stop when a recorded number has not improved for some epochs.
 
+    Its attributes `best_epoch`, counted from 1, and `best_value` are 0 and NaN before there is one.
+
     Parameters
     ----------
     monitor : str, default "val_loss"
@@ -84,8 +86,6 @@ class EarlyStopping(Callback):
         By how much a value must beat the best to count, and whether smaller or larger is better.
     restore_best : bool, default True
         Whether to give the model the weights and buffers of its best epoch when training ends, also if interrupted.
-
-    The attributes `best_epoch`, counted from 1, and `best_value` are 0 and NaN before there is one.
     """
 
     def __init__(

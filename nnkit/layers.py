@@ -83,6 +83,8 @@ class Linear(Module):
 class TiedLinear(Linear):
     r"""The affine map :math:`y = x W^\top + c` with the weight of another layer: the way back, at no new weights.
 
+    Its `weight` is a transposed view of the other layer's, which is its attribute `shared`.
+
     Parameters
     ----------
     layer : Linear
@@ -90,8 +92,6 @@ class TiedLinear(Linear):
         layers' gradients, and `state_dict` has it once, under the name of the layer that comes first.
     bias : bool, default True
         Whether to add :math:`c`, a bias of its own, which starts at zero.
-
-    Its `weight` is a transposed view of the other layer's, which is its attribute `shared`.
     """
 
     def __init__(self, layer: Linear, bias: bool = True) -> None:

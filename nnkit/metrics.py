@@ -43,6 +43,8 @@ def predicted_classes(y_pred: Any, threshold: float | None = None) -> Array:
 def accuracy(y_true: Any, y_pred: Any, *, threshold: float | None = None) -> float:
     """Return the fraction of samples whose predicted class is the true one.
 
+    Raises ValueError if `y_true` holds scores, since the arguments look swapped, or if the lengths differ or are 0.
+
     Parameters
     ----------
     y_true : array_like
@@ -53,8 +55,6 @@ def accuracy(y_true: Any, y_pred: Any, *, threshold: float | None = None) -> flo
         `y_true` holds strings, ``names[predicted_classes(scores)]`` names the predictions.
     threshold : float, optional
         As for `predicted_classes`.
-
-    Raises ValueError if `y_true` holds scores, since the arguments look swapped, or if the lengths differ or are 0.
     """
     true, predicted = _classes(y_true, y_pred, threshold)
     return float((true == predicted).mean())
