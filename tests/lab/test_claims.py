@@ -118,3 +118,11 @@ def test_source_line_locates_the_statement():
 def test_source_line_rejects_missing_or_partial_lines(statement):
     with pytest.raises(ValueError, match="statement"):
         source_line(nn.Linear.forward, statement)
+
+
+def test_interval_of_a_share_is_wilsons():
+    share, low, high = interval([True] * 8 + [False] * 2)
+    z, n = 1.959964, 10
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    assert (low, high) == pytest.approx((centre - half, centre + half), abs=1e-5)

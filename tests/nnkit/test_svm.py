@@ -866,3 +866,10 @@ def test_data_that_overflows_float32_is_computed_in_float64():
         warnings.simplefilter("error")
         large = SVC().fit((X * 1e25).astype(np.float32), y)
     np.testing.assert_allclose(large.decision_function(X * 1e25), small.decision_function(X), atol=1e-2)
+
+
+def test_bias_is_the_mean_slope_of_the_free_coefficients():
+    problem = SMO(np.eye(4), np.array([1.0, 1.0, -1.0, -1.0]), 1.0)
+    problem.up = np.array([0.5, 0.1, -np.inf, 0.3])  # The third may not rise, and the fourth may not fall.
+    problem.low = np.array([0.5, 0.1, -0.7, np.inf])
+    assert problem.bias == pytest.approx((0.5 + 0.1) / 2)
