@@ -75,6 +75,8 @@ def run_all_cells(page):
 def test_lab_is_alive_in_jupyterlab(browser, jupyterlab):
     context = browser.new_context(viewport={"width": 1300, "height": 1000})
     page = context.new_page()
+    # On a busy machine JupyterLab may ask something first, such as for a kernel; its own answer is taken.
+    page.add_locator_handler(page.locator("dialog.jp-Dialog"), lambda dialog: dialog.locator(".jp-mod-accept").click())
     page.set_default_timeout(PATIENCE * 1000)
     page.goto(f"{jupyterlab}/lab/tree/lab.ipynb?reset")
     page.locator(".jp-NotebookPanel .jp-Cell").nth(1).wait_for()
