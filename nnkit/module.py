@@ -263,7 +263,7 @@ class Sequential(Module):
         return grad
 
     def accumulate(self, grad: Array) -> None:
-        first = next((i for i, module in enumerate(self.modules) if next(module.named_parameters(), None)), len(self))
+        first = next((i for i, m in enumerate(self) if m.in_features or next(m.named_parameters(), None)), len(self))
         for module in reversed(self.modules[first + 1 :]):
             grad = module.backward(grad)
         for module in self.modules[first : first + 1]:
