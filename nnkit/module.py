@@ -13,15 +13,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike
 
-from nnkit.checks import (
-    checked_backward,
-    checked_forward,
-    checked_state,
-    float_array,
-    float_dtype,
-    instance,
-    shown,
-)
+from nnkit.checks import checked_backward, checked_forward, checked_state, float_array, float_dtype, instance, shown
 from nnkit.typing import Array
 
 Item = TypeVar("Item")

@@ -97,6 +97,18 @@ class Optimizer(ABC):
             if self.weight_decay and self.decays_in_gradient:
                 grad = grad + self.weight_decay * weight
             self.update(weight, grad, *averages)
+        if self.steps % 32 == 0:
+            self._drop_vanished()
+
+    def _drop_vanished(self) -> None:
+        """Set to zero what has nearly vanished of the averages of gradients.
+
+        Below the normal numbers of a dtype a product takes many times as long, and rounding keeps an average there for
+        ever: of m <- 0.9 m, the smallest number but zero is a fixed point.
+        """
+        for average in (getattr(self, name) for name in self.state_names if name not in self.nonnegative_names):
+            vanished = min(1e6 * np.finfo(average.dtype).tiny, 1e-30)  # The second is for float16, whose tiny is 6e-5.
+            average[np.abs(average) < vanished] = 0
 
     def not_finite(self) -> Iterator[tuple[int, str]]:
         """Yield the place in `params` and the name of everything that is NaN or infinite: weights and averages."""

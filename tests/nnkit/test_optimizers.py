@@ -163,6 +163,41 @@ def test_blockwise_step_equals_a_whole_step(make, monkeypatch):
 
 
 @every_optimizer
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_no_average_of_gradients_stays_below_the_normal_numbers(make, dtype):
+    # Without a gradient 0.9 m shrinks until rounding gives m back: for ever 4e-45, at 20 times the cost of a product.
+    tiny = np.finfo(dtype).tiny
+    parameter = one_parameter(np.ones(4, dtype=dtype), np.array([1, -1, 1e-30, 0], dtype=dtype))
+    optimizer = make([parameter])
+    averages = [name for name in optimizer.state_names if name not in optimizer.nonnegative_names]
+    optimizer.step()
+    parameter.zero_grad()
+    for name in averages:
+        getattr(optimizer, name)[:3] *= tiny  # as after a thousand steps without a gradient, or seven thousand
+    for _ in range(40):
+        optimizer.step()
+    for name in averages:
+        average = np.abs(getattr(optimizer, name))
+        assert not np.any((average > 0) & (average < tiny)), f"{name} is {average}"
+
+
+def test_small_averages_are_kept():
+    parameter = one_parameter(np.zeros(2, dtype=np.float32), np.array([1e-20, -1e-25], dtype=np.float32))
+    optimizer = SGD([parameter], lr=1.0, momentum=0.9)
+    for _ in range(64):
+        optimizer.step()
+    np.testing.assert_allclose(optimizer.velocity, [1e-19, -1e-24], rtol=0.01)
+
+
+def test_float16_keeps_its_averages():  # of which even the smallest normal number is large
+    parameter = one_parameter(np.zeros(1, dtype=np.float16), np.array([1e-4], dtype=np.float16))
+    optimizer = SGD([parameter], lr=1.0, momentum=0.5)
+    for _ in range(32):
+        optimizer.step()
+    assert optimizer.velocity[0] > 1e-4
+
+
+@every_optimizer
 def test_construction_and_step_leave_gradients_alone(make, rng):
     model = network()
     for parameter in model.parameters():
