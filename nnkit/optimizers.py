@@ -103,8 +103,7 @@ class Optimizer(ABC):
     def _drop_vanished(self) -> None:
         """Set to zero what has nearly vanished of the averages of gradients.
 
-        Below the normal numbers of a dtype a product takes many times as long, and rounding keeps an average there for
-        ever: of m <- 0.9 m, the smallest number but zero is a fixed point.
+        Below the normal numbers a product takes many times as long, and rounding lets none of them shrink to zero.
         """
         for average in (getattr(self, name) for name in self.state_names if name not in self.nonnegative_names):
             vanished = min(1e6 * np.finfo(average.dtype).tiny, 1e-30)  # The second is for float16, whose tiny is 6e-5.
@@ -134,10 +133,7 @@ class Optimizer(ABC):
 
     def _refresh(self) -> None:
         """Flatten again if a parameter was given another array: by assignment, or in another optimizer."""
-        for parameter in self.params:
-            if parameter.data.base is not self._data or parameter.grad.base is not self._grad:
-                break
-        else:
+        if all(p.data.base is self._data and p.grad.base is self._grad for p in self.params):
             return
         sizes = sum(parameter.data.size for parameter in self.params)
         if sizes != self._data.size or {parameter.data.dtype for parameter in self.params} != {self._data.dtype}:
