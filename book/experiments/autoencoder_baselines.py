@@ -1,4 +1,4 @@
-"""Baselines for figures 10 and 11 of source A: the digits themselves, their mean, and PCA of every size."""
+"""Baselines for figures 10 and 11 of report A: the digits themselves, their mean, and PCA of every size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Source A, figures 10 and 11: five code sizes, five depths and two losses; 20 epochs."""
+"""Report A, figures 10 and 11: five code sizes, five depths and two losses; 20 epochs."""
 
 from __future__ import annotations
 

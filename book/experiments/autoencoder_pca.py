@@ -13,7 +13,7 @@ from book.experiments.shared.mnist import N_VALIDATION, rounded
 from book.experiments.shared.runs import record
 
 SETUP = {
-    "splits": f"source B's; the training digits without the last {N_VALIDATION}; all training digits",
+    "splits": f"report B's; the training digits without the last {N_VALIDATION}; all training digits",
     "method": "PCA of the training pixels, centred on their mean; mean squared error a pixel on the test digits",
 }
 
@@ -35,7 +35,7 @@ def run() -> list[dict[str, Any]]:
     X, _ = pooled(data)
     for_training, _, for_test = split_indices(len(X))
     splits = {
-        "source B": (X[for_training], X[for_test]),
+        "report B": (X[for_training], X[for_test]),
         "without validation digits": (data.X_train[:-N_VALIDATION], data.X_test),
         "all training digits": (data.X_train, data.X_test),
     }

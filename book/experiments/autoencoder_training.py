@@ -1,4 +1,4 @@
-"""Source B, tables 7 and 8 and figures 4 to 7: its autoencoder as published, and better setups of the same network."""
+"""Report B, tables 7 and 8 and figures 4 to 7: its autoencoder as published, and better setups of the same network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Source A, figures 14 and 15: denoising autoencoders, compared with filters and noise-trained classifiers; 5 seeds.
+"""Report A, figures 14 and 15: denoising autoencoders, compared with filters and noise-trained classifiers; 5 seeds.
 
 Every method is measured on the same corrupted test digits: by the distance of its output from the clean images, and by
 the accuracy on it of the classifier of figure 5, which was trained on clean digits.

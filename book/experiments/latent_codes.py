@@ -1,4 +1,4 @@
-"""Source A, figures 12 and 13 and its table: codes of 2 to 32 numbers, classified by nearest neighbours."""
+"""Report A, figures 12 and 13 and its table: codes of 2 to 32 numbers, classified by nearest neighbours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Source A, figure 12: t-SNE of the 4-D codes of the 10,000 test digits, with several seeds and perplexities."""
+"""Report A, figure 12: t-SNE of the 4-D codes of the 10,000 test digits, with several seeds and perplexities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Source B, figure 8: the first two principal components of its 32-D code, compared with those of the pixels."""
+"""Report B, figure 8: the first two principal components of its 32-D code, compared with those of the pixels."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ SETUP = {
     "autoencoder, autoencoder_published": "the kept weights of autoencoder_training, seed 0",
     "plane": "the first two components of the codes of the training digits",
     "neighbours": f"the {K} nearest of the other digits",
-    "digits": f"the first {N_TEST} test digits of source B's split",
+    "digits": f"the first {N_TEST} test digits of report B's split",
 }
 
 
 def kept_network(name: str) -> nn.Autoencoder:
-    """Return a network with source B's architecture whose weights are stored."""
+    """Return a network with report B's architecture whose weights are stored."""
     model = nn.Autoencoder.symmetric(SIZES, rng=0, logits=True).astype(np.float16)
     nn.load_checkpoint(WEIGHTS / f"{name}.npz").restore(model)
     return model.astype(np.float32)

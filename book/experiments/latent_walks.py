@@ -1,4 +1,4 @@
-"""Source A, figure 13: what lies halfway between two digits, interpolated as codes, as PCA codes and as pixels."""
+"""Report A, figure 13: what lies halfway between two digits, interpolated as codes, as PCA codes and as pixels."""
 
 from __future__ import annotations
 

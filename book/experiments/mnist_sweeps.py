@@ -1,4 +1,4 @@
-"""Source A, figures 6 to 9: activation, batch size, width and optimizer on MNIST; 50 epochs, 15 seeds per cell.
+"""Report A, figures 6 to 9: activation, batch size, width and optimizer on MNIST; 50 epochs, 15 seeds per cell.
 
 For a fair comparison also, with 5 seeds per cell: each optimizer at learning rates on both sides of its best one, and
 each batch size with the learning rate scaled to it.

@@ -12,10 +12,10 @@ from book.experiments import xor_seeds
 from book.experiments.shared.runs import over_seeds, record
 
 SETUP = {
-    "regression": "source A, figure 2: 100 points, SGD, rate 0.01, batch 32, 200 epochs",
-    "classification": "source A, figure 3: 200 points, cross-entropy, SGD, rate 0.01, batch 32, 256 epochs",
-    "quadrants": "source A, figure 4: 400 points, 2-8-2, sigmoid, xavier_normal, rate 0.01, batch 32, 256 epochs",
-    "xor": "source B, figures 2 and 3: the network of xor_seeds",
+    "regression": "report A, figure 2: 100 points, SGD, rate 0.01, batch 32, 200 epochs",
+    "classification": "report A, figure 3: 200 points, cross-entropy, SGD, rate 0.01, batch 32, 256 epochs",
+    "quadrants": "report A, figure 4: 400 points, 2-8-2, sigmoid, xavier_normal, rate 0.01, batch 32, 256 epochs",
+    "xor": "report B, figures 2 and 3: the network of xor_seeds",
     "runs": 25,
 }
 
@@ -62,7 +62,7 @@ def quadrants(kind: type[nn.Optimizer], seed: int) -> dict[str, Any]:
 
 
 def xor(seed: int) -> dict[str, Any]:
-    """Train source B's network; return how much of the loss is gone by epoch 1,000, and how many steps lower it."""
+    """Train report B's network; return how much of the loss is gone by epoch 1,000, and how many steps lower it."""
     X, y = nn.make_xor()
     model = xor_seeds.network(4, seed)
     optimizer, target = nn.SGD(model.parameters(), lr=0.5), y[:, None].astype(np.float32)

@@ -1,4 +1,4 @@
-"""Source B, tables 9 and 10 and figures 9 to 11: SVMs on pixels and on codes, trained or untrained."""
+"""Report B, tables 9 and 10 and figures 9 to 11: SVMs on pixels and on codes, trained or untrained."""
 
 from __future__ import annotations
 

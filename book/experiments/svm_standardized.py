@@ -1,4 +1,4 @@
-"""Source B, tables 9 and 10, as computed by a script in its repository: features are standardized before the SVM."""
+"""Report B, tables 9 and 10, as computed by a script in its repository: features are standardized before the SVM."""
 
 from __future__ import annotations
 

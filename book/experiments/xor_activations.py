@@ -1,4 +1,4 @@
-"""Source B's XOR network with other activations: how many of 100 random starts solve it, by width and activation."""
+"""Report B's XOR network with other activations: how many of 100 random starts solve it, by width and activation."""
 
 from __future__ import annotations
 

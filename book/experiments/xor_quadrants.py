@@ -1,4 +1,4 @@
-"""Source A, figure 4, with 20,000 points: train on the quadrants with plain SGD at 0.01 and many steps per epoch."""
+"""Report A, figure 4, with 20,000 points: train on the quadrants with plain SGD at 0.01 and many steps per epoch."""
 
 from __future__ import annotations
 

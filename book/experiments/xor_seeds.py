@@ -1,4 +1,4 @@
-"""Source B, tables 4 to 6: how many random starts learn XOR, for the 2-4-1 network and narrower ones."""
+"""Report B, tables 4 to 6: how many random starts learn XOR, for the 2-4-1 network and narrower ones."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from book.replication.reading import of_median, of_shares, result, runs_of, shar
 
 @functools.cache
 def _training() -> dict[str, list[dict[str, Any]]]:
-    """Return the runs of source B's autoencoder: as stated, at a larger rate, and with our better setup."""
+    """Return the runs of report B's autoencoder: as stated, at a larger rate, and with our better setup."""
     from book.experiments.autoencoder_training import CELLS
 
     return {

@@ -188,7 +188,7 @@ def _() -> Outcome:
     return Conditions(tuple(c in best for c in (0, 1, 6)), text)
 
 
-@measures("B.table7_8_autoencoder.overlap", "in the plane; source B states no measure")
+@measures("B.table7_8_autoencoder.overlap", "in the plane; report B states no measure")
 def _() -> Outcome:
     table = np.array(_plane("autoencoder")["in_plane"])
     shared = of_pairs(table + table.T)

@@ -81,7 +81,7 @@ def _() -> Outcome:
 
 
 def _numeric(value: Callable[[], float], array: np.ndarray) -> np.ndarray:
-    """Return central differences with respect to every entry of an array, with source B's step."""
+    """Return central differences with respect to every entry of an array, with report B's step."""
     entries = [nn.numeric_gradient(value, array, index, 1e-7) for index in np.ndindex(array.shape)]
     return np.reshape(entries, array.shape)
 

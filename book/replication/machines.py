@@ -20,7 +20,7 @@ def _rows_of_machines(features: str, n: int = 5000, limit: int = 2000) -> list[d
 
 @functools.cache
 def _machines(features: str, n: int = 5000, limit: int = 2000) -> dict[str, np.ndarray]:
-    """Return the accuracy of source B's SVM on these features: one number per run, in seed order."""
+    """Return the accuracy of report B's SVM on these features: one number per run, in seed order."""
     rows = _rows_of_machines(features, n, limit)
     confusions = [np.array(row["result"]["confusion"], dtype=float) for row in rows]
     f1 = np.array([2 * np.diag(C) / (C.sum(axis=0) + C.sum(axis=1)) for C in confusions])

@@ -360,7 +360,7 @@ def test_pictures_round_trip_through_text():
     assert np.abs(again - shown).max() <= 0.5 / 255 + 1e-6
 
 
-def test_split_of_source_b_uses_each_digit_once():
+def test_split_of_report_b_uses_each_digit_once():
     parts = autoencoders.split_indices(70_000)
     assert tuple(map(len, parts)) == autoencoders.SPLIT
     assert len(np.unique(np.concatenate(parts))) == 70_000

@@ -269,7 +269,7 @@ class TorchAutoencoder(torch.nn.Module):
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("loss", ["mse", "bce"])
 def test_symmetric_autoencoder_matches_for_both_losses(loss, tied, seed):
-    """Each gradient, and the weights after ten SGD steps, with source B's batch size and its network made narrow."""
+    """Each gradient, and the weights after ten SGD steps, with report B's batch size and its network made narrow."""
     rng = np.random.default_rng(seed)
     ours = Autoencoder.symmetric([20, 12, 8, 5, 3], init="xavier_normal", rng=rng, logits=loss == "bce", tied=tied)
     ours.astype(np.float64)

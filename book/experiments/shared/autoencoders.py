@@ -14,7 +14,7 @@ from nnkit.activations import sigmoid
 from nnkit.typing import Array
 
 SPLIT = (50_400, 5_600, 14_000)
-"""Source B's split of all 70,000 digits into training, validation and test."""
+"""Report B's split of all 70,000 digits into training, validation and test."""
 
 WEIGHTS = results.RESULTS / "weights"
 """The trained networks that chapters load, small enough to commit."""
@@ -29,7 +29,7 @@ def pooled(data: nn.Dataset) -> tuple[Array, Array]:
 
 
 def split_indices(n: int) -> tuple[Array, Array, Array]:
-    """Return the indices of training, validation and test digits among `n` pooled ones, in source B's proportions.
+    """Return the indices of training, validation and test digits among `n` pooled ones, in report B's proportions.
 
     The source does not say how it split them; this is one shuffle, the same for every run.
     """
