@@ -17,12 +17,13 @@ ROOT = Path(__file__).resolve().parent.parent
 """The checkout that the book runs from."""
 
 
+def git(*words: str) -> str:
+    """Return what git prints in the checkout; nothing where there is no history."""
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+
+
 def commit(*also: str) -> str:
     """Return the commit of the running code, or ``NNKIT_COMMIT``, marked if what counts, or `also`, has changed."""
-
-    def git(*words: str) -> str:
-        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-
     head = git("rev-parse", "--short=12", "HEAD") or os.environ.get("NNKIT_COMMIT")
     changed = git("status", "--porcelain", "--", "nnkit", "lab", "book/experiments", *also)
     return (head or "unknown") + (" with changes" if head and changed else "")
@@ -38,10 +39,32 @@ def warn_unless_committed(ran: str) -> None:
         )
 
 
-def ran() -> dict[str, str]:
-    """Return what a row of a store says of its run: date, commit, NumPy and processor."""
+def ran(module: str | None = None) -> dict[str, str]:
+    """Return what a row says of its run: date, commit, NumPy, processor, and the rules beside the file `module`."""
     date = datetime.datetime.now(datetime.UTC).date().isoformat()
-    return {"date": date, "commit": commit(), "numpy": importlib.metadata.version("numpy"), "processor": processor()}
+    run = {"date": date, "commit": commit(), "numpy": importlib.metadata.version("numpy"), "processor": processor()}
+    return run if module is None else run | stamp(module)
+
+
+def rules_beside(module: str | os.PathLike[str]) -> Path:
+    """Return the file with the rules of the experiment in the file `module`: what it asks, and what would answer it.
+
+    It has a table for each question, with its bounds and the rule that makes a verdict of the runs, and is committed
+    before they start.
+    """
+    return Path(module).with_suffix(".toml")
+
+
+def rules_hash(text: bytes) -> str:
+    """Return the hash of a file of rules, whatever its line ends."""
+    return hashlib.sha256(text.replace(b"\r\n", b"\n")).hexdigest()[:16]
+
+
+def stamp(module: str | os.PathLike[str]) -> dict[str, str]:
+    """Return what a row says of its rules, to show that they came first: their hash and their commit."""
+    path = rules_beside(module)
+    changed = git("log", "-1", "--format=%h", "--abbrev=12", "--", str(path))
+    return {"rules": rules_hash(path.read_bytes()), "rules_commit": changed or "unknown"}
 
 
 def data_hash(data: nnkit.Dataset) -> str:
