@@ -339,8 +339,8 @@ def test_stored_weights_state_their_origin(path):
 
 @pytest.mark.parametrize("name", ["autoencoder", "autoencoder_published"])
 def test_stored_weights_reproduce_the_stored_error(name, mnist):
-    X, _ = autoencoders.pooled(mnist)
-    X = X[autoencoders.split_indices(len(X))[2]]
+    X, y = autoencoders.pooled(mnist)
+    X = X[autoencoders.split_indices(y)[2]]
     model = nn.Autoencoder.symmetric(autoencoder_training.SIZES, rng=0, logits=True).astype(np.float16)
     saved = nn.load_checkpoint(autoencoders.WEIGHTS / f"{name}.npz")
     saved.restore(model)
