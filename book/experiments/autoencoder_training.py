@@ -63,8 +63,8 @@ N_RESAMPLES, N_METRICS = 300, 100
 class CodeRange(nn.Callback):
     """Measure the codes of 1,000 training digits every few epochs, as the repository's log does, and at the start.
 
-    A row of `records` holds the epoch and the codes' least, greatest and standard deviation. They are kept in a file, for
-    a training that resumes.
+    A row of `records` holds the epoch and the codes' least, greatest and standard deviation. A file keeps them for a
+    training that resumes.
     """
 
     def __init__(self, X: Array, every: int, path: Path) -> None:

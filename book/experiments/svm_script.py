@@ -1,4 +1,4 @@
-"""Report B, tables 9 and 10, exactly as a script in its repository computes them; encoders never trained, and trained."""
+"""Report B, tables 9 and 10, exactly as its repository computes them: encoders never trained, and trained ones."""
 
 from __future__ import annotations
 

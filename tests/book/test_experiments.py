@@ -18,6 +18,7 @@ from book.experiments import (
     autoencoder_baselines,
     autoencoder_deep,
     autoencoder_grid,
+    autoencoder_starts,
     autoencoder_training,
     denoising,
     latent_codes,
@@ -33,7 +34,7 @@ from book.experiments import (
     short_runs,
     svm_features,
     svm_learning_curve,
-    svm_standardized,
+    svm_script,
     xor_activations,
     xor_quadrants,
     xor_seeds,
@@ -64,9 +65,8 @@ def product(grid):
 SWEPT = {
     "autoencoder_deep": [(autoencoder_deep.CELLS, autoencoder_deep.SEEDS)],
     "autoencoder_grid": [(product(autoencoder_grid.GRID), autoencoder_grid.SEEDS)],
-    "autoencoder_training": [
-        ([cell], autoencoder_training.SEEDS[name]) for name, cell in autoencoder_training.CELLS.items()
-    ],
+    "autoencoder_starts": [(product(autoencoder_starts.GRID), autoencoder_starts.SEEDS)],
+    "autoencoder_training": [(list(autoencoder_training.CELLS.values()), autoencoder_training.SEEDS)],
     "denoising": [(product({"method": denoising.METHODS}), denoising.SEEDS)],
     "latent_codes": [([cell], seeds) for cell, seeds in latent_codes.CELLS],
     "latent_maps": [([cell], seeds) for cell, seeds in latent_maps.CELLS],
@@ -87,7 +87,7 @@ SWEPT = {
     "nearest_neighbours": [(product(nearest_neighbours.GRID), nearest_neighbours.SEEDS)],
     "svm_features": [([cell], seeds) for cell, seeds in svm_features.CELLS],
     "svm_learning_curve": [([cell], seeds) for cell, seeds in svm_learning_curve.CELLS],
-    "svm_standardized": [([cell], seeds) for cell, seeds in svm_standardized.CELLS],
+    "svm_script": [([cell], seeds) for cell, seeds in svm_script.CELLS],
 }
 RECORDED = [name for name in NAMES if name not in SWEPT]
 
