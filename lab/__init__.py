@@ -13,18 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lab.claims import ClaimError, claim, interquartile_mean, interval, reported_and_measured, source_line, spaced
+    from lab.provenance import load_rules
     from lab.results import benchmark_origin, load_benchmark, load_result, load_store
 
 _MODULES = ("claims", "plots", "provenance", "results", "sliders", "sweep", "verdicts")
 __all__ = ["ClaimError", "claim", "interquartile_mean", "interval", "reported_and_measured", "source_line", "spaced"]
-__all__ += ["benchmark_origin", "load_benchmark", "load_result", "load_store"]
+__all__ += ["benchmark_origin", "load_benchmark", "load_result", "load_rules", "load_store"]
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"lab.{name}")
     if name in __all__:
-        return getattr(importlib.import_module("lab.results" if name in __all__[-4:] else "lab.claims"), name)
+        home = "provenance" if name == "load_rules" else "results" if name in __all__[-5:] else "claims"
+        return getattr(importlib.import_module(f"lab.{home}"), name)
     raise AttributeError(f"module 'lab' has no attribute {name!r}")
 
 
