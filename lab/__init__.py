@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lab.provenance import load_rules
     from lab.results import benchmark_origin, load_benchmark, load_result, load_store
 
-_MODULES = ("claims", "plots", "provenance", "results", "sliders", "sweep", "verdicts")
+_MODULES = ("answers", "claims", "plots", "provenance", "results", "sliders", "sweep", "verdicts")
 __all__ = ["ClaimError", "claim", "interquartile_mean", "interval", "reported_and_measured", "source_line", "spaced"]
 __all__ += ["benchmark_origin", "load_benchmark", "load_result", "load_rules", "load_store"]
 

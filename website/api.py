@@ -45,7 +45,7 @@ PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "neighbors": ("Nearest neighbours", ("nnkit.estimators.neighbors",)),
     "svm": ("Support vector machines", ("nnkit.estimators.svm",)),
     "claims": ("Claims", ("lab.claims",)),
-    "results": ("Results", ("lab.results",)),
+    "results": ("Results", ("lab.results", "lab.answers")),
     "sweep": ("Sweeps", ("lab.sweep",)),
     "plots": ("Figures", ("lab.plots",)),
     "sliders": ("Labs", ("lab.sliders",)),
