@@ -1,4 +1,4 @@
-"""Report A, figures 10 and 11: five code sizes, five depths and two losses; 20 epochs."""
+"""Report A, figures 10 and 11: five code sizes, five depths and two losses; 20 epochs, 5 seeds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import nnkit as nn
-from book.experiments.shared.autoencoders import errors_of
+from book.experiments.shared.autoencoders import errors_of, live_units
 from book.experiments.shared.mnist import N_VALIDATION, rounded
 from book.experiments.shared.pictures import as_text, first_of_each
 from book.experiments.shared.runs import on_mnist
@@ -15,7 +15,7 @@ from lab import provenance, results
 from lab.sweep import Row, sweep
 
 STORE = results.RESULTS / "autoencoder_grid.jsonl"
-SEEDS = range(1)
+SEEDS = range(5)
 HIDDEN = (256, 192, 128, 96)
 """The widths between pixels and code; a network of depth d has the first d - 1 of them."""
 
@@ -66,10 +66,11 @@ def train(latent: int, depth: int, loss: str, seed: int) -> dict[str, Any]:
     result = {name: rounded(values) for name, values in history.values_by_name.items()} | {
         "test_mse": float(f"{errors_of(reconstruction, data.X_test).mean():.6g}"),
         "test_cross_entropy": float(f"{nn.BCEWithLogitsLoss()(logits(model, data.X_test), data.X_test):.6g}"),
+        "live": live_units(model.encoder, data.X_test),
     }
     if seed == 0:
         result["ten_digits"] = as_text(model.reconstruct(data.X_test[first_of_each(data.y_test)]))
-    return result | provenance.ran()
+    return result | provenance.ran(__file__)
 
 
 def logits(model: nn.Autoencoder, X: np.ndarray) -> np.ndarray:

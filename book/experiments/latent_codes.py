@@ -14,6 +14,7 @@ from book.experiments.shared.corruptions import pca_projection
 from book.experiments.shared.mnist import N_VALIDATION, rounded
 from book.experiments.shared.runs import sweep_cells
 from lab import provenance, results
+from lab.answers import packed
 from lab.sweep import Row
 from nnkit.typing import Array
 
@@ -48,10 +49,11 @@ def train(method: str, latent: int, seed: int) -> dict[str, Any]:
         "test_mse": float(f"{errors_of(reconstruction, data.X_test).mean():.6g}"),
         # By the number of neighbours, starting at 1.
         "accuracy": rounded((predicted == data.y_test[:, None]).mean(axis=0)),
-        # With five neighbours; row: true digit, column: prediction.
+        # With five neighbours, as what follows; row: true digit, column: prediction.
         "confusion": nn.confusion_matrix(data.y_test, predicted[:, 4], labels=range(10)).tolist(),
+        "right": packed(predicted[:, 4] == data.y_test),
         **between_digits(codes, data.y_train),
-        **provenance.ran(),
+        **provenance.ran(__file__),
     }
 
 
@@ -82,9 +84,9 @@ def between_digits(codes: Array, y: Array) -> dict[str, Any]:
     return {"centroid_distances": [rounded(row) for row in distances], "spread": rounded(spread)}
 
 
-# Three networks of each size, and one run of each method without a seed.
+# Six networks of each size, and one run of each method without a seed.
 CELLS: list[tuple[dict[str, Any], range]] = [
-    *(({"method": "autoencoder", "latent": latent}, range(3)) for latent in LATENT),
+    *(({"method": "autoencoder", "latent": latent}, range(6)) for latent in LATENT),
     *(({"method": "PCA", "latent": latent}, range(1)) for latent in LATENT),
     ({"method": "pixels", "latent": 784}, range(1)),
 ]

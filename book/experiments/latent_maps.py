@@ -62,7 +62,7 @@ def train(perplexity: int, seed: int) -> dict[str, Any]:
         "trustworthiness": round(float(trustworthiness(codes[every], points[every], n_neighbors=10)), 4),
         "points": points_as_text(points),
         **between_digits(points, data.y_test),
-        **provenance.ran(),
+        **provenance.ran(__file__),
     }
 
 

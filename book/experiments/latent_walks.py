@@ -133,7 +133,7 @@ def train(method: str, latent: int, seed: int) -> dict[str, Any]:
     if method == "pixels":
         # The labels, so that the committed maps can be coloured without MNIST.
         row |= {"labels": labels_as_text(y), "pairs": ["".join(map(str, y[side])) for side in pairs]}
-    return row | provenance.ran()
+    return row | provenance.ran(__file__)
 
 
 def labels_as_text(y: Array) -> str:

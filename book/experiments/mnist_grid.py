@@ -48,7 +48,7 @@ def train(activation: str, width: int, batch_size: int, optimizer: str, lr: floa
     return {
         "loss": rounded(curves["loss"]),
         "test_accuracy": rounded(curves["test_accuracy"]),
-        **provenance.ran(),
+        **provenance.ran(__file__),
     }
 
 

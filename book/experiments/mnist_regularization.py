@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import nnkit as nn
-from book.experiments.shared.mnist import OnTestDigits, network, rounded, trained, weight_norm
+from book.experiments.shared.mnist import OnTestDigits, network, right_of, rounded, trained, weight_norm
 from book.experiments.shared.runs import on_mnist
 from lab import provenance, results
 from lab.sweep import Row, sweep
@@ -93,7 +93,8 @@ def train(n: int, method: str, seed: int) -> dict[str, Any]:
         "test_loss_curve": rounded(curves["test_loss"]),
         "epochs": len(curves["loss"]),
         "weight_norm": weight_norm(model),
-        **provenance.ran(),
+        "right": right_of(model, data),
+        **provenance.ran(__file__),
     }
 
 

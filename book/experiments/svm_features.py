@@ -12,6 +12,7 @@ from book.experiments.shared.autoencoders import kept_encoder, kept_network, poo
 from book.experiments.shared.mnist import rounded
 from book.experiments.shared.runs import sweep_cells
 from lab import provenance, results
+from lab.answers import packed
 from lab.sweep import Row
 from nnkit.typing import Array
 
@@ -72,6 +73,7 @@ def train(features: str, n: int, kernel: str, max_iter: int, seed: int) -> dict[
     best = np.argsort(between)[::-1][:5]
     return {
         "accuracy": round(float(np.mean(predicted == true)), 5),
+        "right": packed(predicted == true),
         "train_accuracy": round(float(np.mean(machine.predict(codes[chosen]) == y[chosen])), 5),
         # Row: true digit, column: prediction.
         "confusion": nn.confusion_matrix(true, predicted, labels=range(10)).tolist(),

@@ -17,6 +17,7 @@ NEEDS = {
     "latent_walks": "latent_codes",
     "nearest_neighbours": "latent_codes",
     "svm_features": "autoencoder_training",
+    "svm_gamma": "autoencoder_training",
     "svm_script": "autoencoder_training",
 }
 

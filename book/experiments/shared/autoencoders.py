@@ -68,6 +68,19 @@ def errors_of(reconstruction: Array, X: Array) -> Array:
     return np.mean(np.square(reconstruction - X), axis=1, dtype=np.float64)
 
 
+def live_units(encoder: nn.Sequential, X: Array) -> list[int]:
+    """Return for each layer of an encoder, the code last, how many of its units answer differently to some images.
+
+    The others say nothing: a unit behind a ReLU may be zero for every image, and is then never trained again.
+    """
+    counts, H = [], X
+    for i, module in enumerate(encoder, 1):
+        H = nn.predict(module, H)
+        if i == len(encoder) or not isinstance(module, nn.Linear):
+            counts.append(int(np.count_nonzero(np.ptp(H, axis=0))))
+    return counts
+
+
 def keep_weights(name: str, model: nn.Module, **how: Any) -> Path:
     """Save a trained network in half precision: the file is small, and errors keep their first five digits."""
     WEIGHTS.mkdir(parents=True, exist_ok=True)

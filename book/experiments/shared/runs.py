@@ -18,8 +18,10 @@ from tqdm import tqdm
 
 import nnkit as nn
 from lab import results
-from lab.provenance import commit, data_hash, processor, warn_unless_committed
+from lab.provenance import commit, data_hash, processor, rules_beside, stamp, warn_unless_committed
 from lab.sweep import Row, single_threaded, sweep
+
+EXPERIMENTS = Path(__file__).resolve().parents[1]
 
 
 def record(
@@ -29,6 +31,8 @@ def record(
     results.refuse_unwritable(results.RESULTS)
     ran = commit()  # Before the run, since the code may be edited in the meantime.
     warn_unless_committed(ran)
+    module = EXPERIMENTS / f"{name}.py"
+    rules = stamp(module) if rules_beside(module).is_file() else {}
     started = time.perf_counter()
     rows = run()
     provenance = {
@@ -44,6 +48,7 @@ def record(
         "data": None if data is None else {"name": data.name, "sha256": data_hash(data)},
         "seconds": round(time.perf_counter() - started, 1),
         "processor": processor(),
+        **rules,
     }
     # One row per line, so that changing one run changes one line.
     lines = ",\n".join("    " + json.dumps(row) for row in rows)
