@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 import nnkit as nn
-from book.experiments.shared.autoencoders import pooled, split_indices
 from book.experiments.shared.mnist import rounded
 from book.experiments.shared.runs import on_mnist
 from book.experiments.svm_features import encoded
@@ -25,17 +24,16 @@ SETUP = {
     "codes": "of the better autoencoder of autoencoder_training, as in svm_features",
     "C": 10.0,
     "factors": FACTORS,
-    "digits": f"{N_DIGITS} to train on and {N_DIGITS} others to choose by, drawn by the seed from its training digits",
+    "digits": f"{N_DIGITS} to train on and {N_DIGITS} others to choose by, drawn by the seed from the training digits",
     "centred": "on the means of the digits to train on",
 }
 
 
 def train(centred: bool, seed: int) -> dict[str, Any]:
     """Train with every factor; return the share of the others that each gets right, and the variance behind "scale"."""
-    X, y = pooled(nn.load_mnist())
-    for_training, _, _ = split_indices(len(X))
-    chosen = np.random.default_rng([seed, 0]).permutation(for_training)[: 2 * N_DIGITS]
-    H, y = encoded("trained", X[chosen], for_training, seed), y[chosen]
+    data = nn.load_mnist()
+    chosen = np.random.default_rng([seed, 0]).permutation(len(data.X_train))[: 2 * N_DIGITS]
+    H, y = encoded("trained", data.X_train[chosen], chosen, seed), data.y_train[chosen]
     if centred:
         H = H - H[:N_DIGITS].mean(axis=0)
     (H, others), (y, y_others) = (np.split(part, [N_DIGITS]) for part in (H, y))

@@ -18,6 +18,7 @@ from book.experiments import (
     autoencoder_baselines,
     autoencoder_deep,
     autoencoder_grid,
+    autoencoder_narrow,
     autoencoder_starts,
     autoencoder_training,
     denoising,
@@ -28,11 +29,13 @@ from book.experiments import (
     mnist_best,
     mnist_classifier,
     mnist_grid,
+    mnist_max_norm,
     mnist_regularization,
     mnist_sweeps,
     nearest_neighbours,
     short_runs,
     svm_features,
+    svm_gamma,
     svm_learning_curve,
     svm_script,
     xor_activations,
@@ -41,16 +44,32 @@ from book.experiments import (
 )
 from book.experiments.shared import autoencoders, mnist, pictures, runs
 from lab import results
-from lab.results import load_result
+from lab.answers import answers
+from lab.results import load_result, load_store
 from lab.sweep import load_rows
+from tests.book.test_rules import RAN_WITHOUT_RULES
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
 NAMES = sorted(path.stem for path in (BOOK / "experiments").glob("[!_]*.py"))
 PROVENANCE = {"command", "commit", "data", "date", "nnkit", "processor", "seconds", "seeds", "versions"}
+RULES = {"rules", "rules_commit"}  # test_rules says which results have none yet.
+
+# Until these have run again. The lists only become shorter: a name that no longer belongs there is a failure.
+NOT_YET_RUN = {"autoencoder_narrow", "mnist_max_norm", "svm_gamma"}
+"""Experiments without a result."""
+
+BEING_RERUN = {
+    *("autoencoder_grid", "denoising", "latent_codes", "mnist_best", "nearest_neighbours", "svm_learning_curve"),
+}
+"""Experiments whose plan has grown since their result, which holds a part of it."""
+
+CHANGED = {"autoencoder_pca", "latent_pca", "short_runs"}
+"""Experiments whose plan or set-up is another one since their result, if only in its words; nothing is compared."""
 
 
 def test_experiments_and_results_correspond():
-    assert sorted(path.stem for path in (BOOK / "results").glob("*.json*")) == NAMES
+    there = {path.stem for path in (BOOK / "results").glob("*.json*")}
+    assert there == set(NAMES) - NOT_YET_RUN
 
 
 def cells_of(parts):
@@ -65,15 +84,17 @@ def product(grid):
 SWEPT = {
     "autoencoder_deep": [(autoencoder_deep.CELLS, autoencoder_deep.SEEDS)],
     "autoencoder_grid": [(product(autoencoder_grid.GRID), autoencoder_grid.SEEDS)],
+    "autoencoder_narrow": [(product(autoencoder_narrow.GRID), autoencoder_narrow.SEEDS)],
     "autoencoder_starts": [(product(autoencoder_starts.GRID), autoencoder_starts.SEEDS)],
     "autoencoder_training": [(list(autoencoder_training.CELLS.values()), autoencoder_training.SEEDS)],
-    "denoising": [(product({"method": denoising.METHODS}), denoising.SEEDS)],
+    "denoising": [(product({"method": [*denoising.METHODS, *denoising.READERS]}), denoising.SEEDS)],
     "latent_codes": [([cell], seeds) for cell, seeds in latent_codes.CELLS],
     "latent_maps": [([cell], seeds) for cell, seeds in latent_maps.CELLS],
     "latent_pca": latent_pca.CELLS,
     "latent_walks": latent_walks.CELLS,
     "mnist_best": [(list(mnist_best.STEPS.values()), mnist_best.SEEDS)],
     "mnist_grid": [(product(mnist_grid.GRID), mnist_grid.SEEDS)],
+    "mnist_max_norm": [(product(mnist_max_norm.GRID), mnist_max_norm.SEEDS)],
     "mnist_regularization": [
         (
             product({"n": mnist_regularization.EPOCHS, "method": mnist_regularization.METHODS}),
@@ -86,6 +107,7 @@ SWEPT = {
     ],
     "nearest_neighbours": [(product(nearest_neighbours.GRID), nearest_neighbours.SEEDS)],
     "svm_features": [([cell], seeds) for cell, seeds in svm_features.CELLS],
+    "svm_gamma": [(product(svm_gamma.GRID), svm_gamma.SEEDS)],
     "svm_learning_curve": [([cell], seeds) for cell, seeds in svm_learning_curve.CELLS],
     "svm_script": [([cell], seeds) for cell, seeds in svm_script.CELLS],
 }
@@ -139,11 +161,12 @@ def test_workers_can_unpickle_what_each_experiment_sends(tmp_path):
 def test_result_states_its_origin(name):
     result = load_result(name)
     provenance = result["provenance"]
-    assert set(provenance) == PROVENANCE
+    assert set(provenance) - RULES == PROVENANCE
     assert provenance["command"] == f"python -m book.experiments.{name}"
     assert "changes" not in provenance["commit"]
     assert provenance["seeds"] == [row["seed"] for row in result["rows"]]
-    assert result["setup"] == json.loads(json.dumps(importlib.import_module(f"book.experiments.{name}").SETUP))
+    planned = json.loads(json.dumps(importlib.import_module(f"book.experiments.{name}").SETUP))
+    assert (result["setup"] == planned) == (name not in CHANGED)
     assert (BOOK / "results" / f"{name}.json").stat().st_size < 600_000
 
 
@@ -264,21 +287,62 @@ def test_short_runs_are_reproducible():
             assert np.isclose(stored[name], value, rtol=0.02, atol=0.01), (case, name)
 
 
-@pytest.mark.parametrize("name", SWEPT)
+@pytest.mark.parametrize("name", sorted(set(SWEPT) - NOT_YET_RUN))
 def test_store_holds_exactly_the_planned_runs(name):
     module = importlib.import_module(f"book.experiments.{name}")
     expected = {(json.dumps(cell), seed) for cells, seeds in SWEPT[name] for cell in cells for seed in seeds}
     rows = load_rows(module.STORE)
     there = [(json.dumps(row["config"]), row["seed"]) for row in rows]
-    assert set(there) == expected
-    assert len(there) == len(expected)
+    assert len(there) == len(set(there))
     for row in rows:
         assert "error" not in row
         assert "changes" not in row["result"]["commit"]
         assert row["result"]["processor"]
     setup = json.loads(module.STORE.read_text(encoding="utf-8").partition("\n")[0])["setup"]
-    assert setup.items() >= json.loads(json.dumps(module.SETUP)).items()
     assert "mnist" in setup.values()
+    planned = json.loads(json.dumps(module.SETUP))
+    if name in BEING_RERUN:
+        assert set(there) < expected
+        assert all(setup[key] == planned[key] for key in planned.keys() & setup.keys())
+    else:
+        assert (set(there) == expected and setup.items() >= planned.items()) == (name not in CHANGED)
+
+
+def read_at(kind, level):
+    place = denoising.LEVELS[kind].index(level)
+    return lambda row: row[kind]["accuracy"][place]
+
+
+# What each row says it gets right, and how many of the test digits that is.
+ANSWERS = {
+    "denoising": {f"right, {kind} {level:g}": read_at(kind, level) for kind, level in denoising.COMPARED},
+    "latent_codes": {"right": lambda row: row["accuracy"][4]},
+    "mnist_best": {"right": lambda row: row["test_accuracy"][-1]},
+    "mnist_classifier": {"right": lambda row: row["test_accuracy"][-1]},
+    "mnist_max_norm": {"right": lambda row: row["test_accuracy"]},
+    "mnist_regularization": {"right": lambda row: row["test_accuracy"]},
+    "mnist_sweeps": {"right": lambda row: row["test_accuracy"][-1]},
+    "nearest_neighbours": {"right": lambda row: row["accuracy"][0]},
+    "svm_features": {"right": lambda row: row["accuracy"]},
+    "svm_learning_curve": {"right": lambda row: row["accuracy"]},
+}
+
+
+@pytest.mark.parametrize("name", sorted(set(ANSWERS) - NOT_YET_RUN))
+def test_answers_agree_with_the_accuracy(name):
+    rows = load_result(name)["rows"] if name in RECORDED else [row["result"] for row in load_store(name, quiet=True)]
+    for key, accuracy in ANSWERS[name].items():
+        if name in RAN_WITHOUT_RULES and not any(key in row for row in rows):
+            continue  # It ran before rows had answers, and before they had rules.
+        right = answers(rows, name, key=key)
+        assert right.shape[1] == (14_000 if name == "svm_features" else 10_000)
+        assert np.allclose(right.mean(axis=1), [accuracy(row) for row in rows], atol=5.1e-5)
+
+
+def test_results_are_small():
+    sizes = [path.stat().st_size for path in (BOOK / "results").rglob("*") if path.is_file()]
+    assert max(sizes) < 1_500_000
+    assert sum(sizes) < 25_000_000
 
 
 def test_sweep_curves_are_complete():
@@ -325,7 +389,10 @@ WEIGHTS = sorted(autoencoders.WEIGHTS.glob("*.npz"))
 
 
 def test_stored_weights_are_small_and_match_what_chapters_load():
-    assert [path.stem for path in WEIGHTS] == ["autoencoder", "autoencoder_published", "denoiser", "latent_4"]
+    kept = {"autoencoder", "autoencoder_published", "denoiser", "latent_4"}
+    # One of chapter 6's networks, from when its experiment has run again, with its rules.
+    kept |= set() if "mnist_classifier" in RAN_WITHOUT_RULES else {"mnist_classifier"}
+    assert {path.stem for path in WEIGHTS} == kept
     assert sum(path.stat().st_size for path in WEIGHTS) <= 5_000_000
 
 
