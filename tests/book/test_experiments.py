@@ -43,6 +43,7 @@ from book.experiments import (
     xor_seeds,
 )
 from book.experiments.shared import autoencoders, mnist, pictures, runs
+from book.experiments.shared.mnist import network as mnist_network
 from lab import results
 from lab.answers import answers
 from lab.results import load_result, load_store
@@ -418,6 +419,26 @@ def test_stored_weights_reproduce_the_stored_error(name, mnist):
     )
     error = autoencoders.errors_of(model.astype(np.float32).reconstruct(X), X).mean()
     assert np.isclose(error, row["result"]["test"]["mse"], rtol=1e-3)
+
+
+@pytest.mark.skipif("mnist_classifier" in RAN_WITHOUT_RULES, reason="from when its experiment has run again")
+def test_kept_classifier_reads_what_its_row_says(mnist):
+    model = mnist_network([64, 32], np.random.default_rng(0)).astype(np.float16)
+    nn.load_checkpoint(autoencoders.WEIGHTS / "mnist_classifier.npz").restore(model)
+    predicted = nn.predicted_classes(nn.predict(model.astype(np.float32), mnist.X_test))
+    right = answers(load_result("mnist_classifier")["rows"][:1], "mnist_classifier")[0]
+    # Half precision may turn a few answers that were close.
+    assert np.mean((predicted == mnist.y_test) == right) > 0.998
+
+
+def test_live_units_are_counted_behind_activations_and_in_the_code():
+    encoder = nn.Autoencoder.symmetric([3, 4, 2], rng=0).encoder
+    X = np.random.default_rng(0).standard_normal((50, 3)).astype(np.float32)
+    encoder[0].weight.data[:] = np.abs(encoder[0].weight.data)
+    encoder[0].bias.data[:] = [-100, 100, 0, 0]  # never active, always active, sometimes
+    assert autoencoders.live_units(encoder, X) == [3, 2]
+    encoder[2].weight.data[:, 1] = 0
+    assert autoencoders.live_units(encoder, X) == [3, 1]
 
 
 def test_pictures_round_trip_through_text():
