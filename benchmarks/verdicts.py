@@ -47,13 +47,14 @@ class Limit:
         ends = [self._distance(self.ratio.low), self._distance(self.ratio.high)]
         if min(ends) >= 0:
             return Verdict.REPLICATED
-        return Verdict.OPPOSITE if max(ends) < 0 else Verdict.WEAKER
+        return Verdict.OPPOSITE if max(ends) < 0 else Verdict.NOT_SHOWN
 
     def _distance(self, ratio: float) -> float:
         return self.limit - ratio if self.contestant == FLOOR else ratio - self.limit
 
     def __str__(self) -> str:
-        return ("met" if self.holds else "MISSED") + (", within the spread" if self.verdict is Verdict.WEAKER else "")
+        word = "met" if self.holds else "MISSED"
+        return f"{word}, within the spread" if self.verdict is Verdict.NOT_SHOWN else word
 
 
 def bounds(row: Row) -> list[Limit]:

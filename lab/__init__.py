@@ -12,12 +12,25 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lab.claims import ClaimError, claim, interquartile_mean, interval, reported_and_measured, source_line, spaced
+    from lab.claims import (
+        ClaimError,
+        claim,
+        detectable,
+        holm,
+        interquartile_mean,
+        interval,
+        permutation_p,
+        reported_and_measured,
+        shown_from,
+        source_line,
+        spaced,
+    )
     from lab.provenance import load_rules
     from lab.results import benchmark_origin, load_benchmark, load_result, load_store
 
 _MODULES = ("answers", "claims", "plots", "provenance", "results", "sliders", "sweep", "verdicts")
-__all__ = ["ClaimError", "claim", "interquartile_mean", "interval", "reported_and_measured", "source_line", "spaced"]
+__all__ = ["ClaimError", "claim", "detectable", "holm", "interquartile_mean", "interval", "permutation_p"]
+__all__ += ["reported_and_measured", "shown_from", "source_line", "spaced"]
 __all__ += ["benchmark_origin", "load_benchmark", "load_result", "load_rules", "load_store"]
 
 

@@ -12,15 +12,30 @@ from nnkit.typing import Array
 
 
 class Verdict(StrEnum):
-    """The outcome of a comparison. "Weaker" and "opposite" are the two ways not to replicate a direction."""
+    """The outcome of a comparison.
+
+    A claim bounds a quantity, and the runs leave an interval for it. *Not shown* means that the interval spans the
+    bound, so that these runs cannot tell; *weaker*, that it misses the bound but lies on the claimed side of no effect;
+    *opposite*, that it lies on the other side. That a result is better than reported is a `BETTER` remark beside a
+    verdict.
+    """
 
     REPLICATED = "replicated"
-    BETTER = "better"
-    IN_PART = "in part"
-    FAILED = "did not replicate"
+    IN_PART = "replicated only in part"
+    NOT_SHOWN = "not shown"
     WEAKER = "weaker"
+    FAILED = "did not replicate"
     OPPOSITE = "opposite"
     NOT_MEASURED = "not measured"
+
+
+BETTER = "better"
+"""The remark beside a verdict on a number that ours miss on its good side."""
+
+
+def with_remark(verdict: Verdict, remark: str = "") -> str:
+    """Return a verdict as tables show it, as in "did not replicate (better)"."""
+    return f"{verdict} ({remark})" if remark else str(verdict)
 
 
 FLOOR = "bare products"

@@ -21,6 +21,8 @@ SITE = ROOT / "_build" / "html"
 NO_CHAPTER = {
     "lab.answers.answers": "chapters read the answers once their experiments have run again",
     "lab.answers.packed": "in the experiments, for what chapters read",
+    "lab.detectable": "claim prints it; the page on evidence explains it",
+    "lab.shown_from": "likewise",
     "lab.plots.packed": "for figures made outside a notebook",
     "lab.sweep.load_rows": "for the stores of the experiments",
     "lab.sweep.single_threaded": "in the experiments that are no sweeps",
