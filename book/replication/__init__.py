@@ -11,7 +11,7 @@ from book.replication.claim import CONTRADICTIONS, MEASURED, REPORTED, Claim, cl
 from book.replication.evidence import EVIDENCE
 from book.replication.mnist import MARGIN, sweep_claims
 from book.replication.outcomes import Comparison, Conditions, Number
-from book.replication.tables import contradictions, counts, ratios, report, shown
+from book.replication.tables import contradictions, counted, counts, exhibits, overall, ratios, report
 
 __all__ = [
     "CONTRADICTIONS",
@@ -27,14 +27,16 @@ __all__ = [
     "claims",
     "codes",
     "contradictions",
+    "counted",
     "counts",
+    "exhibits",
     "foundations",
     "machines",
     "mnist",
     "noise",
+    "overall",
     "ratios",
     "report",
-    "shown",
     "sweep_claims",
     "xor",
 ]

@@ -40,6 +40,20 @@ class Claim:
     def why(self) -> str:
         return MEASURED[self.key][1]
 
+    @property
+    def aside(self) -> str:
+        """Why the claim tests nothing about the source; empty if it does."""
+        return self.said.get("aside", "")
+
+    @property
+    def repeats(self) -> str:
+        """The key of the claim whose result this is once more; empty if it is none."""
+        return f"{self.key.rpartition('.')[0]}.{self.said['repeats']}" if "repeats" in self.said else ""
+
+    @property
+    def counted(self) -> bool:
+        return not self.aside and not self.repeats
+
 
 MEASURED: dict[str, tuple[Callable[[], Outcome], str]] = {}
 """For each claim: the function that measures it, and the reason for the outcome."""

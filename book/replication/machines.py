@@ -48,7 +48,9 @@ for _name, _features, _measure, _why in (
     def _(name: str = _name, features: str = _features, measure: str = _measure) -> Outcome:
         runs = _machines(features, 3000 if features == "pixels" else 5000)[measure]
         text = spread(runs, ".1%" if measure == "accuracy" else ".3f")
-        return Number(runs, said(f"B.table9_10_svm.{name}")["number"], text, "higher", is_accuracy=True)
+        # The reported code was never trained (chapter 15), so to exceed its numbers is not to do better.
+        good = "higher" if name == "pixels" else None
+        return Number(runs, said(f"B.table9_10_svm.{name}")["number"], text, good, is_accuracy=True)
 
 
 @measures(
@@ -58,7 +60,15 @@ for _name, _features, _measure, _why in (
 def _() -> Outcome:
     lost = 100 * (_machines("pixels", 3000)["accuracy"] - _machines("trained as published", limit=-1)["accuracy"])
     text = f"{np.median(lost):+.1f} points ({lost.min():+.1f} to {lost.max():+.1f}, {len(lost)} draws)"
-    return Comparison(lambda _: (float(lost.min()), float(lost.max())), text, above=0)
+    return Comparison(lost, text, above=0)
+
+
+@measures("B.table9_10_svm.pretraining", "with 5,000 labels for both; the code also saw 50,400 digits without labels")
+def _() -> Outcome:
+    codes, pixels = (_machines(name, limit=-1)["accuracy"] for name in ("trained as published", "pixels"))
+    gained = 100 * (codes - pixels)
+    spread_of = f"{gained.min():+.1f} to {gained.max():+.1f}, {len(gained)} draws"
+    return Comparison(gained, f"codes against pixels {np.median(gained):+.1f} points ({spread_of})", above=0)
 
 
 @measures(
@@ -67,7 +77,7 @@ def _() -> Outcome:
 def _() -> Outcome:
     lost = 100 * (_machines("trained", limit=-1)["accuracy"] - _machines("trained")["accuracy"])
     text = f"the limit costs {np.median(lost):+.2f} points ({lost.min():+.2f} to {lost.max():+.2f}, {len(lost)} draws)"
-    return Comparison(lambda _: (float(lost.min()), float(lost.max())), text, above=-0.5, below=0.5)
+    return Comparison(lost, text, above=-0.5, below=0.5)
 
 
 @measures("B.table9_10_svm.confusions", "counted among the three most confused pairs")
@@ -76,7 +86,8 @@ def _() -> Outcome:
     mixed = of_pairs(C + C.T)
     most = [PAIRS[i] for i in np.argsort(mixed)[::-1][:3]]
     text = ", ".join(f"{a}/{b} ({mixed[PAIRS.index((a, b))]:.0f} times)" for a, b in most)
-    return Conditions(((4, 9) in most, (3, 8) in most), f"{text}; mean of 5 draws")
+    wants = "4/9 is among the three pairs confused most; so is 3/8"
+    return Conditions(((4, 9) in most, (3, 8) in most), f"{text}; mean of 5 draws", wants)
 
 
 def _feature_variances() -> dict[str, np.ndarray]:
@@ -102,7 +113,8 @@ def _() -> Outcome:
     best = _rows_of_machines("trained as published", limit=-1)[0]["result"]["discriminative"]
     first, variance, reported = best["feature"][0], best["variance"][0], said("B.table9_10_svm.telling")["numbers"]
     text = f"{variance:.1f} in number {first}, of the published network trained at a rate of 0.5"
-    return Conditions((first == reported[0], abs(variance / reported[1] - 1) < 0.5), text)
+    wants = "it is number 8; its variance is within half of the reported 0.0772"
+    return Conditions((first == reported[0], abs(variance / reported[1] - 1) < 0.5), text, wants)
 
 
 @measures("B.table9_10_svm.next_features", "its first is twice its second; ours decrease more evenly")
@@ -123,7 +135,8 @@ def _() -> Outcome:
     }
     by = {phase: times["784 pixels", phase] / times["32-D code", phase] for phase in ("fit", "predict")}
     text = "; ".join(f"{phase} {np.median(t):.1f} times ({t.min():.1f} to {t.max():.1f})" for phase, t in by.items())
-    return Conditions((bool(np.median(by["fit"]) > 1), bool(np.median(by["predict"]) > 1)), text)
+    wants = "in the median of the rounds fitting is faster with codes; predicting is"
+    return Conditions((bool(np.median(by["fit"]) > 1), bool(np.median(by["predict"]) > 1)), text, wants)
 
 
 @measures(
@@ -133,4 +146,4 @@ def _() -> Outcome:
     codes, pixels = _machines("trained")["seconds"], _machines("pixels", 3000)["seconds"]
     ratio = codes / pixels
     text = f"5,000 codes take {spread(ratio, '.2f')} of the time of 3,000 digits, including prediction"
-    return Comparison(lambda _: (float(ratio.min()), float(ratio.max())), text, below=1)
+    return Comparison(ratio, text, below=1, none=1)

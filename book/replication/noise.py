@@ -33,14 +33,16 @@ def _kept_up_to(method: str, loss: float = 0.01) -> np.ndarray:
 def _() -> Outcome:
     clean, read = _read("nothing", 0), _read(DENOISER, 0.2)
     text = f"{spread(read, '.1%')} are classified correctly, and {np.median(clean):.1%} of the clean digits"
-    return Conditions((read.min() > 0.9, bool((clean - read <= 0.01).all())), text)
+    wants = "every run keeps more than 90 %; every run loses at most 1 point"
+    return Conditions((read.min() > 0.9, bool((clean - read <= 0.01).all())), text, wants)
 
 
 @measures("A.fig15_denoise_hard.identifiable", "most of them; a clear image can show a different digit")
 def _() -> Outcome:
     clean, read = _read("nothing", 0), _read(DENOISER, 0.6)
     text = f"{spread(read, '.1%')} are classified correctly, and {np.median(clean):.1%} of the clean digits"
-    return Conditions((read.min() > 0.8, bool((clean - read <= 0.01).all())), text)
+    wants = "every run keeps more than 80 %; every run loses at most 1 point"
+    return Conditions((read.min() > 0.8, bool((clean - read <= 0.01).all())), text, wants)
 
 
 @measures("A.fig15_denoise_hard.generalization", "it beats filters tuned for 0.6, without having seen 0.6")
@@ -50,23 +52,26 @@ def _() -> Outcome:
     read = _read(DENOISER, 0.6)
     best = max(METHODS[1:4], key=lambda method: np.median(_read(method, 0.6)))
     text = f"{spread(read, '.1%')}; the best filter, {best}, {spread(_read(best, 0.6), '.1%')}"
-    return Conditions((bool((read > _read(best, 0.6)).all()),), text)
+    wants = "every run keeps more than with the best filter"
+    return Conditions((bool((read > _read(best, 0.6)).all()),), text, wants)
 
 
 @measures("A.fig15_denoise_hard.preserved", "the report gives no accuracy")
 def _() -> Outcome:
     kept = _kept_up_to(DENOISER)
-    return Conditions((bool((kept >= 0.6).all()),), f"within one point up to a noise of {spread(kept, '.2f')}")
+    text = f"within one point up to a noise of {spread(kept, '.2f')}"
+    return Conditions((bool((kept >= 0.6).all()),), text, "every run loses at most 1 point up to a noise of 0.6")
 
 
 @measures("A.fig15_denoise_hard.downstream", "far better than nothing; a classifier trained on noise does better")
 def _() -> Outcome:
     read, nothing, trained = (_read(name, 0.6) for name in (DENOISER, "nothing", "classifier, sigma 0 to 1"))
     text = f"at 0.6 {spread(read, '.1%')}; nothing {np.median(nothing):.1%}; trained on noise {np.median(trained):.1%}"
-    return Conditions((bool((read > nothing).all()), bool((read >= trained).all())), text)
+    wants = "every run keeps more than without it; at least as much as a classifier trained on noise"
+    return Conditions((bool((read > nothing).all()), bool((read >= trained).all())), text, wants)
 
 
 @measures("A.fig15_denoise_hard.eyes", "no one was surveyed; judge from the figure")
 def _() -> Outcome:
     text = f"a classifier is right about {spread(_read('nothing', 0.6), '.1%')} of the noisy digits"
-    return Conditions((None,), text)
+    return Conditions((None,), text, "somebody would have to be asked")

@@ -1,15 +1,19 @@
-"""What was measured for a claim of the sources, and the rule that makes a verdict of it: one class for each form."""
+"""What was measured for a claim of the sources, and the rule that makes a verdict of it: one class for each form.
+
+Each has a verdict, a remark beside it, its `rule` with its bounds as a sentence, and its `power`: what its runs could
+have shown. The rules are explained in `book/appendix/evidence.md`.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from lab.verdicts import Verdict
+from lab.claims import interval, shown_from
+from lab.verdicts import BETTER, Verdict
 
 
 def prediction_interval(runs: Any, coverage: float = 0.95) -> tuple[float, float]:
@@ -19,8 +23,12 @@ def prediction_interval(runs: Any, coverage: float = 0.95) -> tuple[float, float
     the j-th highest of the n runs with probability (n + 1 - 2j) / (n + 1).
     """
     runs = np.sort(np.asarray(runs, dtype=float))
-    j = max(1, math.floor((1 - coverage) / 2 * (len(runs) + 1) + 1e-9))
+    j = _place(len(runs), coverage)
     return float(runs[j - 1]), float(runs[-j])
+
+
+def _place(n_runs: int, coverage: float) -> int:
+    return max(1, math.floor((1 - coverage) / 2 * (n_runs + 1) + 1e-9))
 
 
 @dataclass(frozen=True)
@@ -31,7 +39,7 @@ class Number:
     reported: float
     text: str
     good: str | None = None
-    """Which side is better, "lower" or "higher"; without it, a different number is no replication."""
+    """Which side is better, "lower" or "higher"; without it, neither is."""
     tolerance: float = 0.0
     """How far from the reported number a run may be and still count as the same, in the number's unit."""
     is_accuracy: bool = False
@@ -40,33 +48,106 @@ class Number:
     def interval(self, coverage: float = 0.95) -> tuple[float, float]:
         return prediction_interval(self.runs, coverage)
 
+    def _width(self, tolerance: float | None) -> float:
+        unit = 1 - self.reported if self.is_accuracy else abs(self.reported)
+        return self.tolerance if tolerance is None else tolerance * unit
+
+    def _is_better(self, coverage: float) -> bool:
+        return self.good is not None and (self.interval(coverage)[1] < self.reported) == (self.good == "lower")
+
     def verdict(self, coverage: float = 0.95, tolerance: float | None = None) -> Verdict:
         """Return the verdict; `tolerance` replaces the entry's own, relative to the number or its share of errors."""
-        unit = 1 - self.reported if self.is_accuracy else abs(self.reported)
-        width = self.tolerance if tolerance is None else tolerance * unit
+        width = self._width(tolerance)
         low, high = self.interval(coverage)
         if low <= self.reported + width and high >= self.reported - width:
             return Verdict.REPLICATED
-        if self.good is None:
-            return Verdict.FAILED
-        return Verdict.BETTER if (high < self.reported) == (self.good == "lower") else Verdict.WEAKER
+        return Verdict.FAILED if self.good is None or self._is_better(coverage) else Verdict.WEAKER
+
+    def remark(self, coverage: float = 0.95, tolerance: float | None = None) -> str:
+        """Return "better" where ours miss the number on its good side."""
+        missed = self.verdict(coverage, tolerance) is Verdict.FAILED
+        return BETTER if missed and self._is_better(coverage) else ""
+
+    @property
+    def rule(self) -> str:
+        n, (low, high) = len(self.runs), self.interval()
+        part = (n + 1 - 2 * _place(n, 0.95)) / (n + 1)
+        where = (
+            f"between {low:.4g} and {high:.4g}, where another run falls with {part:.0%}" if n > 1 else f"at {low:.4g}"
+        )
+        give = f", give or take {self.tolerance:.2g}," if self.tolerance else ""
+        sides = f"; on the worse side it is weaker ({self.good} is better)" if self.good else "; no side is better"
+        return f"Replicated if {self.reported:.4g}{give} lies {where}{sides}."
+
+    @property
+    def power(self) -> str:
+        low, high = self.interval()
+        return f"These runs exclude numbers below {low - self.tolerance:.4g} and above {high + self.tolerance:.4g}."
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A claimed difference beside the interval of ours, at any confidence."""
+    """A claimed difference, share or ratio, and our values of it, whose shape says what its interval is."""
 
-    of: Callable[[float], tuple[float, float]]
+    values: Any
+    """As for `lab.claims.interval`. Fewer than six numbers have no interval; then every run must lie inside."""
     text: str
     above: float = -math.inf
     below: float = math.inf
+    none: float = 0.0
+    """The value of no effect: 0 for a difference, 1 for a ratio, the share that chance gives."""
+
+    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
+        if not self._has_interval(confidence):
+            return float(np.min(self.values)), float(np.max(self.values))
+        return interval(self.values, confidence)[1:]
+
+    def _has_interval(self, confidence: float = 0.95) -> bool:
+        values = np.asarray(self.values)
+        return values.ndim == 2 or values.dtype == bool or 2 * 0.5 ** len(values) <= 1 - confidence + 1e-12
 
     def verdict(self, confidence: float = 0.95, tolerance: float | None = None) -> Verdict:
-        """Return whether the whole interval lies inside the claimed bounds, outside, or across one."""
-        low, high = self.of(confidence)
+        """Return whether the interval lies inside the claimed bounds, across one, or outside, and then where."""
+        low, high = self.interval(confidence)
         if self.above < low and high < self.below:
             return Verdict.REPLICATED
-        return Verdict.OPPOSITE if high < self.above or low > self.below else Verdict.WEAKER
+        if high > self.above and low < self.below:
+            return Verdict.NOT_SHOWN
+        if self.above < self.none < self.below:  # "There is hardly any": the opposite is that there is.
+            return Verdict.OPPOSITE
+        claimed_is_more = self.none <= self.above
+        if (low > self.none) if claimed_is_more else (high < self.none):
+            return Verdict.WEAKER
+        against = high <= self.none if claimed_is_more else low >= self.none
+        return Verdict.OPPOSITE if against else Verdict.FAILED
+
+    def remark(self, confidence: float = 0.95, tolerance: float | None = None) -> str:
+        return ""
+
+    @property
+    def rule(self) -> str:
+        bounds = [
+            f"{word} {bound:g}" for word, bound in (("above", self.above), ("below", self.below)) if np.isfinite(bound)
+        ]
+        low, high = self.interval()
+        few = f"each of {len(self.values)} runs" if len(self.values) > 1 else "our one run"
+        what = "the 95 % interval" if self._has_interval() else few
+        between = "" if self.above < self.none < self.below else f"; no effect is {self.none:.3g}"
+        return f"Replicated if {what}, {low:.3g} to {high:.3g}, lies {' and '.join(bounds)}{between}."
+
+    @property
+    def power(self) -> str:
+        values = np.asarray(self.values)
+        low, high = self.interval()
+        if not self._has_interval():
+            return f"For an interval of the median it takes six runs; these are {len(values)}."
+        if np.isfinite(self.above) and np.isfinite(self.below):
+            return f"The interval is {high - low:.2g} wide, the bounds are {self.below - self.above:.2g} apart."
+        above = self.above if np.isfinite(self.above) else None
+        shown = shown_from(values, above, None if above is not None else self.below)
+        if not math.isfinite(shown):
+            return f"No outcome of {len(values)} runs could have shown it."
+        return f"Such runs would show {shown:.3g} or {'less' if above is None else 'more'}, four times out of five."
 
 
 @dataclass(frozen=True)
@@ -75,6 +156,8 @@ class Conditions:
 
     parts: tuple[bool | None, ...]
     text: str
+    wants: str
+    """The conditions with their bounds, in the order of the parts, separated by semicolons."""
     beside: Number | None = None
     """A number that goes with the claim, if the claim does not rest on it."""
 
@@ -85,3 +168,17 @@ class Conditions:
         if all(known):
             return Verdict.REPLICATED if len(known) == len(self.parts) else Verdict.IN_PART
         return Verdict.IN_PART if any(known) else Verdict.FAILED
+
+    def remark(self, confidence: float = 0.95, tolerance: float | None = None) -> str:
+        return ""
+
+    @property
+    def rule(self) -> str:
+        if all(part is None for part in self.parts):
+            return f"Nothing here measures it: {self.wants}."
+        return f"Replicated if all hold, in part if some do: {self.wants}."
+
+    @property
+    def power(self) -> str:
+        """Nothing: it is a property of a sample and a bound."""
+        return ""

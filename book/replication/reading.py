@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -61,11 +60,10 @@ def share(flags: Any, form: str = ".0%") -> str:
     return f"{estimate:{form}} ({low:{form}} to {high:{form}})"
 
 
-def of_shares(flags: Any) -> Callable[[float], tuple[float, float]]:
-    """Return the interval of a proportion, as a function of the confidence."""
-    return lambda confidence: interval(np.asarray(flags, dtype=bool), confidence)[1:]
+def of_runs(accuracies: Any) -> np.ndarray:
+    """Return accuracies, or their differences, as a table with one column, for which `interval` gives the mean.
 
-
-def of_median(values: Any) -> Callable[[float], tuple[float, float]]:
-    """Return the interval of a median, as a function of the confidence."""
-    return lambda confidence: interval(values, confidence)[1:]
+    An accuracy is a mean over digits, so its mean over runs is the mean over runs and digits. Where the answers digit
+    by digit are not stored, only the runs can be drawn again.
+    """
+    return np.asarray(accuracies, dtype=float)[:, None]

@@ -18,7 +18,7 @@ from book import replication
 from book.replication import Claim, Comparison, Conditions, Number, plan, reading
 from book.replication.outcomes import prediction_interval
 from lab.sweep import load_rows, sweep
-from lab.verdicts import Verdict
+from lab.verdicts import Verdict, with_remark
 from tools import rerun
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
@@ -147,9 +147,37 @@ def test_every_claim_is_measured_with_a_verdict_and_a_reason(claim):
     outcome = claim.outcome
     assert outcome.verdict() in list(Verdict)
     assert outcome.text
-    assert "nan" not in outcome.text
-    assert "\n" not in outcome.text + claim.why
+    for text in (outcome.text, claim.why, outcome.rule, outcome.power):
+        assert "nan" not in text.split()
+        assert "inf" not in text.split()
+        assert not set(text) & {"\n", "|"}
     assert 0 < len(claim.why) < 120
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.key)
+def test_every_claim_says_its_rule_with_its_bounds(claim):
+    outcome = claim.outcome
+    assert outcome.rule.startswith(("Replicated if ", "Nothing here measures it: "))
+    assert outcome.rule.endswith(".")
+    if isinstance(outcome, Conditions):
+        wants = outcome.wants.split("; ")
+        assert len(wants) in (1, len(outcome.parts)), "one condition for each part, or one for all"
+    else:
+        assert outcome.power
+    if isinstance(outcome, Comparison):
+        for bound in (outcome.above, outcome.below):
+            assert not np.isfinite(bound) or f"{bound:g}" in outcome.rule
+
+
+def test_no_result_counts_twice_and_what_is_aside_says_why():
+    counted = replication.counted()
+    assert {claim.key for claim in counted} == {claim.key for claim in CLAIMS if not claim.aside and not claim.repeats}
+    keys = {claim.key for claim in counted}
+    for claim in CLAIMS:
+        assert not (claim.aside and claim.repeats), claim.key
+        assert not claim.repeats or claim.repeats in keys, f"{claim.key} repeats what is not counted"
+    judged = [(claim.outcome.text, claim.outcome.rule) for claim in counted]
+    assert len(judged) == len(set(judged)), "two counted claims have one result, judged by one rule"
 
 
 def rows_of_chapters() -> list[tuple[str, str, str, str]]:
@@ -177,7 +205,7 @@ def test_chapter_verdicts_match_the_report(row):
     if len(fitting) > 1:  # Two rows of a chapter, or two chapters, may share a name.
         fitting = [c for c in fitting if c.chapter == chapter and reported in (c.said["reported"], "—")] or fitting
     assert fitting, f"{what!r} of chapter {chapter} is not in book/reported.toml"
-    assert {claim.outcome.verdict() for claim in fitting} == {verdict}
+    assert {with_remark(claim.outcome.verdict(), claim.outcome.remark()) for claim in fitting} == {verdict}
 
 
 def test_chapter_rows_are_found():
@@ -214,55 +242,92 @@ def test_prediction_interval_of_one_run_is_that_run():
         (2.0, {}, "replicated"),
         (2.1, {}, "did not replicate"),
         (2.1, {"tolerance": 0.2}, "replicated"),
-        (2.1, {"good": "lower"}, "better"),
+        (2.1, {"good": "lower"}, "did not replicate (better)"),
         (2.1, {"good": "higher"}, "weaker"),
         (0.9, {"good": "lower"}, "weaker"),
-        (0.9, {"good": "higher"}, "better"),
+        (0.9, {"good": "higher"}, "did not replicate (better)"),
+        (1.5, {"good": "higher"}, "replicated"),
     ],
 )
 def test_verdict_on_a_number(reported, options, verdict):
-    assert Number([1.0, 2.0], reported, "", **options).verdict() == verdict
+    number = Number([1.0, 2.0], reported, "", **options)
+    assert with_remark(number.verdict(), number.remark()) == verdict
 
 
 @pytest.mark.parametrize(
     ("bounds", "verdict"),
     [
         ({"above": 0}, "replicated"),
-        ({"above": 1.5}, "weaker"),
-        ({"above": 3}, "opposite"),
+        ({"above": 1.5}, "not shown"),
+        ({"above": 3}, "weaker"),  # On the claimed side of no effect, which is 0.
+        ({"above": 3, "none": 2.5}, "opposite"),
+        ({"above": 3, "none": 2}, "opposite"),
+        ({"above": 3, "none": 1.5}, "did not replicate"),  # Below the bound, and perhaps no effect at all.
         ({"below": 0}, "opposite"),
+        ({"below": 0.5, "none": 3}, "weaker"),
+        ({"below": 0.5, "none": 1.5}, "did not replicate"),
+        ({"below": 0.5, "none": 0.5}, "opposite"),
+        ({"below": 1.5, "none": 3}, "not shown"),
         ({"above": 0, "below": 3}, "replicated"),
-        ({"above": 1.5, "below": 3}, "weaker"),
+        ({"above": 1.5, "below": 3}, "not shown"),
+        ({"above": -0.5, "below": 0.5}, "opposite"),
     ],
 )
 def test_verdict_on_a_comparison(bounds, verdict):
-    assert Comparison(lambda confidence: (1.0, 2.0), "", **bounds).verdict() == verdict
+    runs = [1.0, 1.0, 1.5, 1.5, 2.0, 2.0]
+    assert Comparison(runs, "", **bounds).interval() == (1, 2)
+    assert Comparison(runs, "", **bounds).verdict() == verdict
+
+
+def test_few_runs_must_all_lie_inside_and_say_so():
+    few = Comparison(np.array([1.0, 2.0, 3.0]), "", above=0)
+    assert few.verdict() == "replicated"
+    assert "each of 3 runs, 1 to 3, lies above 0" in few.rule
+    assert Comparison(np.array([-1.0, 2.0, 3.0]), "", above=0).verdict() == "not shown"
+    assert "the 95 % interval" in Comparison(np.arange(1.0, 7.0), "", above=0).rule
+    assert "six runs" in few.power
+
+
+def test_power_says_what_the_runs_could_have_shown():
+    rng = np.random.default_rng(0)
+    wide, narrow = (Comparison(scale * rng.standard_normal(15), "", above=0) for scale in (10, 1))
+
+    def shown(outcome):
+        return float(re.search(r"would show ([\d.]+) or more", outcome.power)[1])
+
+    assert shown(wide) > 5 * shown(narrow) > 0
+    three = Comparison(np.ones(3, dtype=bool), "", above=0.5)
+    assert "No outcome of 3 runs" in three.power
+    assert "or less" in Comparison(np.arange(40) < 4, "", below=0.5, none=0.5).power
+    assert Number([1.0, 2.0], 1.5, "", tolerance=0.5).power == "These runs exclude numbers below 0.5 and above 2.5."
 
 
 @pytest.mark.parametrize(
     ("parts", "verdict"),
     [
         ((True, True), "replicated"),
-        ((True, False), "in part"),
-        ((True, None), "in part"),
+        ((True, False), "replicated only in part"),
+        ((True, None), "replicated only in part"),
         ((False, None), "did not replicate"),
         ((None,), "not measured"),
     ],
 )
 def test_verdict_on_conditions(parts, verdict):
-    assert Conditions(parts, "").verdict() == verdict
+    assert Conditions(parts, "", "a bound").verdict() == verdict
 
 
 def test_verdict_follows_the_numbers():
     runs = np.linspace(0.96, 0.98, 25)
     assert Number(runs, 0.97, "", "higher").verdict() == "replicated"
-    assert Number(runs + 0.02, 0.97, "", "higher").verdict() == "better"
+    assert Number(runs + 0.02, 0.97, "", "higher").verdict() == "did not replicate"
+    assert Number(runs + 0.02, 0.97, "", "higher").remark() == "better"
     assert Number(runs - 0.02, 0.97, "", "higher").verdict() == "weaker"
     assert Number(runs - 0.02, 0.97, "", "higher").verdict(tolerance=0.1) == "replicated"
     differences = np.linspace(-1, 3, 25)
-    assert Comparison(reading.of_median(differences), "", above=0).verdict(0.95) == "replicated"
-    assert Comparison(reading.of_median(differences), "", above=0).verdict(0.9999) == "weaker"
-    assert Conditions((np.bool_(True), np.bool_(False)), "").verdict() == "in part"
+    assert Comparison(differences, "", above=0).verdict(0.95) == "replicated"
+    assert Comparison(differences, "", above=0).verdict(0.9999) == "not shown"
+    assert Comparison(reading.of_runs(differences), "", above=0).verdict(0.95) == "replicated"
+    assert Conditions((np.bool_(True), np.bool_(False)), "", "a; b").verdict() == "replicated only in part"
 
 
 def test_reported_accuracies_are_valid_numbers():
@@ -273,7 +338,8 @@ def test_reported_accuracies_are_valid_numbers():
 
 def test_tables_contain_every_row_and_link_to_existing_chapters():
     text, second = replication.report().data, replication.contradictions().data
-    assert text.count("\n") == len(CLAIMS) + 1
+    assert text.count("\n") == len([claim for claim in CLAIMS if not claim.aside]) + 1
+    assert text.count("| ↳ ") == len([claim for claim in CLAIMS if claim.repeats])
     assert second.count("\n") == len(replication.CONTRADICTIONS) + 1
     assert {line.count(" | ") for line in text.splitlines()[2:]} == {6}
     assert {line.count(" | ") for line in second.splitlines()[2:]} == {5}
@@ -282,10 +348,41 @@ def test_tables_contain_every_row_and_link_to_existing_chapters():
     assert set(replication.EVIDENCE) <= {item["id"] for item in replication.CONTRADICTIONS}
 
 
-def test_pages_list_failures_in_the_words_of_the_report():
-    assert replication.shown("weaker") == "did not replicate: weaker"
-    assert replication.shown("opposite") == "did not replicate: opposite"
-    assert replication.shown("in part") == "in part"
+@pytest.mark.parametrize("source", ["A", "B"])
+def test_exhibits_hold_every_claim_once_and_every_figure_and_table(source):
+    exhibits = replication.exhibits(source)
+    rows = [row for exhibit in exhibits for row in exhibit.rows]
+    expected = [claim.key for claim in CLAIMS if claim.key[0] == source and not claim.aside]
+    assert sorted(row.key for row in rows) == sorted(expected)
+    assert len({exhibit.place for exhibit in exhibits}) == len(exhibits)
+    numbers = {kind: {e.place for e in exhibits if e.place.startswith(kind)} for kind in ("figure", "table")}
+    figures, tables = {"A": (15, 0), "B": (11, 10)}[source]
+    assert numbers["figure"] == {f"figure {n}" for n in range(1, figures + 1)}
+    assert {f"table {n}" for n in range(1, tables + 1)} <= numbers["table"]
+    for exhibit in exhibits:
+        assert (exhibit.verdict is None) == (not exhibit.rows)
+        assert exhibit.title
+        for address in exhibit.chapters.values():
+            assert (BOOK / "part5-reality" / address).resolve().is_file()
+    for row in rows:
+        assert row.rule
+        assert row.shown.startswith(row.verdict)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "verdict"),
+    [
+        (["replicated", "replicated"], "replicated"),
+        (["replicated", "not measured"], "replicated only in part"),
+        (["replicated only in part", "opposite"], "replicated only in part"),
+        (["not shown", "not measured"], "not shown"),
+        (["weaker", "weaker"], "weaker"),
+        (["weaker", "not shown"], "did not replicate"),
+        ([], None),
+    ],
+)
+def test_overall_verdict_claims_no_more_than_its_parts(verdicts, verdict):
+    assert replication.overall([Verdict(name) for name in verdicts]) == verdict
 
 
 # --- From zero --------------------------------------------------------------------------------------------------------
