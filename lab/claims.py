@@ -235,7 +235,7 @@ def _could_have_shown(sentence: str, values: Array, above: float | None, below: 
     shown = shown_from(values, above, below)
     if shown in (above, below) or not math.isfinite(shown):  # Exact numbers, without a spread.
         return ""
-    return f" Runs like these would show {shown:{forms['estimate']}} or {'less' if above is None else 'more'}."
+    return f" Runs like these would show it from {shown:{forms['estimate']}} {'down' if above is None else 'on'}."
 
 
 def shown_from(values: Any, above: float | None = None, below: float | None = None) -> float:
