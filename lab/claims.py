@@ -203,7 +203,7 @@ def claim(sentence: str, values: Any, *, above: float | None = None, below: floa
 
     The whole 95 % confidence interval must lie on the claimed side. To compare two kinds of runs, give their
     differences and ``above=0``. If the sentence gives its ``{estimate}``, and one bound is claimed, a clause says
-    from where on such runs show it with a power of 80 %.
+    from where on such a sample shows it with a power of 80 %.
 
     Parameters
     ----------
@@ -235,7 +235,7 @@ def _could_have_shown(sentence: str, values: Array, above: float | None, below: 
     shown = shown_from(values, above, below)
     if shown in (above, below) or not math.isfinite(shown):  # Exact numbers, without a spread.
         return ""
-    return f" Runs like these would show it from {shown:{forms['estimate']}} {'down' if above is None else 'on'}."
+    return f" Such a sample would show it from {shown:{forms['estimate']}} {'down' if above is None else 'on'}."
 
 
 def shown_from(values: Any, above: float | None = None, below: float | None = None) -> float:

@@ -189,7 +189,7 @@ def test_claim_prints_its_numbers():
     space = "\N{NARROW NO-BREAK SPACE}"
     assert text == (
         f"**Claim, checked.** It gains 5.0{space}% (1.0{space}% to 9.0{space}%, 11 runs). "
-        f"Runs like these would show it from {100 * detectable(gain):.1f}{space}% on."
+        f"Such a sample would show it from {100 * detectable(gain):.1f}{space}% on."
     )
 
 
@@ -208,7 +208,7 @@ def test_claim_says_nothing_of_power_where_there_is_none_to_say(sentence, values
 def test_claim_about_answers_counts_runs_and_digits():
     table = np.random.default_rng(0).random((5, 300)) < 0.9
     text = claim("{estimate:.2f} of {digits} digits in {runs} runs.", table, above=0.8).data
-    assert "of 300 digits in 5 runs. Runs like these would show it from 0.8" in text
+    assert "of 300 digits in 5 runs. Such a sample would show it from 0.8" in text
     text = claim("{estimate:.2f}", table, below=0.95).data
     assert text.endswith(" down.")
 
