@@ -147,7 +147,8 @@ class Comparison:
         shown = shown_from(values, above, None if above is not None else self.below)
         if not math.isfinite(shown):
             return f"No outcome of {len(values)} runs could have shown it."
-        return f"Such a sample would show it from {shown:.3g} {'down' if above is None else 'on'}, four times out of five."
+        way = "down" if above is None else "on"
+        return f"Such a sample would show it from {shown:.3g} {way}, four times out of five."
 
 
 @dataclass(frozen=True)
