@@ -1,4 +1,4 @@
-"""The first screen of chapter 17: for each report a row of tiles, one a figure or table, with the claims folded behind them."""
+"""The first screen of chapter 17: a row of tiles for each report, one a figure or table, with the claims folded behind."""
 
 from __future__ import annotations
 
