@@ -1,4 +1,4 @@
-"""The first screen of chapter 17: a row of tiles for each report, one a figure or table, with the claims folded behind."""
+"""The first screen of chapter 17: for each report a row of tiles, a figure or table each, with their claims folded."""
 
 from __future__ import annotations
 
