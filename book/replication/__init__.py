@@ -12,6 +12,7 @@ from book.replication.evidence import EVIDENCE
 from book.replication.mnist import MARGIN, sweep_claims
 from book.replication.outcomes import Comparison, Conditions, Number
 from book.replication.tables import contradictions, counted, counts, exhibits, overall, ratios, report
+from book.replication.tiles import details, tiles
 
 __all__ = [
     "CONTRADICTIONS",
@@ -29,6 +30,7 @@ __all__ = [
     "contradictions",
     "counted",
     "counts",
+    "details",
     "exhibits",
     "foundations",
     "machines",
@@ -38,5 +40,6 @@ __all__ = [
     "ratios",
     "report",
     "sweep_claims",
+    "tiles",
     "xor",
 ]
