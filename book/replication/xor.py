@@ -61,6 +61,24 @@ def _() -> Outcome:
     return Conditions(parts, spread(errors, ".4f"), wants)
 
 
+def _has_a_line(points: np.ndarray, labels: np.ndarray) -> bool:
+    """Return whether a line separates the points of both labels, by a linear programme: exactly, not by training."""
+    from scipy.optimize import linprog
+
+    signs = 2 * labels[:, None] - 1
+    sides = signs * np.hstack([points, np.ones((len(points), 1))])  # At least 1 each, for some weights and bias.
+    return bool(linprog(np.zeros(3), A_ub=-sides, b_ub=-np.ones(len(points)), bounds=(None, None)).status == 0)
+
+
+@measures("B.table4_to_6_xor.one_layer", "the two inequalities of one class add up to the opposite of the other two's")
+def _() -> Outcome:
+    points = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    of_three = sum(_has_a_line(np.delete(points, i, axis=0), np.delete(XOR, i)) for i in range(4))
+    of_four = _has_a_line(points, XOR)
+    text = f"a line separates any three of the points in {of_three} of 4 cases, and all four in {int(of_four)} of 1"
+    return Conditions((not of_four,), text, "no weights and bias give all four points their class")
+
+
 @measures(
     "B.table4_to_6_xor.first_thousand", "first a plateau near 0.25, whose length depends on the start, then a fall"
 )
