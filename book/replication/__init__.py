@@ -6,7 +6,7 @@ conditions. No verdict is typed. The functions register themselves when their mo
 are imported here.
 """
 
-from book.replication import autoencoders, codes, foundations, machines, mnist, noise, xor
+from book.replication import autoencoders, codes, foundations, machines, mnist, noise, reconstructions, xor
 from book.replication.claim import CONTRADICTIONS, MEASURED, REPORTED, Claim, claims
 from book.replication.evidence import EVIDENCE
 from book.replication.mnist import MARGIN, sweep_claims
@@ -38,6 +38,7 @@ __all__ = [
     "noise",
     "overall",
     "ratios",
+    "reconstructions",
     "report",
     "sweep_claims",
     "tiles",

@@ -1,0 +1,43 @@
+"""What the measurements behind the replication report compute, on numbers whose answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from book.replication import mnist, reconstructions, xor
+
+
+def test_highest_is_judged_beside_the_hardest_of_the_others():
+    luck = np.linspace(-0.1, 0.1, 15)
+    values, far, near, above = luck + 1.0, luck, luck[::-1] + 0.95, luck[::-1] + 1.5
+    np.testing.assert_array_equal(mnist._above_each(values, [far, near]), values - near)
+    np.testing.assert_array_equal(mnist._above_each(values, [far, near, above]), values - above)
+    assert np.mean(values - np.mean([far, far, near], axis=0)) > 0.5  # The mean of the others would have hidden it.
+
+
+def test_fence_counts_what_lies_beyond_it():
+    even = np.ones(100)
+    assert reconstructions._above_the_fence(even) == 0
+    tail = np.concatenate([np.full(40, 24.0), np.zeros(60)])  # Quartiles 10.4 and 31.3: the fence is at 62.5.
+    tail[[50, 99]] = 20
+    assert reconstructions._above_the_fence(tail) == pytest.approx(0.02)
+
+
+def test_digits_are_named_by_the_other_runs_only():
+    worst = [{1, 2, 3, 4}, {1, 2, 5, 6}, {1, 7, 8, 9}]
+    assert reconstructions._share_that_others_name(worst, 0) == 0.25  # Both others name 1; one of two is not most.
+    assert reconstructions._share_that_others_name([{1}, {2}, {3}], 0) == 0
+
+
+def test_deeper_networks_are_compared_with_every_shallower_one():
+    assert reconstructions._deeper_is_better(np.array([[3.0, 2.0, 1.0]])) == 1
+    assert reconstructions._deeper_is_better(np.array([[3.0, 1.0, 2.0], [1.0, 2.0, 3.0]])) == pytest.approx(2 / 6)
+
+
+def test_line_is_found_if_there_is_one():
+    points = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    assert xor._has_a_line(points, np.array([0, 1, 1, 1]))
+    assert xor._has_a_line(points, np.array([1, 0, 0, 0]))
+    assert not xor._has_a_line(points, xor.XOR)
+    assert not xor._has_a_line(points, 1 - xor.XOR)
