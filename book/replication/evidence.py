@@ -25,10 +25,8 @@ EVIDENCE: dict[str, Callable[[], str]] = {
         f"{(_knn_counts()[:, 0] + _knn_counts()[:, 3]).mean() / 10_000:.2%}"
     ),
     "A.distinct_clusters": lambda: f"{_knn_counts()[:, 1].sum() / 10_000:.0%} of its digits are classified as another",
-    "A.five_and_three": lambda: (
-        "lowest recall: "
-        + " and ".join(map(str, np.argsort(_knn_counts()[:, 0] / (_knn_counts()[:, 0] + _knn_counts()[:, 2]))[:2]))
-    ),
+    "A.smooth_transitions": lambda: outcome("A.fig13_interpolation.mixes").text,
+    "B.all_components": lambda: outcome("B.design.components").text,
     "B.largest_error": lambda: (
         f"table 6 leaves at most {np.abs(np.array(_b_predictions()) - XOR).max():.4f}, and a loss "
         f"of {np.mean(np.square(np.array(_b_predictions()) - XOR)):.6f}"
