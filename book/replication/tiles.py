@@ -8,6 +8,7 @@ from html import escape
 from IPython.display import Markdown
 
 from book.replication.tables import Exhibit, Row, exhibits
+from lab.claims import spaced
 from lab.verdicts import Verdict
 
 SIGNS: dict[Verdict | None, tuple[str, str]] = {
@@ -28,13 +29,13 @@ def tiles() -> Markdown:
     parts = [key()]
     for source in "AB":
         parts += [f"**Report {source}**", _row_of_tiles(exhibits(source))]
-    return Markdown("\n\n".join(parts))  # type: ignore[no-untyped-call]
+    return Markdown(spaced("\n\n".join(parts)))  # type: ignore[no-untyped-call]
 
 
 def details() -> Markdown:
     """Return what stands behind the tiles: a folded table for each figure and table of both reports."""
     parts = [_folded(exhibit) for source in "AB" for exhibit in exhibits(source) if exhibit.rows]
-    return Markdown("\n\n".join(parts))  # type: ignore[no-untyped-call]
+    return Markdown(spaced("\n\n".join(parts)))  # type: ignore[no-untyped-call]
 
 
 def key() -> str:
