@@ -104,7 +104,8 @@ class Comparison:
 
     def _has_interval(self, confidence: float = 0.95) -> bool:
         values = np.asarray(self.values)
-        return values.ndim == 2 or values.dtype == bool or 2 * 0.5 ** len(values) <= 1 - confidence + 1e-12
+        enough = len(values) >= 6 and 2 * 0.5 ** len(values) <= 1 - confidence + 1e-12
+        return values.ndim == 2 or values.dtype == bool or enough
 
     def verdict(self, confidence: float = 0.95, tolerance: float | None = None) -> Verdict:
         """Return whether the interval lies inside the claimed bounds, across one, or outside, and then where."""

@@ -74,6 +74,14 @@ def test_missing_entries_and_results_are_caught():
     ]
 
 
+@pytest.mark.parametrize("confidence", [0.5, 0.8, 0.95, 0.99])
+@pytest.mark.parametrize("n", range(1, 12))
+def test_every_comparison_has_a_verdict_at_every_confidence(n, confidence):
+    runs = np.linspace(0.1, 0.2, n)
+    assert Comparison(runs, "", above=0).verdict(confidence) is Verdict.REPLICATED
+    assert Comparison(runs, "", above=0.3).verdict(confidence) is Verdict.WEAKER
+
+
 def test_claim_without_a_function_says_what_to_do():
     with pytest.raises(KeyError, match="add a function for it"):
         _ = Claim("A.fig5_mnist.invented", {}, {}).outcome
