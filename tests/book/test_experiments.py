@@ -19,6 +19,7 @@ from book.experiments import (
     autoencoder_deep,
     autoencoder_grid,
     autoencoder_narrow,
+    autoencoder_starts,
     autoencoder_training,
     denoising,
     latent_codes,
@@ -36,7 +37,7 @@ from book.experiments import (
     svm_features,
     svm_gamma,
     svm_learning_curve,
-    svm_standardized,
+    svm_script,
     xor_activations,
     xor_quadrants,
     xor_seeds,
@@ -55,7 +56,7 @@ PROVENANCE = {"command", "commit", "data", "date", "nnkit", "processor", "second
 RULES = {"rules", "rules_commit"}  # test_rules says which results have none yet.
 
 # Until these have run again. The lists only become shorter: a name that no longer belongs there is a failure.
-NOT_YET_RUN = {"autoencoder_narrow", "mnist_max_norm", "svm_gamma"}
+NOT_YET_RUN = {"autoencoder_narrow", "autoencoder_starts", "mnist_max_norm", "svm_gamma", "svm_script"}
 """Experiments without a result."""
 
 BEING_RERUN = {
@@ -63,7 +64,7 @@ BEING_RERUN = {
 }
 """Experiments whose plan has grown since their result, which holds a part of it."""
 
-CHANGED = {"latent_pca"}
+CHANGED = {"autoencoder_pca", "autoencoder_training", "latent_pca", "svm_features"}
 """Experiments whose plan or set-up is another one since their result, if only in its words; nothing is compared."""
 
 
@@ -85,9 +86,8 @@ SWEPT = {
     "autoencoder_deep": [(autoencoder_deep.CELLS, autoencoder_deep.SEEDS)],
     "autoencoder_grid": [(product(autoencoder_grid.GRID), autoencoder_grid.SEEDS)],
     "autoencoder_narrow": [(product(autoencoder_narrow.GRID), autoencoder_narrow.SEEDS)],
-    "autoencoder_training": [
-        ([cell], autoencoder_training.SEEDS[name]) for name, cell in autoencoder_training.CELLS.items()
-    ],
+    "autoencoder_starts": [(product(autoencoder_starts.GRID), autoencoder_starts.SEEDS)],
+    "autoencoder_training": [(list(autoencoder_training.CELLS.values()), autoencoder_training.SEEDS)],
     "denoising": [(product({"method": [*denoising.METHODS, *denoising.READERS]}), denoising.SEEDS)],
     "latent_codes": [([cell], seeds) for cell, seeds in latent_codes.CELLS],
     "latent_maps": [([cell], seeds) for cell, seeds in latent_maps.CELLS],
@@ -110,7 +110,7 @@ SWEPT = {
     "svm_features": [([cell], seeds) for cell, seeds in svm_features.CELLS],
     "svm_gamma": [(product(svm_gamma.GRID), svm_gamma.SEEDS)],
     "svm_learning_curve": [([cell], seeds) for cell, seeds in svm_learning_curve.CELLS],
-    "svm_standardized": [([cell], seeds) for cell, seeds in svm_standardized.CELLS],
+    "svm_script": [([cell], seeds) for cell, seeds in svm_script.CELLS],
 }
 RECORDED = [name for name in NAMES if name not in SWEPT]
 
@@ -407,8 +407,8 @@ def test_stored_weights_state_their_origin(path):
 
 @pytest.mark.parametrize("name", ["autoencoder", "autoencoder_published"])
 def test_stored_weights_reproduce_the_stored_error(name, mnist):
-    X, _ = autoencoders.pooled(mnist)
-    X = X[autoencoders.split_indices(len(X))[2]]
+    X, y = autoencoders.pooled(mnist)
+    X = X[autoencoders.split_indices(y)[2]]
     model = nn.Autoencoder.symmetric(autoencoder_training.SIZES, rng=0, logits=True).astype(np.float16)
     saved = nn.load_checkpoint(autoencoders.WEIGHTS / f"{name}.npz")
     saved.restore(model)

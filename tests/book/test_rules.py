@@ -16,15 +16,12 @@ EXPERIMENTS = ROOT / "book" / "experiments"
 NAMES = sorted(path.stem for path in EXPERIMENTS.glob("[!_]*.py"))
 
 # Both lists only become shorter: a name that no longer belongs there is a failure.
-NO_RULES_YET = {
-    *("autoencoder_deep", "autoencoder_training", "latent_pca"),
-    *("svm_features", "svm_learning_curve", "svm_standardized"),
-}
+NO_RULES_YET = {"autoencoder_deep", "svm_learning_curve"}
 """Experiments without a file of rules."""
 
 RAN_WITHOUT_RULES = NO_RULES_YET | {
-    *("autoencoder_grid", "denoising"),
-    *("latent_codes", "latent_maps", "latent_walks", "nearest_neighbours"),
+    *("autoencoder_grid", "autoencoder_training", "denoising"),
+    *("latent_codes", "latent_maps", "latent_pca", "latent_walks", "nearest_neighbours", "svm_features"),
     *("mnist_best", "mnist_classifier", "mnist_grid", "mnist_regularization", "mnist_sweeps"),
     *("xor_activations", "xor_quadrants", "xor_seeds"),
 }
