@@ -145,7 +145,7 @@ def _() -> Outcome:
 
 
 @functools.cache
-def _grid(seed: int | None = None) -> dict[str, Any]:
+def grid(seed: int | None = None) -> dict[str, Any]:
     """Return the tables of figure 10, one row per size, one column per depth: of one seed, or medians over all."""
     from book.experiments.autoencoder_grid import GRID
 
@@ -166,7 +166,7 @@ def _grid(seed: int | None = None) -> dict[str, Any]:
 
 @measures("A.fig10_latent_depth.larger", "the additional numbers could stay unused, but do not")
 def _() -> Outcome:
-    columns = np.hstack(list(_grid()["mse"].values()))
+    columns = np.hstack(list(grid()["mse"].values()))
     removed = (columns[1:] < columns[:-1]).ravel()
     text = f"better in {removed.sum()} of {removed.size} doublings, which share seeds and so are not independent"
     wants = "some doublings of the code lower the median error; all do"
@@ -175,7 +175,7 @@ def _() -> Outcome:
 
 @measures("A.fig10_latent_depth.depth", "larger codes need fewer layers; the widths are ours")
 def _() -> Outcome:
-    rows = np.vstack(list(_grid()["mse"].values()))
+    rows = np.vstack(list(grid()["mse"].values()))
     best = rows.argmin(axis=1) + 1
     in_range, worse = int((best >= 3).sum()), int((rows[:, 2:] > rows[:, 1:2]).sum())
     text = (
@@ -187,7 +187,7 @@ def _() -> Outcome:
 
 @measures("A.fig10_latent_depth.plateau", "most of the gain comes from the first nonlinear layer")
 def _() -> Outcome:
-    rows = np.vstack(list(_grid()["mse"].values()))
+    rows = np.vstack(list(grid()["mse"].values()))
     gain = np.median(1 - rows[:, 1:] / rows[:, :-1], axis=0)
     text = f"layers 2 to 5 remove {', '.join(f'{part:.0%}' for part in gain)} (medians of {len(rows)} rows)"
     wants = "the second layer gains more than 5 times as much as any later one, in the median"
@@ -209,7 +209,7 @@ for _name, _tables, _drop, _why in (
     def _(tables: str = _tables, drop: Callable[..., np.ndarray] = _drop) -> Outcome:
         # The cells of one seed are not independent: each counts with its neighbours. The seeds are the runs.
         seeds = sorted({row["seed"] for row in store("autoencoder_grid")})
-        more = np.array([_more_sensitive(_grid(seed)[tables], drop).mean() for seed in seeds])
+        more = np.array([_more_sensitive(grid(seed)[tables], drop).mean() for seed in seeds])
         text = f"cross-entropy drops further in {spread(more, '.0%')} of the doublings"
         return Comparison(more, text, above=0.5, none=0.5)
 

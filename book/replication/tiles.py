@@ -67,7 +67,7 @@ def _tile(exhibit: Exhibit) -> str:
 
 def _number_of(exhibit: Exhibit) -> str:
     n = len(exhibit.counted)
-    return f"{n} claim{'' if n == 1 else 's'}" if n else "counted elsewhere"
+    return f"{n} claim{'' if n == 1 else 's'}" if n else "it repeats a claim of another tile"
 
 
 def _folded(exhibit: Exhibit) -> str:
