@@ -43,4 +43,4 @@ TASKS = {
         "ReLU on the code, half the squared error",
     ),
 }
-"""The networks of chapters 5, 6 and 9. The autoencoder starts from Xavier weights at a rate of 0.5, for timing alone."""
+"""The networks of chapters 5, 6 and 9; the autoencoder from Xavier weights at a rate of 0.5, for timing alone."""
