@@ -25,8 +25,7 @@ if TYPE_CHECKING:
         source_line,
         spaced,
     )
-    from lab.provenance import load_rules
-    from lab.results import benchmark_origin, load_benchmark, load_result, load_store
+    from lab.results import benchmark_origin, load_benchmark, load_result, load_rules, load_store
 
 _MODULES = ("answers", "claims", "plots", "provenance", "results", "sliders", "sweep", "verdicts")
 __all__ = ["ClaimError", "claim", "detectable", "holm", "interquartile_mean", "interval", "permutation_p"]
@@ -38,8 +37,7 @@ def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"lab.{name}")
     if name in __all__:
-        home = "provenance" if name == "load_rules" else "results" if name in __all__[-5:] else "claims"
-        return getattr(importlib.import_module(f"lab.{home}"), name)
+        return getattr(importlib.import_module("lab.results" if name in __all__[-5:] else "lab.claims"), name)
     raise AttributeError(f"module 'lab' has no attribute {name!r}")
 
 

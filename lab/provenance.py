@@ -9,9 +9,7 @@ import os
 import platform
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
-from typing import Any
 
 import nnkit
 
@@ -55,11 +53,6 @@ def rules_beside(module: str | os.PathLike[str]) -> Path:
     before they start.
     """
     return Path(module).with_suffix(".toml")
-
-
-def load_rules(module: str | os.PathLike[str] | None) -> dict[str, Any]:
-    """Return the questions of the experiment in the file `module` by name, each with its bounds and its rule."""
-    return tomllib.loads(rules_beside(module or "").read_text(encoding="utf-8"))
 
 
 def rules_hash(text: bytes) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from pathlib import Path
 from typing import Any
 
-from lab.provenance import ROOT
+from lab.provenance import ROOT, rules_beside
 from lab.sweep import load_rows
 from nnkit.files import read_json, written_whole
 
@@ -32,6 +33,11 @@ def load_store(name: str, *, quiet: bool = False) -> list[dict[str, Any]]:
             f" | commits {', '.join(commits)} | {', '.join(processors)}"
         )
     return rows
+
+
+def load_rules(module: str | os.PathLike[str] | None) -> dict[str, Any]:
+    """Return the questions of the experiment in the file `module` by name, each with its bounds and its rule."""
+    return tomllib.loads(rules_beside(module or "").read_text(encoding="utf-8"))
 
 
 def _committed(name: str) -> Path:

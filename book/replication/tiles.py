@@ -58,11 +58,11 @@ def _tile(exhibit: Exhibit) -> str:
     place = exhibit.place.replace("figure", "fig.")
     said = f"{exhibit.verdict or 'nothing is claimed'}; {_number_of(exhibit)}"
     inside = f'<span class="nnkit-tile-sign" aria-hidden="true">{sign}</span> {escape(place)}'
-    label = f"{place}, {exhibit.title}: {said}"
-    attributes = f'class="nnkit-tile nnkit-tile-{style}" title="{escape(label)}"'
+    label = escape(f"{place}, {exhibit.title}: {said}")
+    attributes = f'class="nnkit-tile nnkit-tile-{style}" title="{label}"'
     if not exhibit.rows:
         return f"<span {attributes}>{inside}</span>"
-    return f'<a {attributes} href="#{anchor(exhibit)}">{inside}<span class="nnkit-unseen">: {escape(said)}</span></a>'
+    return f'<a {attributes} aria-label="{label}" href="#{anchor(exhibit)}">{inside}</a>'
 
 
 def _number_of(exhibit: Exhibit) -> str:

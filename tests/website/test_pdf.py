@@ -15,9 +15,10 @@ from tests.patience import PATIENCE
 from tests.website import fonts
 from website import pdf
 
-CHAPTER, LONG_HEADING, NOTATION, REFERENCE = (
+CHAPTER, LONG_HEADING, FIRST_OF_APPENDIX, NOTATION, REFERENCE = (
     "book/part1-foundations/05-xor",
     "book/part2-mnist/07-hyperparameter-sweeps",
+    "book/appendix/evidence",
     "book/appendix/notation",
     "book/appendix/api/losses",
 )
@@ -32,7 +33,7 @@ def printed(browser, tmp_path_factory):
     target = tmp_path_factory.mktemp("pdf") / "book.pdf"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pdf, "chromium", lambda: contextlib.nullcontext(browser))
-        pdf.main(["--only", CHAPTER, NOTATION, REFERENCE, "--output", str(target)])
+        pdf.main(["--only", CHAPTER, FIRST_OF_APPENDIX, NOTATION, REFERENCE, "--output", str(target)])
     return PdfReader(target)
 
 
