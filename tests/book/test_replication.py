@@ -77,9 +77,9 @@ def test_missing_entries_and_results_are_caught():
 @pytest.mark.parametrize("confidence", [0.5, 0.8, 0.95, 0.99])
 @pytest.mark.parametrize("n", range(1, 12))
 def test_every_comparison_has_a_verdict_at_every_confidence(n, confidence):
-    runs = np.linspace(0.1, 0.2, n)
-    assert Comparison(runs, "", above=0).verdict(confidence) is Verdict.REPLICATED
-    assert Comparison(runs, "", above=0.3).verdict(confidence) is Verdict.WEAKER
+    runs, enough = np.linspace(0.1, 0.2, n), n >= 5
+    assert Comparison(runs, "", above=0).verdict(confidence) is (Verdict.REPLICATED if enough else Verdict.NOT_SHOWN)
+    assert Comparison(runs, "", above=0.3).verdict(confidence) is (Verdict.WEAKER if enough else Verdict.NOT_SHOWN)
 
 
 def test_claim_without_a_function_says_what_to_do():
@@ -288,12 +288,48 @@ def test_verdict_on_a_comparison(bounds, verdict):
 
 
 def test_few_runs_must_all_lie_inside_and_say_so():
-    few = Comparison(np.array([1.0, 2.0, 3.0]), "", above=0)
-    assert few.verdict() == "replicated"
-    assert "each of 3 runs, 1 to 3, lies above 0" in few.rule
-    assert Comparison(np.array([-1.0, 2.0, 3.0]), "", above=0).verdict() == "not shown"
+    five = Comparison(np.arange(1.0, 6.0), "", above=0)
+    assert five.verdict() == "replicated"
+    assert "each of 5 runs, 1 to 5, lies above 0" in five.rule
+    assert Comparison(np.array([-1.0, 2.0, 3.0, 4.0, 5.0]), "", above=0).verdict() == "not shown"
     assert "the 95 % interval" in Comparison(np.arange(1.0, 7.0), "", above=0).rule
-    assert "six runs" in few.power
+    assert "six runs" in five.power
+
+
+@pytest.mark.parametrize("runs", [[1.0], [1.0, 2.0], [-2.0, -1.0], [1.0, 2.0, 3.0, 4.0]])
+def test_fewer_than_five_runs_show_nothing_and_say_so(runs):
+    few = Comparison(np.array(runs), "", above=0)
+    assert few.verdict() == "not shown"
+    assert few.rule.endswith("lies above 0; fewer than 5 runs do not show it, whatever they say.")
+    assert few.verdict(0.5) == "not shown"
+    for values in (np.ones(4, dtype=bool), reading.of_runs([1.0, 1.1, 1.2])):  # These have an interval.
+        assert not Comparison(values, "", above=0.3).too_few
+
+
+def test_conditions_on_fewer_than_five_runs_show_nothing_and_say_so():
+    for parts in ((True, True), (True, False), (False, None)):
+        few = Conditions(parts, "", "a; b", runs=4)
+        assert few.verdict() == "not shown"
+        assert few.rule.endswith("a; b; fewer than 5 runs, here 4, do not show it.")
+    assert Conditions((True, True), "", "a; b", runs=5).verdict() == "replicated"
+    assert Conditions((None,), "", "a", runs=1).verdict() == "not measured"
+
+
+def test_rule_says_where_the_opposite_begins():
+    runs = np.arange(1.0, 7.0)
+    assert Comparison(runs, "", above=0.5, none=0.5).rule.endswith("lies above 0.5; wholly below, it is the opposite.")
+    assert Comparison(runs, "", below=7, none=7).rule.endswith("lies below 7; wholly above, it is the opposite.")
+    assert Comparison(runs, "", above=-1, below=9).rule.endswith("wholly outside, it is the opposite.")
+    assert Comparison(runs, "", above=0.5).rule.endswith("lies above 0.5; no effect is 0.")
+
+
+def test_rule_about_runs_asks_where_they_lie_and_not_their_median():
+    runs = np.array([0.9, *np.linspace(1.1, 1.3, 14)])
+    assert Comparison(runs, "", above=1, none=1).verdict() == "replicated"
+    of_runs = Comparison(runs, "", above=1, none=1, of_runs=True)
+    assert of_runs.verdict() == "not shown"
+    assert "the central 95 % of 15 runs, 0.9 to 1.3, lies above 1" in of_runs.rule
+    assert of_runs.verdict(0.5) == "replicated"
 
 
 def test_power_says_what_the_runs_could_have_shown():
@@ -307,6 +343,7 @@ def test_power_says_what_the_runs_could_have_shown():
     three = Comparison(np.ones(3, dtype=bool), "", above=0.5)
     assert "No outcome of 3 runs" in three.power
     assert " down," in Comparison(np.arange(40) < 4, "", below=0.5, none=0.5).power
+    assert "skewed" in Comparison(np.linspace(1.1, 9, 15), "", above=1, none=1).power
     assert Number([1.0, 2.0], 1.5, "", tolerance=0.5).power == "These runs exclude numbers below 0.5 and above 2.5."
 
 
