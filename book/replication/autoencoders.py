@@ -74,7 +74,7 @@ def _() -> Outcome:
     falls = _of_as_run(lambda run: float(np.mean(np.diff(run["loss"]) < 0)))
     wants = "every run falls in more than half of the epochs; in all of them"
     text = f"falls in {falls.min():.0%} to {falls.max():.0%} of the epochs ({len(falls)} runs)"
-    return Conditions((bool(falls.min() > 0.5), bool(falls.min() == 1)), text, wants)
+    return Conditions((bool(falls.min() > 0.5), bool(falls.min() == 1)), text, wants, runs=len(falls))
 
 
 @measures("B.table7_8_autoencoder.validation", "50,400 digits are plenty for this network and plain SGD")
@@ -87,9 +87,8 @@ def _() -> Outcome:
         f"in the median it ends less than {rule['below']} above the training loss; it is lowest after epoch "
         f"{rule['lowest_after']}"
     )
-    return Conditions(
-        (bool(np.median(gaps) < rule["below"]), bool(np.median(lowest) > rule["lowest_after"])), text, wants
-    )
+    parts = (bool(np.median(gaps) < rule["below"]), bool(np.median(lowest) > rule["lowest_after"]))
+    return Conditions(parts, text, wants, runs=len(gaps))
 
 
 @measures("B.table7_8_autoencoder.convergence", "where a curve has converged is a matter of the bound")
@@ -102,9 +101,8 @@ def _() -> Outcome:
 @measures("B.table7_8_autoencoder.shape", "in every run")
 def _() -> Outcome:
     medians = _of_as_run(lambda run: run["test"]["error_median"] / run["test"]["mse"])
-    return Conditions(
-        (bool(medians.max() < 1),), f"median over mean: {spread(medians, '.2f')}", "it is so in every run"
-    )
+    text = f"median over mean: {spread(medians, '.2f')}"
+    return Conditions((bool(medians.max() < 1),), text, "it is below 1 in every run", runs=len(medians))
 
 
 def share_below(run: dict[str, Any]) -> float:
@@ -134,7 +132,7 @@ def _() -> Outcome:
         for method in ("nothing", "autoencoder, no noise")
     )
     text = f"{spread(through, '.1%')} of the reconstructions classified correctly, {np.median(clean):.1%} of the digits"
-    return Conditions((through.min() > 0.95,), text, "every run keeps more than 95 %")
+    return Conditions((through.min() > 0.95,), text, "every run keeps more than 95 %", runs=len(through))
 
 
 @measures("B.table7_8_autoencoder.compression", "counted in numbers; in bits, less")
@@ -164,16 +162,21 @@ def grid(seed: int | None = None) -> dict[str, Any]:
     return {"mse": mse, "own": own}
 
 
+def seeds_of_grid() -> list[int]:
+    """Return the seeds of figure 10: its cells share them, so they are its runs."""
+    return sorted({row["seed"] for row in store("autoencoder_grid")})
+
+
 @measures("A.fig10_latent_depth.larger", "the additional numbers could stay unused, but do not")
 def _() -> Outcome:
     columns = np.hstack(list(grid()["mse"].values()))
     removed = (columns[1:] < columns[:-1]).ravel()
     text = f"better in {removed.sum()} of {removed.size} doublings, which share seeds and so are not independent"
     wants = "some doublings of the code lower the median error; all do"
-    return Conditions((removed.any(), removed.all()), text, wants)
+    return Conditions((removed.any(), removed.all()), text, wants, runs=len(seeds_of_grid()))
 
 
-@measures("A.fig10_latent_depth.depth", "larger codes need fewer layers; the widths are ours")
+@measures("A.fig10_latent_depth.depth", "with larger codes our deeper networks did worse; the widths are ours")
 def _() -> Outcome:
     rows = np.vstack(list(grid()["mse"].values()))
     best = rows.argmin(axis=1) + 1
@@ -182,7 +185,8 @@ def _() -> Outcome:
         f"3 to 5 in {in_range} of {len(best)} rows; but {worse} of {3 * len(best)} such networks are worse than depth 2"
     )
     wants = "in most rows the best depth is 3 to 5; in all, and none of these depths is worse than 2"
-    return Conditions((2 * in_range > len(best), worse == 0 and in_range == len(best)), text, wants)
+    parts = (2 * in_range > len(best), worse == 0 and in_range == len(best))
+    return Conditions(parts, text, wants, runs=len(seeds_of_grid()))
 
 
 @measures("A.fig10_latent_depth.plateau", "most of the gain comes from the first nonlinear layer")
@@ -191,7 +195,7 @@ def _() -> Outcome:
     gain = np.median(1 - rows[:, 1:] / rows[:, :-1], axis=0)
     text = f"layers 2 to 5 remove {', '.join(f'{part:.0%}' for part in gain)} (medians of {len(rows)} rows)"
     wants = "the second layer gains more than 5 times as much as any later one, in the median"
-    return Conditions((gain[0] > 5 * gain[1:].max(),), text, wants)
+    return Conditions((gain[0] > 5 * gain[1:].max(),), text, wants, runs=len(seeds_of_grid()))
 
 
 def _more_sensitive(tables: dict[str, np.ndarray], drop: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
@@ -208,8 +212,7 @@ for _name, _tables, _drop, _why in (
     @measures(f"A.fig10_latent_depth.{_name}", _why)
     def _(tables: str = _tables, drop: Callable[..., np.ndarray] = _drop) -> Outcome:
         # The cells of one seed are not independent: each counts with its neighbours. The seeds are the runs.
-        seeds = sorted({row["seed"] for row in store("autoencoder_grid")})
-        more = np.array([_more_sensitive(grid(seed)[tables], drop).mean() for seed in seeds])
+        more = np.array([_more_sensitive(grid(seed)[tables], drop).mean() for seed in seeds_of_grid()])
         text = f"cross-entropy drops further in {spread(more, '.0%')} of the doublings"
         return Comparison(more, text, above=0.5, none=0.5)
 
@@ -219,7 +222,7 @@ def _() -> Outcome:
     readings = ("sensitive", "sensitive_relative", "sensitive_mse")
     held = tuple(outcome(f"A.fig10_latent_depth.{name}").verdict() is Verdict.REPLICATED for name in readings)
     wants = "it is so in each loss's own units; relative to them; with both networks judged by the squared error"
-    return Conditions(held, f"on {sum(held)} of 3 scales", wants)
+    return Conditions(held, f"on {sum(held)} of 3 scales", wants, runs=len(seeds_of_grid()))
 
 
 def _total_variation(pictures: np.ndarray) -> np.ndarray:
@@ -227,7 +230,10 @@ def _total_variation(pictures: np.ndarray) -> np.ndarray:
     return sum(np.abs(np.diff(P, axis=axis)).sum(axis=(1, 2)) for axis in (1, 2))
 
 
-@measures("A.fig11_reconstructions.smoother", "detail that does not fit into the code, rather than noise")
+@measures(
+    "A.fig11_reconstructions.smoother",
+    "lost detail and lost noise would look alike here; the digits were clean, which speaks for detail",
+)
 def _() -> Outcome:
     digits = next(row for row in result("autoencoder_baselines") if row["reconstruction"] == "itself")
     drawn = [

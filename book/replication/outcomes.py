@@ -219,8 +219,8 @@ class Conditions:
     def rule(self) -> str:
         if all(part is None for part in self.parts):
             return f"Nothing here measures it: {self.wants}."
-        some = f"; fewer than {FEWEST} runs, here {self.runs}, do not show it" if self.too_few else ""
-        return f"Replicated if all hold, in part if some do: {self.wants}{some}."
+        few = f" Fewer than {FEWEST} runs, here {self.runs}, do not show it." if self.too_few else ""
+        return f"Replicated if all hold, in part if some do: {self.wants}.{few}"
 
     @property
     def power(self) -> str:

@@ -52,6 +52,16 @@ def test_digits_are_named_by_the_other_runs_only():
     assert reconstructions._share_that_others_name([{1}, {2}, {3}], 0) == 0
 
 
+def test_two_runs_name_the_same_digits_only_once():
+    np.testing.assert_array_equal(reconstructions._named_again([{1, 2}, {2, 3}]), [0.5])
+    np.testing.assert_array_equal(reconstructions._named_again([{1, 2}, {1, 3}, {1, 4}]), [0.5, 0.5, 0.5])
+
+
+def test_part_of_the_better_pairs_with_the_first_depth():
+    assert reconstructions._against_depth_1(np.array([[3.0, 2.0, 1.0]])) == pytest.approx(2 / 3)
+    assert reconstructions._against_depth_1(np.array([[1.0, 2.0, 3.0]])) == 0
+
+
 def test_deeper_networks_are_compared_with_every_shallower_one():
     assert reconstructions._deeper_is_better(np.array([[3.0, 2.0, 1.0]])) == 1
     assert reconstructions._deeper_is_better(np.array([[3.0, 1.0, 2.0], [1.0, 2.0, 3.0]])) == pytest.approx(2 / 6)

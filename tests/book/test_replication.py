@@ -310,7 +310,7 @@ def test_conditions_on_fewer_than_five_runs_show_nothing_and_say_so():
     for parts in ((True, True), (True, False), (False, None)):
         few = Conditions(parts, "", "a; b", runs=4)
         assert few.verdict() == "not shown"
-        assert few.rule.endswith("a; b; fewer than 5 runs, here 4, do not show it.")
+        assert few.rule.endswith("a; b. Fewer than 5 runs, here 4, do not show it.")
     assert Conditions((True, True), "", "a; b", runs=5).verdict() == "replicated"
     assert Conditions((None,), "", "a", runs=1).verdict() == "not measured"
 
