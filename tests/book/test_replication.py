@@ -219,7 +219,8 @@ def test_chapter_verdicts_match_the_report(row):
 def test_chapter_rows_are_found():
     rows = rows_of_chapters()
     assert len(rows) > 60
-    assert {chapter[:2] for chapter, *_ in rows} >= {f"{number:02}" for number in range(1, 14)}
+    # Of what chapter 8 tries, report A claims nothing: it only names what it lacks.
+    assert {chapter[:2] for chapter, *_ in rows} >= {f"{number:02}" for number in range(1, 14)} - {"08"}
 
 
 def test_prediction_interval_has_the_promised_coverage():
