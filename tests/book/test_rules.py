@@ -20,8 +20,8 @@ NO_RULES_YET = {"autoencoder_deep", "svm_learning_curve"}
 """Experiments without a file of rules."""
 
 RAN_WITHOUT_RULES = NO_RULES_YET | {
-    *("autoencoder_grid", "autoencoder_training", "denoising"),
-    *("latent_codes", "latent_maps", "latent_pca", "latent_walks", "nearest_neighbours", "svm_features"),
+    *("autoencoder_grid", "denoising"),
+    *("latent_codes", "latent_maps", "latent_walks", "nearest_neighbours", "svm_features"),
     *("mnist_best", "mnist_classifier", "mnist_grid", "mnist_regularization", "mnist_sweeps"),
     *("xor_activations", "xor_quadrants", "xor_seeds"),
 }
