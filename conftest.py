@@ -15,8 +15,8 @@ for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
 
-# The site in one browser, whose windows stay open from test to test, and what else needs a browser in another, so that two
-# workers end at about the same time; and the labs, each of which is loaded once.
+# The site in one browser, whose windows stay open from test to test, and what else needs a browser in another, so that
+# two workers end at about the same time; and the labs, each of which is loaded once.
 TOGETHER = {
     "tests/website/test_site.py": "site",
     "tests/website/test_pdf.py": "print and JupyterLab",
