@@ -93,4 +93,4 @@ def _folded(exhibit: Exhibit) -> str:
 def _line(row: Row) -> str:
     what = f"↳ {row.what}" if row.repeats else row.what
     rule = " ".join(part for part in (row.rule, row.power) if part)
-    return f"| {what} | {row.reported} | {row.measured} | **{row.shown}** {rule} | {row.why} |"
+    return f"| {what} | {row.reported} | {row.measured} | **{row.shown}.** {rule} | {row.why} |"
