@@ -10,9 +10,9 @@ import nnkit as nn
 from book.experiments.shared.autoencoders import errors_of, live_units
 from book.experiments.shared.mnist import N_VALIDATION, rounded
 from book.experiments.shared.pictures import as_text, first_of_each
-from book.experiments.shared.runs import on_mnist
+from book.experiments.shared.runs import sweep_by_seed
 from lab import provenance, results
-from lab.sweep import Row, sweep
+from lab.sweep import Row
 
 STORE = results.RESULTS / "autoencoder_grid.jsonl"
 SEEDS = range(5)
@@ -81,11 +81,7 @@ def logits(model: nn.Autoencoder, X: np.ndarray) -> np.ndarray:
 
 def run() -> list[Row]:
     """Train every cell with every seed, all first seeds first."""
-    setup = on_mnist(SETUP)
-    rows: list[Row] = []
-    for seed in SEEDS:
-        rows = sweep(train, GRID, [seed], store=STORE, setup=setup)
-    return rows
+    return sweep_by_seed(train, GRID, SEEDS, store=STORE, setup=SETUP)
 
 
 if __name__ == "__main__":

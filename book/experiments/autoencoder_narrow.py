@@ -15,9 +15,9 @@ import nnkit as nn
 from book.experiments.autoencoder_grid import HIDDEN
 from book.experiments.shared.autoencoders import errors_of, live_units
 from book.experiments.shared.mnist import N_VALIDATION, rounded
-from book.experiments.shared.runs import on_mnist
+from book.experiments.shared.runs import sweep_by_seed
 from lab import provenance, results
-from lab.sweep import Row, sweep
+from lab.sweep import Row
 
 STORE = results.RESULTS / "autoencoder_narrow.jsonl"
 SEEDS = range(6)
@@ -57,11 +57,7 @@ def train(sizes: list[int], activation: str, seed: int) -> dict[str, Any]:
 
 def run() -> list[Row]:
     """Train every network with every seed, all first seeds first."""
-    setup = on_mnist(SETUP)
-    rows: list[Row] = []
-    for seed in SEEDS:
-        rows = sweep(train, GRID, [seed], store=STORE, setup=setup)
-    return rows
+    return sweep_by_seed(train, GRID, SEEDS, store=STORE, setup=SETUP)
 
 
 if __name__ == "__main__":

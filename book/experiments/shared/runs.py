@@ -88,6 +88,14 @@ def sweep_cells(
     return [row for cell, seeds in cells for row in sweep(train, [cell], seeds, store=store, setup=setup)]
 
 
+def sweep_by_seed(
+    train: Callable[..., dict[str, Any]], grid: Any, seeds: Sequence[int], *, store: Path, setup: dict[str, Any]
+) -> list[Row]:
+    """Call ``train`` on MNIST for every cell of a grid, the first seed before the second, so that it stops even."""
+    setup, train = on_mnist(setup), _imported(train)
+    return [row for seed in seeds for row in sweep(train, grid, [seed], store=store, setup=setup)]
+
+
 def _imported(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return the function from its importable module if ``python -m`` runs that module as ``__main__``.
 
