@@ -16,10 +16,10 @@ import nnkit as nn
 from book.experiments.shared.autoencoders import errors_of, keep_weights
 from book.experiments.shared.corruptions import CORRUPTIONS, FILTERS, Corruption, filtered
 from book.experiments.shared.mnist import N_VALIDATION, network
-from book.experiments.shared.runs import on_mnist
+from book.experiments.shared.runs import sweep_by_seed
 from lab import provenance, results
 from lab.answers import packed
-from lab.sweep import Row, sweep
+from lab.sweep import Row
 from nnkit.typing import Array
 
 STORE = results.RESULTS / "denoising.jsonl"
@@ -143,11 +143,7 @@ def trained_autoencoder(data: nn.Dataset, seed: int, noise: tuple[str, float, fl
 
 def run() -> list[Row]:
     """Measure every method with every seed, all first seeds first."""
-    setup = on_mnist(SETUP)
-    rows: list[Row] = []
-    for seed in SEEDS:
-        rows = sweep(train, {"method": [*METHODS, *READERS]}, [seed], store=STORE, setup=setup)
-    return rows
+    return sweep_by_seed(train, {"method": [*METHODS, *READERS]}, SEEDS, store=STORE, setup=SETUP)
 
 
 if __name__ == "__main__":
