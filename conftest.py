@@ -15,9 +15,14 @@ for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
 
-# One browser, whose windows stay open from test to test; and the labs, each of which is loaded once.
-TOGETHER = {f"tests/website/test_{name}.py": "browser" for name in ("site", "pdf", "jupyterlab")}
-TOGETHER |= {"tests/book/test_labs.py": "labs"}
+# The site in one browser, whose windows stay open from test to test, and what else needs a browser in another, so that
+# two workers end at about the same time; and the labs, each of which is loaded once.
+TOGETHER = {
+    "tests/website/test_site.py": "site",
+    "tests/website/test_pdf.py": "print and JupyterLab",
+    "tests/website/test_jupyterlab.py": "print and JupyterLab",
+    "tests/book/test_labs.py": "labs",
+}
 
 
 def group(nodeid: str) -> str:
@@ -54,7 +59,7 @@ def _seconds(item: Any) -> float:
     """Return about how long a test, or the group that stays on one worker with it, takes."""
     if item.path.suffix == ".ipynb":
         return _seconds_of_chapter(item.path)
-    together = {"browser": 300, "labs": 60}.get(group(item.nodeid))
+    together = {"site": 400, "print and JupyterLab": 70, "labs": 60}.get(group(item.nodeid))
     return together or (5 if item.get_closest_marker("slow") else 0)
 
 
