@@ -14,7 +14,7 @@ from book.replication.claim import Outcome, measures, outcome, said
 from book.replication.outcomes import Comparison, Conditions, Number
 from book.replication.reading import result, runs_of, spread, store
 from lab.claims import interval
-from lab.provenance import load_rules
+from lab.results import load_rules
 from lab.verdicts import Verdict
 
 

@@ -13,7 +13,7 @@ from book.replication.claim import Outcome, measures, said
 from book.replication.outcomes import Comparison, Conditions, Number
 from book.replication.reading import runs_of, spread, store
 from lab.claims import interval
-from lab.provenance import load_rules
+from lab.results import load_rules
 
 LATENT_PCA = load_rules(latent_pca.__file__)
 PAIRS = list(itertools.combinations(range(10), 2))

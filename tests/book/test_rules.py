@@ -21,7 +21,7 @@ NO_RULES_YET = {"autoencoder_deep", "svm_learning_curve"}
 
 RAN_WITHOUT_RULES = NO_RULES_YET | {
     *("autoencoder_grid", "denoising"),
-    *("latent_codes", "latent_maps", "latent_walks", "nearest_neighbours", "svm_features"),
+    *("latent_codes", "latent_maps", "latent_walks", "nearest_neighbours"),
     *("mnist_best", "mnist_classifier", "mnist_grid", "mnist_regularization", "mnist_sweeps"),
     *("xor_activations", "xor_quadrants", "xor_seeds"),
 }
