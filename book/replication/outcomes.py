@@ -19,6 +19,11 @@ FEWEST = 5
 """Of fewer runs without an interval nothing is shown: where nothing is there, four of four agree once in 16."""
 
 
+def on_runs(n_runs: int, verdict: Any) -> Any:
+    """Return a verdict that has to hold in every one of so many runs, or *not shown* if they are fewer than five."""
+    return verdict if n_runs >= FEWEST else Verdict.NOT_SHOWN
+
+
 def prediction_interval(runs: Any, coverage: float = 0.95) -> tuple[float, float]:
     """Return two of the sorted runs between which another run falls with this probability, or all runs if too few.
 

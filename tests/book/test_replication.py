@@ -601,16 +601,17 @@ def test_reader_of_weights_is_found_through_two_imports(tmp_path):
 
 
 def readers_of_weights(folder: Path) -> set[str]:
-    """Return the modules with a function that loads a checkpoint, directly or through another function."""
+    """Return the modules with a function that loads a checkpoint, directly or through one that may be shared."""
+    paths = list(folder.rglob("[!_]*.py"))
     functions = [
         (path.stem, node.name, {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}, ast.unparse(node))
-        for path in folder.glob("[!_]*.py")
+        for path in paths
         for node in ast.parse(path.read_text(encoding="utf-8")).body
         if isinstance(node, ast.FunctionDef)
     ]
     imported = {
         (path.stem, alias.asname or alias.name): (str(node.module).rpartition(".")[2], alias.name)
-        for path in folder.glob("[!_]*.py")
+        for path in paths
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
@@ -623,7 +624,7 @@ def readers_of_weights(folder: Path) -> set[str]:
             if any(imported.get((module, other), (module, other)) in readers for other in used)
         }
         if found <= readers:
-            return {module for module, _ in readers}
+            return {module for module, _ in readers} & {path.stem for path in folder.glob("*.py")}
         readers |= found
 
 
