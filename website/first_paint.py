@@ -101,7 +101,7 @@ def icons_of(style: str, shown: set[str], others: str, fonts: Path) -> str:
 
     style = _ICON.sub(keep, style)
     letters = {int(code, 16) for code in _CODE.findall(style + others)}
-    letters |= {ord(letter) for letter in re.findall("[\ue000-\uf8ff]", style + others)}  # Some stand there as they are.
+    letters |= {ord(letter) for letter in re.findall("[\ue000-\uf8ff]", style + others)}
 
     def inline(source: re.Match[str]) -> str:
         packed = base64.b64encode(subset(fonts / f"{source[2]}.ttf", letters)).decode()
