@@ -83,7 +83,7 @@ def sized(page: str, pictures: dict[str, Path]) -> str:
 def subset(font: Path, letters: Iterable[int]) -> bytes:
     """Return the part of a font that draws these letters, as WOFF, which needs no other library to be packed."""
     options = Options(flavor="woff", layout_features=[], notdef_outline=True)
-    with TTFont(font) as loaded:
+    with TTFont(font, recalcTimestamp=False) as loaded:  # The same letters give the same bytes.
         subsetter = Subsetter(options)
         subsetter.populate(unicodes=letters)
         subsetter.subset(loaded)
