@@ -21,8 +21,13 @@
     cancelAnimationFrame(measuring);
     measuring = requestAnimationFrame(reach);
   };
-  window.addEventListener("load", reachSoon);
-  window.addEventListener("resize", reachSoon);
+  // Whatever makes a formula's room narrower: a turned phone, a side bar that slides in, an opened fold, a late font.
+  window.addEventListener("load", () => {
+    const room = new ResizeObserver(reachSoon);
+    for (const one of document.querySelectorAll("article div.math, article mjx-container")) room.observe(one);
+    document.fonts.ready.then(reachSoon);
+    reachSoon();
+  });
 
   // Its name was "Search", and hid the keys that the button shows.
   document.querySelector(".search-button-field")?.removeAttribute("aria-label");
