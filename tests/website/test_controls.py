@@ -53,6 +53,20 @@ def test_buttons_are_large_enough_for_a_finger(browser, page, width):
         assert_fits(visit.page)
 
 
+@pytest.mark.parametrize("width", [1400, 390])
+def test_sliders_have_their_room_before_their_script_has_run(browser, width):
+    with Visit(browser, FILES, "book/index.html", width=width) as visit:
+        before, after = visit.page.evaluate(
+            """() => [true, false].map(hidden => {
+              const controls = document.querySelector(".nnkit-lab-controls");
+              controls.hidden = hidden;
+              return [controls.offsetHeight, controls.checkVisibility({visibilityProperty: true})];
+            })"""
+        )
+    assert before[0] == after[0] > 0
+    assert (before[1], after[1]) == (False, True)
+
+
 @pytest.mark.parametrize("width", [1400, 1000, 390])
 def test_a_definition_covers_nothing_that_is_read(browser, width):
     with Visit(browser, FILES, XOR, width=width) as visit:
