@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import nnkit as nn
+from book.experiments import autoencoder_training
 from book.experiments.shared.autoencoders import STARTS, pooled, report_b_network, split_indices
 from book.experiments.shared.mnist import rounded
 from book.experiments.shared.runs import on_mnist
@@ -42,8 +43,8 @@ def train(start: str, lr: float, seed: int) -> dict[str, Any]:
     model, steps = report_b_network(start, rng), EveryStep()
     codes, logits = model.encode(X[:1000]), nn.predict(model, X[:1000])
     optimizer = nn.SGD(model.parameters(), lr=lr)
-    loss = nn.BCEWithLogitsLoss()
-    history = nn.fit(model, loss, optimizer, X, X, epochs=1, batch_size=256, callbacks=[steps], rng=rng)
+    loss, batch_size = nn.BCEWithLogitsLoss(), autoencoder_training.SETUP["batch_size"]
+    history = nn.fit(model, loss, optimizer, X, X, epochs=1, batch_size=batch_size, callbacks=[steps], rng=rng)
     return {
         "loss": history["loss"][0],
         "steps": rounded(steps.losses),

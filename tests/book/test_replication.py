@@ -16,7 +16,7 @@ import pytest
 
 from book import replication
 from book.replication import Claim, Comparison, Conditions, Number, plan, reading
-from book.replication.outcomes import prediction_interval
+from book.replication.outcomes import on_runs, prediction_interval
 from lab.sweep import load_rows, sweep
 from lab.verdicts import Verdict, with_remark
 from tools import rerun
@@ -314,6 +314,12 @@ def test_conditions_on_fewer_than_five_runs_show_nothing_and_say_so():
         assert few.rule.endswith("a; b. Fewer than 5 runs, here 4, do not show it.")
     assert Conditions((True, True), "", "a; b", runs=5).verdict() == "replicated"
     assert Conditions((None,), "", "a", runs=1).verdict() == "not measured"
+
+
+def test_verdict_that_must_hold_in_every_run_needs_five():
+    for verdict in (True, False, "replicated only in part", ("did not replicate", "better")):
+        assert on_runs(5, verdict) == verdict
+        assert on_runs(4, verdict) == "not shown"
 
 
 def test_rule_says_where_the_opposite_begins():
