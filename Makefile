@@ -26,10 +26,10 @@ export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
 export PIP_QUIET := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-CHAPTERS := $(wildcard book/part*/*.ipynb)
+CHAPTERS := $(wildcard book/part*/*.ipynb book/appendix/*.ipynb)
 PYTEST := $(BIN)/python -m pytest
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout 120
-CHAPTER = $(foreach word,$(ONLY),$(or $(wildcard book/part*/*$(word)*.ipynb),$(error no chapter is called $(word))))
+CHAPTER = $(foreach word,$(ONLY),$(or $(wildcard book/part*/*$(word)*.ipynb book/appendix/*$(word)*.ipynb),$(error no chapter is called $(word))))
 # The tests of chapters that read them, and run nothing.
 READING := $(patsubst %,tests/%.py,book/test_chapters book/test_notebooks book/test_prose test_layout)
 

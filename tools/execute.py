@@ -22,7 +22,7 @@ import nnkit
 from lab.provenance import commit, data_hash, processor, warn_unless_committed
 from lab.results import refuse_unwritable, write_whole
 from tools.launch import is_launch, with_launch
-from website.chapters import BOOK, read_notebook
+from website.chapters import BOOK, notebooks, read_notebook
 
 CELL_TIMEOUT = 120
 """Seconds per cell; a whole chapter should stay under 60."""
@@ -30,7 +30,7 @@ CELL_TIMEOUT = 120
 
 def chapters(parts_of_names: list[str]) -> list[Path]:
     """Return the chapters whose path contains one of the words, or all chapters, in reading order."""
-    found = sorted(BOOK.glob("part*/*.ipynb"))
+    found = notebooks()
     names = {path: str(path.relative_to(BOOK)) for path in found}  # Not the parent folders: their names may match too.
     chosen = [path for path in found if not parts_of_names or any(word in names[path] for word in parts_of_names)]
     if not chosen:

@@ -15,7 +15,7 @@ import yaml
 
 from lab.provenance import ROOT
 from lab.results import write_whole
-from website.chapters import read_notebook
+from website.chapters import notebooks, read_notebook
 
 TAG = "launch"
 _SOURCE = """\
@@ -99,7 +99,7 @@ def with_launch(notebook: nbformat.NotebookNode, folder: str) -> nbformat.Notebo
 
 def main() -> None:
     """Write the launch cell into every chapter."""
-    for path in sorted(ROOT.glob("book/part*/*.ipynb")):
+    for path in notebooks():
         notebook = with_launch(read_notebook(path), path.parent.name)
         write_whole(path, nbformat.writes(notebook) + "\n")
 

@@ -48,6 +48,11 @@ def chapters() -> tuple[Chapter, ...]:
     return tuple(Chapter(**entry) for entry in entries)
 
 
+def notebooks() -> list[Path]:
+    """Return every notebook of the book: the chapters in their order, then the pages of the appendix that run."""
+    return [*sorted(BOOK.glob("part*/*.ipynb")), *sorted(BOOK.glob("appendix/*.ipynb"))]
+
+
 def read_notebook(path: Path) -> nbformat.NotebookNode:
     """Return the notebook in a file.
 

@@ -22,12 +22,13 @@ from nbclient.exceptions import CellExecutionError
 from tests.patience import PATIENCE
 from tools import launch
 from tools.execute import source_hash
+from website.chapters import notebooks
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = sorted((ROOT / "book").glob("part*/*.ipynb"))
 
 
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
 def test_first_code_cell_fetches_the_book_on_colab(path):
     notebook = nbformat.read(path, as_version=4)
     first = next(cell for cell in notebook.cells if cell.cell_type == "code")

@@ -14,6 +14,7 @@ import pytest
 from lab.sliders import MAX_BYTES
 from tools.execute import loads_mnist, source_hash
 from tools.launch import is_launch
+from website.chapters import notebooks
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
 CHAPTERS = sorted(BOOK.glob("part*/*.ipynb"))
@@ -101,8 +102,9 @@ def chapter(request) -> nbformat.NotebookNode:
     return read(request.param)
 
 
-def test_chapter_has_no_problems(chapter):
-    assert problems(chapter) == []
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
+def test_notebook_has_no_problems(path):
+    assert problems(read(path)) == []
 
 
 def test_chapter_follows_the_common_structure(chapter):
