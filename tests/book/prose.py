@@ -270,13 +270,17 @@ def _texts(value: object, name: str) -> Iterator[tuple[str, str]]:
         yield {"caption": "caption", "alt": "alternative text"}[name], value
 
 
+_LEVEL = re.compile(r"^\*(?:Warm-up|Core|Stretch), \d+ minutes[^*]*\* ")  # of an exercise
+_PENCIL = re.compile(r"^## With a pencil$.*?(?=^## |\Z)", re.M | re.S)
+
+
 def notebook_passages(notebook: nbformat.NotebookNode) -> Iterator[Passage]:
-    """Yield the prose in a notebook."""
+    """Yield the prose in a notebook, except the example that is carried through on paper: nothing in it is measured."""
     for i, cell in enumerate(notebook.cells, 1):
         where = f"cell {i}"
         if cell.cell_type == "markdown":
-            for _, text in paragraphs(cell.source):
-                yield Passage(where, plain(text))
+            for _, text in paragraphs(_PENCIL.sub("", cell.source)):
+                yield Passage(where, plain(_LEVEL.sub("", text)))
         else:
             yield from code_passages(cell.source, where)
         for name, text in _texts(cell.metadata.get("mystnb", {}), ""):

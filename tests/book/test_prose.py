@@ -159,6 +159,16 @@ def test_measured_numbers_planted_in_text_are_caught():
     assert found(notebook(nbformat.v4.new_markdown_cell(PLANTED_TEXT))) == PLANTED_IN_TEXT
 
 
+def test_example_on_paper_and_level_of_an_exercise_are_no_measured_numbers():
+    """But only those: the next part of the chapter is read again."""
+    cell = nbformat.v4.new_markdown_cell(
+        "## With a pencil\n\nThe error is 0.65.\n\n## Then\n\nIt is 0.66.\n\n*Core, 15 minutes.* In 16 minutes."
+    )
+    assert found(notebook(cell)) == {"0.66", "16 minutes"}
+    following = nbformat.v4.new_markdown_cell("It is 0.67.")
+    assert found(notebook(nbformat.v4.new_markdown_cell("## With a pencil"), following)) == {"0.67"}
+
+
 def test_measured_numbers_planted_in_code_are_caught():
     assert found(notebook(nbformat.v4.new_code_cell(PLANTED_CODE))) == PLANTED_IN_CODE
 
