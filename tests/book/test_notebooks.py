@@ -22,7 +22,8 @@ MAX_FIGURE_BYTES = 120_000
 MAX_CODE_CELLS = 35  # At most 25 of these belong to the chapter; the rest are solutions.
 MAX_LINES_SHOWN = 200
 MAX_SECONDS = 60  # On an otherwise idle machine; readers do not wait longer.
-WORDS = range(1_500, 3_501)
+WORDS = range(1_500, 3_501)  # Up to the exercises.
+MAX_WORDS_OF_EXERCISES = 1_600  # With their solutions and the further reading.
 # SMO needs more: choosing a pair, its bounded step, the gap and the bias are derived together.
 MAX_LINES_FROM_SCRATCH = {"14-support-vector-machine": 40}
 # Home or working folders of whoever ran the notebook must not appear in it.
@@ -152,7 +153,9 @@ def test_every_solution_contains_an_assert(chapter):
 
 def test_chapter_length_is_within_limits(chapter):
     prose = "\n".join(cell.source for cell in chapter.cells if cell.cell_type == "markdown")
-    assert len(prose.split()) in WORDS
+    story, _, exercises = prose.partition("## Exercises")
+    assert len(story.split()) in WORDS
+    assert len(exercises.split()) <= MAX_WORDS_OF_EXERCISES
     chapter.cells = [cell for cell in chapter.cells if not is_launch(cell)]
     assert len(code_cells(chapter)) <= MAX_CODE_CELLS
     before_exercises = chapter.cells[: next(i for i, c in enumerate(chapter.cells) if "## Exercises" in c.source)]
