@@ -13,7 +13,6 @@ import pytest
 
 from lab.sliders import MAX_BYTES
 from tools.execute import loads_mnist, source_hash
-from tools.launch import is_launch
 from website.chapters import notebooks
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
