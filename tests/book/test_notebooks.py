@@ -64,7 +64,7 @@ def problems(notebook: nbformat.NotebookNode) -> list[str]:
         where = f"code cell {i}"
         if not cell.source.strip():
             found.append(f"{where} is empty")
-        ends_in_output = re.search(r"^(print|claim|sliders\.lab|reported_and_measured|plt\.show)\(", cell.source, re.M)
+        ends_in_output = re.search(r"^(print|display|claim|sliders\.lab|as_table|reported_and_measured|plt\.show)\(", cell.source, re.M)
         if ends_in_output and not cell.outputs:
             found.append(f"{where} should have output but has none")
         for output in cell.outputs:
