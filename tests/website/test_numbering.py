@@ -44,8 +44,8 @@ def problems(soup: BeautifulSoup, chapter: str) -> list[str]:
 
 def references(soup: BeautifulSoup) -> list[tuple[str, str]]:
     """Return what each reference to a number says, with the place that it leads to."""
-    links = [link for link in soup.select("a.reference.internal[href*='#']") if NUMBER.fullmatch(link.get_text().strip())]
-    return [(link.get_text().strip(), link["href"]) for link in links]
+    links = [(link.get_text().strip(), link["href"]) for link in soup.select("a.reference.internal[href*='#']")]
+    return [(said, href) for said, href in links if NUMBER.fullmatch(said)]
 
 
 def read(page: str) -> BeautifulSoup:
