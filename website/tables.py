@@ -13,7 +13,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-PHONE = 40
+PHONE = 38
 """Characters that stand side by side on a phone."""
 _WRAPS_AT = 12  # Text in a column breaks into lines of about this many characters.
 
