@@ -9,7 +9,7 @@ from typing import Any
 
 from lab.claims import spaced
 
-_NUMBER = re.compile(r"[+-]?\d")
+_NUMBER = re.compile(r"[+-]?\d[\d.,]*(e[+-]?\d+)?(?= ?%|$| to [+-]?\d| \()")
 _MARKS = re.compile(r"\*\*|`")
 
 

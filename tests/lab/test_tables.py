@@ -25,6 +25,8 @@ def test_a_table_has_columns_in_a_terminal_and_is_markdown_in_a_notebook():
 def test_numbers_stand_on_the_right_also_where_some_are_missing_and_text_on_the_left():
     table = as_table(("", "a", "b", "c"), [("x", "", "1 to 2", ""), ("y", "-3", "none", "")])
     assert table._repr_markdown_().splitlines()[1] == "| --- | ---: | --- | --- |"
+    for text, right in {"0.weight": 0, "3 min 20 s": 0, "2e-06": 1, "1,000": 1, "97.3 (0.7)": 1, "5 to 9": 1}.items():
+        assert as_table(("one",), [(text,)])._repr_markdown_().splitlines()[1] == ("| ---: |" if right else "| --- |")
 
 
 @pytest.mark.parametrize("rows", [[], [("one",)], [("a", "b"), ("a", "b", "c")]])
