@@ -45,7 +45,7 @@ class GradientCheck:
 
 @dataclass(frozen=True)
 class GradientReport:
-    """The result of `check_gradients`: ``print`` shows a table, and it is true if everything passed."""
+    """The result of `check_gradients`: a notebook and ``print`` show a table, and it is true if everything passed."""
 
     checks: tuple[GradientCheck, ...]
 
@@ -74,6 +74,20 @@ class GradientReport:
         lines += [
             f"{check.name:<16}{check.n_checked:>8}  {check.max_relative_error:>14.2e}  {check.analytic:>13.6e}  "
             f"{check.numeric:>13.6e}  {'pass' if check.passed else f'FAIL at {check.worst_index}'}"
+            for check in self.checks
+        ]
+        return "\n".join(lines)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Show the table in IPython too."""
+        printer.text(str(self))
+
+    def _repr_markdown_(self) -> str:
+        """Return the table as a notebook shows it."""
+        lines = ["| array | checked | max rel. error | analytic | numeric | result |", "|---|---:|---:|---:|---:|---|"]
+        lines += [
+            f"| {check.name} | {check.n_checked} | {check.max_relative_error:.2e} | {check.analytic:.6e} | "
+            f"{check.numeric:.6e} | {'pass' if check.passed else f'FAIL at {check.worst_index}'} |"
             for check in self.checks
         ]
         return "\n".join(lines)

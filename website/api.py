@@ -44,7 +44,7 @@ PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "estimators": ("Networks as estimators", ("nnkit.estimators.networks",)),
     "neighbors": ("Nearest neighbours", ("nnkit.estimators.neighbors",)),
     "svm": ("Support vector machines", ("nnkit.estimators.svm",)),
-    "claims": ("Claims", ("lab.claims",)),
+    "claims": ("Claims and tables", ("lab.claims", "lab.tables")),
     "results": ("Results", ("lab.results", "lab.answers")),
     "sweep": ("Sweeps", ("lab.sweep",)),
     "plots": ("Figures", ("lab.plots",)),

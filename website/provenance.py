@@ -15,7 +15,7 @@ from website.chapters import chapters, read_notebook
 _logger = logging.getLogger(__name__)
 
 WORDS_A_MINUTE, LINES_A_MINUTE = 200, 20
-"""How fast a text, and code that is shown, are read; exercises are not counted."""
+"""How fast a text, and code that is shown, are read; exercises and folded code are not counted."""
 
 _NOT_READ = re.compile(r"^(:::+|```+|~~~+).*$|^:[\w-]+:.*$|\$\$.*?\$\$(?: \(eq[^)]*\))?|^\|[-:| ]+\|$", re.M | re.S)
 
@@ -30,9 +30,15 @@ def reading_minutes(notebook: nbformat.NotebookNode) -> int:
             words += len(re.sub(_NOT_READ, " ", text).split())
             if exercises:
                 break
-        elif not {"remove-cell", "remove-input", "hide-input", "setup"} & set(tags):
+        elif not {"remove-cell", "remove-input", "hide-input", "setup"} & set(tags) and not _states_claims(cell):
             lines += len([line for line in cell.source.splitlines() if line.strip()])
     return max(1, round(words / WORDS_A_MINUTE + lines / LINES_A_MINUTE))
+
+
+def _states_claims(cell: nbformat.NotebookNode) -> bool:
+    """Say whether the page folds a cell's code under the sentence of a claim."""
+    shown = (str(output.get("data", {}).get("text/markdown", "")) for output in cell.outputs)
+    return any(text.startswith(("**Claim, checked.", "**Checked.")) for text in shown)
 
 
 def provenance(ran: dict[str, Any], minutes: int, repository: str) -> str:

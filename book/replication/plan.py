@@ -66,15 +66,19 @@ def seconds_of_chapters() -> float:
     return sum(each.get("nnkit", {}).get("seconds", 0.0) for each in metadata)
 
 
-def table(steps: Sequence[Step], n_cores: int, *, chapters: bool = True) -> str:
-    """Return the plan as text: each step, the chapters if included, and the total."""
-    lines = [f"expected on {n_cores} cores, from the durations in the results:"]
-    times = [(step.name, step.expected(n_cores)) for step in steps]
+def times(steps: Sequence[Step], n_cores: int, *, chapters: bool = True) -> list[tuple[str, str]]:
+    """Return how long each step is expected to take, the chapters if included, and the total, in words."""
+    expected = [(step.name, step.expected(n_cores)) for step in steps]
     if chapters:  # The tests execute every chapter again.
-        times.append(("the chapters, then the tests that run them", 2 * seconds_of_chapters()))
-    for name, seconds in times:
-        lines.append(f"  {name:43} {'unknown' if seconds is None else duration(seconds):>10}")
-    lines.append(f"  {'total':43} {duration(sum(seconds or 0.0 for _, seconds in times)):>10}")
+        expected.append(("the chapters, then the tests that run them", 2 * seconds_of_chapters()))
+    expected.append(("total", sum(seconds or 0.0 for _, seconds in expected)))
+    return [(name, "unknown" if seconds is None else duration(seconds)) for name, seconds in expected]
+
+
+def table(steps: Sequence[Step], n_cores: int, *, chapters: bool = True) -> str:
+    """Return the plan as text."""
+    lines = [f"expected on {n_cores} cores, from the durations in the results:"]
+    lines += [f"  {name:43} {said:>10}" for name, said in times(steps, n_cores, chapters=chapters)]
     return "\n".join(lines)
 
 

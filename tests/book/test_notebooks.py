@@ -26,6 +26,7 @@ MAX_WORDS_OF_EXERCISES = 1_600  # With their solutions and the further reading.
 # SMO needs more: choosing a pair, its bounded step, the gap and the bias are derived together.
 MAX_LINES_FROM_SCRATCH = {"14-support-vector-machine": 40}
 # Home or working folders of whoever ran the notebook must not appear in it.
+SHOWS = re.compile(r"^(print|display|claim|sliders\.lab|as_table|reported_and_measured|plt\.show)\(", re.M)
 MACHINE_PATH = re.compile(
     "|".join(map(re.escape, ("/home/", "/Users/", "/tmp/", f"{Path.home()}/", f"{BOOK.parent}/")))
 )
@@ -65,8 +66,7 @@ def problems(notebook: nbformat.NotebookNode) -> list[str]:
         where = f"code cell {i}"
         if not cell.source.strip():
             found.append(f"{where} is empty")
-        ends_in_output = re.search(r"^(print|claim|sliders\.lab|reported_and_measured|plt\.show)\(", cell.source, re.M)
-        if ends_in_output and not cell.outputs:
+        if SHOWS.search(cell.source) and not cell.outputs:
             found.append(f"{where} should have output but has none")
         for output in cell.outputs:
             if output.output_type == "error" and "raises-exception" not in tags(cell):
