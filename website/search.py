@@ -11,12 +11,16 @@ from typing import Any
 from bs4 import BeautifulSoup, Tag
 from sphinx.application import Sphinx
 
-from website import chapters
+from website.chapters import chapters
 
 _HERE = Path(__file__).resolve().parent
 _GLOSSARY = "book/appendix/glossary"
 # What is not read as text: code and its outputs, formulas, the marks beside headings.
 _LEFT_OUT = "div.cell, div.highlight, .math, .headerlink, script, style, .provenance, .term-notes, table, svg, section"
+
+_WITHOUT = (
+    "The search needs JavaScript. Without it, the contents beside this page and the glossary lead to every chapter."
+)
 
 
 def sections(page: str, source: str) -> list[dict[str, str]]:
@@ -70,7 +74,7 @@ def write_index(app: Sphinx, exception: Exception | None) -> None:
     out = Path(app.outdir)
     words = tomllib.loads((_HERE / "search.toml").read_text(encoding="utf-8"))
     built = built_terms((out / f"{_GLOSSARY}.html").read_text(encoding="utf-8"))
-    for chapter in chapters.CHAPTERS if hasattr(chapters, "CHAPTERS") else chapters.read():
+    for chapter in chapters():
         built.setdefault(f"book/{chapter.file}.html", []).extend(words["builds"].get(str(chapter.number), []))
     index: dict[str, Any] = {"synonyms": words["synonyms"], "builds": built, "sections": []}
     for page in sorted(app.env.found_docs):
@@ -80,9 +84,27 @@ def write_index(app: Sphinx, exception: Exception | None) -> None:
     (out / "_static" / "search-index.js").write_text(f"window.bookIndex = {text};\n", encoding="utf-8")
 
 
+def replace_theirs(app: Sphinx, exception: Exception | None) -> None:
+    """Take Sphinx's own search out of the search page, and its files, which nothing else uses, out of the site."""
+    out = Path(app.outdir)
+    page = out / "search.html"
+    if exception is not None or app.builder.name != "html" or not page.exists():
+        return
+    text = re.sub(
+        r'\s*<script src="(_static/searchtools|_static/language_data|searchindex)\.js[^>]*></script>',
+        "",
+        page.read_text(encoding="utf-8"),
+    )
+    text = text.replace("Please activate JavaScript to enable the search functionality.", _WITHOUT)
+    page.write_text(text, encoding="utf-8")
+    for name in ("searchindex.js", "_static/searchtools.js", "_static/language_data.js"):
+        (out / name).unlink(missing_ok=True)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect the step."""
     app.connect("build-finished", write_index)
+    app.connect("build-finished", replace_theirs)
     app.add_css_file("search.css")
     app.add_js_file("search.js", loading_method="defer")
     return {"parallel_read_safe": True, "parallel_write_safe": True}
