@@ -74,8 +74,10 @@ def write_index(app: Sphinx, exception: Exception | None) -> None:
     out = Path(app.outdir)
     words = tomllib.loads((_HERE / "search.toml").read_text(encoding="utf-8"))
     built = built_terms((out / f"{_GLOSSARY}.html").read_text(encoding="utf-8"))
+    placed = {term for terms in words["builds"].values() for term in terms}  # Ours goes before the glossary's.
+    built = {page: [term for term in terms if term not in placed] for page, terms in built.items()}
     for chapter in chapters():
-        built.setdefault(f"book/{chapter.file}.html", []).extend(words["builds"].get(str(chapter.number), []))
+        built.setdefault(f"{chapter.document}.html", []).extend(words["builds"].get(str(chapter.number), []))
     index: dict[str, Any] = {"synonyms": words["synonyms"], "builds": built, "sections": []}
     for page in sorted(app.env.found_docs):
         if (out / f"{page}.html").exists():
