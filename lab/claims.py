@@ -203,7 +203,8 @@ def claim(sentence: str, values: Any, *, above: float | None = None, below: floa
 
     The whole 95 % confidence interval must lie on the claimed side. To compare two kinds of runs, give their
     differences and ``above=0``. If the sentence gives its ``{estimate}``, and one bound is claimed, a clause says
-    from where on such a sample shows it with a power of 80 %.
+    from where on such a sample shows it with a power of 80 %. A ratio has none: it is skewed, and the clause supposes
+    that runs scatter normally. Positive numbers with a bound of 1 or more are taken for ratios.
 
     Parameters
     ----------
@@ -231,6 +232,9 @@ def _could_have_shown(sentence: str, values: Array, above: float | None, below: 
     """Return the clause on power in the form of the sentence's own estimate; nothing where there is none to give."""
     forms = {name: form for _, name, form, _ in string.Formatter().parse(sentence) if name}
     if "estimate" not in forms or (above is not None and below is not None):
+        return ""
+    bound = above if below is None else below
+    if values.ndim == 1 and bound is not None and bound >= 1 and values.min() > 0:  # A ratio.
         return ""
     shown = shown_from(values, above, below)
     if shown in (above, below) or not math.isfinite(shown):  # Exact numbers, without a spread.

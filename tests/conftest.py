@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 
 import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -12,9 +13,10 @@ import nnkit
 
 @pytest.fixture(autouse=True, scope="module")
 def isolated_style() -> Iterator[None]:
-    """Keep Matplotlib settings such as the book's style from leaking into the next test file."""
+    """Keep Matplotlib settings, such as the book's style, and open figures from leaking into the next test file."""
     with matplotlib.rc_context():
         yield
+    plt.close("all")
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "book": {"lab", "nnkit"},
     "website": {"lab", "nnkit"},
     "tools": {"book", "lab", "nnkit", "website"},
-    "benchmarks": {"book", "lab", "nnkit"},
+    "benchmarks": {"book", "lab", "nnkit", "website"},
 }
 # The benchmark times the three programs that a chapter shows; it may import nothing else from the book.
 OF_THE_BOOK = {"benchmarks": "book.frameworks"}

@@ -232,6 +232,7 @@ def _document(bodies: list[Tag], contents: list[str], rules: list[str], site: Pa
         [
             f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>',
             f'<link rel="stylesheet" href="{static}/pygments.css">',
+            f'<link rel="stylesheet" href="{static}/formulas.css">',
             f"<style>{STYLE.read_text(encoding='utf-8')}\n{''.join(rules)}</style>",
             '<script>window.MathJax = {options: {processHtmlClass: "tex2jax_process|mathjax_process|math|output_area",',
             "enableMenu: false}}</script>",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,21 @@ _MENDED = {
     # Deprecated in ARIA, so that a list of them was a list without items.
     'role="doc-biblioentry"': 'role="listitem"',
 }
+
+
+_EMPTY_HEAD = re.compile(r"<th((?:\s[^>]*)?)>(\s*(?:<p>\s*</p>)?\s*)</th>")
+_TITLE = re.compile(r"<title>(.*?)(?: &#8212; | - )(.*?)</title>", re.DOTALL)
+_ROOT = """<!DOCTYPE html>
+<html lang="{language}">
+  <head>
+    <meta charset="utf-8" />
+    <meta name="viewport" content="width=device-width, initial-scale=1" />
+    <title>{title}</title>
+    <meta http-equiv="Refresh" content="0; url={first}" />
+  </head>
+  <body><main><h1>{title}</h1><p><a href="{first}">Read the book</a></p></main></body>
+</html>
+"""
 
 
 def add_vendored(app: Sphinx, config: Config) -> None:
@@ -53,13 +69,35 @@ def keep_points(app: Sphinx, pagename: str, templatename: str, context: dict[str
     context["body"] = _MATHS.sub(together, context.get("body", ""))
 
 
+def mend_page(page: str) -> str:
+    """Return a whole page with what the theme's templates leave out, or say twice."""
+    # The name of the book stands in no part of the page that has a role.
+    page = page.replace('<div id="pst-primary-sidebar" ', '<div id="pst-primary-sidebar" role="complementary" ', 1)
+    page = page.replace('role="complementary" class', 'role="complementary" aria-label="The book" class', 1)
+    # A corner above the names of rows is no heading.
+    page = _EMPTY_HEAD.sub(r"<td\1>\2</td>", page)
+    return _TITLE.sub(lambda title: f"<title>{title[1]}</title>" if title[1] == title[2] else title[0], page, count=1)
+
+
+def write_root(app: Sphinx, error: Exception | None) -> None:
+    """Lead from the root to the first page, on a page that says what it is: Jupyter Book's only leads away."""
+    if error or app.builder.format != "html":
+        return
+    first = f"{app.config.root_doc}.html"
+    if first != "index.html":
+        text = _ROOT.format(language=app.config.language, title=html.escape(app.config.html_title), first=first)
+        (Path(app.outdir) / "index.html").write_text(text, encoding="utf-8")
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect the steps."""
     app.connect("config-inited", add_vendored)
     app.connect("html-page-context", drop_scripts, priority=900)
     app.connect("html-page-context", mend_roles)
     app.connect("html-page-context", keep_points, priority=900)  # After the definitions of terms.
+    app.connect("build-finished", write_root, priority=900)
     app.add_css_file("book.css")
+    app.add_css_file("controls.css")
     app.add_css_file("print.css", media="print")
     app.add_js_file("book.js", loading_method="defer")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

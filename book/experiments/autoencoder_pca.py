@@ -32,8 +32,8 @@ def test_errors(X: np.ndarray, X_test: np.ndarray) -> np.ndarray:
 def run() -> list[dict[str, Any]]:
     """Measure each split."""
     data = nn.load_mnist()
-    X, _ = pooled(data)
-    for_training, _, for_test = split_indices(len(X))
+    X, y = pooled(data)
+    for_training, _, for_test = split_indices(y)
     splits = {
         "report B": (X[for_training], X[for_test]),
         "without validation digits": (data.X_train[:-N_VALIDATION], data.X_test),

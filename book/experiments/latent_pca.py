@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,10 +11,9 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
 import nnkit as nn
-from book.experiments.autoencoder_training import SIZES
 from book.experiments.latent_maps import points_as_text
 from book.experiments.latent_walks import labels_as_text, voted
-from book.experiments.shared.autoencoders import WEIGHTS, pooled, split_indices
+from book.experiments.shared.autoencoders import kept_encoder, kept_network, pooled, report_b_network, split_indices
 from book.experiments.shared.mnist import rounded
 from book.experiments.shared.runs import on_mnist
 from lab import provenance, results
@@ -20,23 +21,32 @@ from lab.sweep import Row, sweep
 from nnkit.typing import Array
 
 STORE = results.RESULTS / "latent_pca.jsonl"
-CELLS = [([{"space": "autoencoder"}, {"space": "pixels"}], range(1))]
+CELLS = [
+    ([{"space": "never trained"}], range(20)),
+    ([{"space": "trained as run"}], range(6)),
+    ([{"space": "autoencoder"}, {"space": "pixels"}], range(1)),
+]
 K = 10
 N_TEST = 5000
 N_SHOWN = 2500
 SETUP = {
-    "autoencoder, autoencoder_published": "the kept weights of autoencoder_training, seed 0",
+    "autoencoder, trained as run": "the networks that autoencoder_training kept",
+    "never trained": "report B's encoder as the seed draws it, with the weights of its repository",
     "plane": "the first two components of the codes of the training digits",
     "neighbours": f"the {K} nearest of the other digits",
     "digits": f"the first {N_TEST} test digits of report B's split",
 }
 
 
-def kept_network(name: str) -> nn.Autoencoder:
-    """Return a network with report B's architecture whose weights are stored."""
-    model = nn.Autoencoder.symmetric(SIZES, rng=0, logits=True).astype(np.float16)
-    nn.load_checkpoint(WEIGHTS / f"{name}.npz").restore(model)
-    return model.astype(np.float32)
+def encoder_of(space: str, seed: int) -> Callable[[Array], Array]:
+    """Return the function that maps digits into a space."""
+    if space == "pixels":
+        return np.array
+    if space == "autoencoder":
+        return kept_network(space).encode
+    if space == "trained as run":
+        return partial(nn.predict, kept_encoder(seed))
+    return report_b_network("as in the repository", np.random.default_rng([seed, 1])).encode
 
 
 def neighbour_table(points: Array, y: Array) -> tuple[Array, float]:
@@ -54,13 +64,17 @@ def neighbour_table(points: Array, y: Array) -> tuple[Array, float]:
 def train(space: str, seed: int) -> dict[str, Any]:
     """Find the principal plane of one space; return how much variance and which neighbours it preserves."""
     X, y = pooled(nn.load_mnist())
-    for_training, _, for_test = split_indices(len(X))
-    encode = np.array if space == "pixels" else kept_network(space).encode
+    for_training, _, for_test = split_indices(y)
+    encode = encoder_of(space, seed)
     test_codes, y_test = encode(X[for_test[:N_TEST]]), y[for_test[:N_TEST]]
     pca = PCA(svd_solver="covariance_eigh").fit(encode(X[for_training]))
     points = pca.transform(test_codes)[:, :2].astype(np.float32)
     in_plane, right_in_plane = neighbour_table(points, y_test)
     in_code, right_in_code = neighbour_table(test_codes, y_test)
+    centres = np.array([points[y_test == digit].mean(axis=0, dtype=np.float64) for digit in range(10)])
+    drawn = (
+        {"points": points_as_text(points[:N_SHOWN]), "labels": labels_as_text(y_test[:N_SHOWN])} if seed == 0 else {}
+    )
     return {
         "explained": rounded(pca.explained_variance_ratio_[:32]),
         # A row for each digit: the shares of the ten digits among the neighbours of its samples.
@@ -68,10 +82,18 @@ def train(space: str, seed: int) -> dict[str, Any]:
         "in_code": [rounded(row) for row in in_code],
         "right_in_plane": round(right_in_plane, 4),
         "right_in_code": round(right_in_code, 4),
-        "points": points_as_text(points[:N_SHOWN]),
-        "labels": labels_as_text(y_test[:N_SHOWN]),
-        **provenance.ran(),
+        # In the plane: the middle of each digit's points, and the root of their mean squared distance from it.
+        "centres": [rounded(centre) for centre in centres],
+        "spread": rounded(spreads(points, y_test, centres)),
+        **drawn,
+        **provenance.ran(__file__),
     }
+
+
+def spreads(points: Array, y: Array, centres: Array) -> Array:
+    """Return how far the points of each digit lie from their middle, as the root of the mean square, shape (10,)."""
+    squares = np.square(points - centres[y]).sum(axis=1)
+    return np.sqrt([squares[y == digit].mean() for digit in range(10)])
 
 
 def run() -> list[Row]:

@@ -27,15 +27,15 @@ SHOWN = ((4, 9), (3, 8), (0, 7))
 """The walks whose images are stored, between the first test digits of these classes."""
 
 CELLS = [
+    ([{"method": "autoencoder", "latent": 4}], range(6)),
     (
         [
-            {"method": "autoencoder", "latent": 4},
             {"method": "PCA", "latent": 4},
             {"method": "PCA", "latent": 32},
             {"method": "pixels", "latent": 784},
         ],
         range(1),
-    )
+    ),
 ]
 SETUP = {
     "autoencoder": "the network of latent_codes; that of 4 numbers and seed 0 by its kept weights",

@@ -9,7 +9,7 @@ are imported here.
 from book.replication import autoencoders, codes, foundations, machines, mnist, noise, reconstructions, xor
 from book.replication.claim import CONTRADICTIONS, MEASURED, REPORTED, Claim, claims
 from book.replication.evidence import EVIDENCE
-from book.replication.mnist import MARGIN, sweep_claims
+from book.replication.mnist import MARGIN, sweep_claims, sweep_p_values
 from book.replication.outcomes import Comparison, Conditions, Number
 from book.replication.tables import contradictions, counted, counts, exhibits, overall, ratios, report
 from book.replication.tiles import details, tiles
@@ -41,6 +41,7 @@ __all__ = [
     "reconstructions",
     "report",
     "sweep_claims",
+    "sweep_p_values",
     "tiles",
     "xor",
 ]

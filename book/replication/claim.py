@@ -46,6 +46,11 @@ class Claim:
         return self.said.get("aside", "")
 
     @property
+    def shown(self) -> bool:
+        """Whether chapter 17 has it: all but what is set aside, unless the entry wants it shown beside its table."""
+        return not self.aside or self.said.get("shown", False)
+
+    @property
     def repeats(self) -> str:
         """The key of the claim whose result this is once more; empty if it is none."""
         return f"{self.key.rpartition('.')[0]}.{self.said['repeats']}" if "repeats" in self.said else ""

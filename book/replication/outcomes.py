@@ -15,6 +15,14 @@ import numpy as np
 from lab.claims import interval, shown_from
 from lab.verdicts import BETTER, Verdict
 
+FEWEST = 5
+"""Of fewer runs without an interval nothing is shown: where nothing is there, four of four agree once in 16."""
+
+
+def on_runs(n_runs: int, verdict: Any) -> Any:
+    """Return a verdict that has to hold in every one of so many runs, or *not shown* if they are fewer than five."""
+    return verdict if n_runs >= FEWEST else Verdict.NOT_SHOWN
+
 
 def prediction_interval(runs: Any, coverage: float = 0.95) -> tuple[float, float]:
     """Return two of the sorted runs between which another run falls with this probability, or all runs if too few.
@@ -90,14 +98,25 @@ class Comparison:
     """A claimed difference, share or ratio, and our values of it, whose shape says what its interval is."""
 
     values: Any
-    """As for `lab.claims.interval`. Fewer than six numbers have no interval; then every run must lie inside."""
+    """As for `lab.claims.interval`. Fewer than six numbers have no interval; then every run must lie inside, and fewer
+    than five show nothing."""
     text: str
     above: float = -math.inf
     below: float = math.inf
     none: float = 0.0
     """The value of no effect: 0 for a difference, 1 for a ratio, the share that chance gives."""
+    of_runs: bool = False
+    """Whether the rule asks where most runs lie, and not where their median does."""
+
+    @property
+    def too_few(self) -> bool:
+        """Whether there are so few runs, without an interval, that nothing is shown whatever they say."""
+        values = np.asarray(self.values)
+        return values.ndim == 1 and values.dtype != bool and len(values) < FEWEST
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
+        if self.of_runs:
+            return prediction_interval(self.values, confidence)
         if not self._has_interval(confidence):
             return float(np.min(self.values)), float(np.max(self.values))
         return interval(self.values, confidence)[1:]
@@ -109,6 +128,8 @@ class Comparison:
 
     def verdict(self, confidence: float = 0.95, tolerance: float | None = None) -> Verdict:
         """Return whether the interval lies inside the claimed bounds, across one, or outside, and then where."""
+        if self.too_few:
+            return Verdict.NOT_SHOWN
         low, high = self.interval(confidence)
         if self.above < low and high < self.below:
             return Verdict.REPLICATED
@@ -131,19 +152,35 @@ class Comparison:
             f"{word} {bound:g}" for word, bound in (("above", self.above), ("below", self.below)) if np.isfinite(bound)
         ]
         low, high = self.interval()
-        few = f"each of {len(self.values)} runs" if len(self.values) > 1 else "our one run"
-        what = "the 95 % interval" if self._has_interval() else few
-        between = "" if self.above < self.none < self.below else f"; no effect is {self.none:.3g}"
-        return f"Replicated if {what}, {low:.3g} to {high:.3g}, lies {' and '.join(bounds)}{between}."
+        what = f"each of {len(self.values)} runs" if len(self.values) > 1 else "our one run"
+        if self.of_runs:
+            what = f"the central 95 % of {len(self.values)} runs"
+        elif self._has_interval():
+            what = "the 95 % interval"
+        return f"Replicated if {what}, {low:.3g} to {high:.3g}, lies {' and '.join(bounds)}; {self._otherwise}."
+
+    @property
+    def _otherwise(self) -> str:
+        if self.too_few:
+            return f"fewer than {FEWEST} runs do not show it, whatever they say"
+        if self.above < self.none < self.below:
+            return "wholly outside, it is the opposite"
+        if self.none in (self.above, self.below):  # What misses the bound misses no effect too: nothing can be weaker.
+            return f"wholly {'below' if self.none == self.above else 'above'}, it is the opposite"
+        return f"no effect is {self.none:.3g}"
 
     @property
     def power(self) -> str:
         values = np.asarray(self.values)
         low, high = self.interval()
+        if self.of_runs:
+            return "It is the runs that must lie there, and not only their median."
         if not self._has_interval():
             return f"For an interval of the median it takes six runs; these are {len(values)}."
         if np.isfinite(self.above) and np.isfinite(self.below):
             return f"The interval is {high - low:.2g} wide, the bounds are {self.below - self.above:.2g} apart."
+        if self.none == 1:
+            return "Ratios are skewed, so we do not say from where on such a sample would show it."
         above = self.above if np.isfinite(self.above) else None
         shown = shown_from(values, above, None if above is not None else self.below)
         if not math.isfinite(shown):
@@ -162,11 +199,20 @@ class Conditions:
     """The conditions with their bounds, in the order of the parts, separated by semicolons."""
     beside: Number | None = None
     """A number that goes with the claim, if the claim does not rest on it."""
+    runs: int | None = None
+    """On how many runs the parts rest, where they must hold in every one; fewer than five show nothing."""
+
+    @property
+    def too_few(self) -> bool:
+        """Whether the parts rest on so few runs that nothing is shown whatever they say."""
+        return self.runs is not None and self.runs < FEWEST
 
     def verdict(self, confidence: float = 0.95, tolerance: float | None = None) -> Verdict:
         known = [bool(part) for part in self.parts if part is not None]
         if not known:
             return Verdict.NOT_MEASURED
+        if self.too_few:
+            return Verdict.NOT_SHOWN
         if all(known):
             return Verdict.REPLICATED if len(known) == len(self.parts) else Verdict.IN_PART
         return Verdict.IN_PART if any(known) else Verdict.FAILED
@@ -178,7 +224,8 @@ class Conditions:
     def rule(self) -> str:
         if all(part is None for part in self.parts):
             return f"Nothing here measures it: {self.wants}."
-        return f"Replicated if all hold, in part if some do: {self.wants}."
+        few = f" Fewer than {FEWEST} runs, here {self.runs}, do not show it." if self.too_few else ""
+        return f"Replicated if all hold, in part if some do: {self.wants}.{few}"
 
     @property
     def power(self) -> str:

@@ -18,7 +18,7 @@ NEEDS = {
     "nearest_neighbours": "latent_codes",
     "svm_features": "autoencoder_training",
     "svm_gamma": "autoencoder_training",
-    "svm_standardized": "autoencoder_training",
+    "svm_script": "autoencoder_training",
 }
 
 

@@ -48,10 +48,16 @@ class Row:
     """Of the chapter's page, relative to a chapter."""
     repeats: str
     """The key of the claim whose result this is once more; such a row is shown, but not counted."""
+    aside: str = ""
+    """Why the claim tests nothing about the source; such a row is shown without its verdict, and not counted."""
+
+    @property
+    def counted(self) -> bool:
+        return not self.repeats and not self.aside
 
     @property
     def shown(self) -> str:
-        return with_remark(self.verdict, self.remark)
+        return "not counted" if self.aside else with_remark(self.verdict, self.remark)
 
 
 @dataclass(frozen=True)
@@ -66,13 +72,15 @@ class Exhibit:
 
     @property
     def counted(self) -> tuple[Row, ...]:
-        return tuple(row for row in self.rows if not row.repeats)
+        return tuple(row for row in self.rows if row.counted)
 
     @property
     def verdict(self) -> Verdict | None:
         """The verdict on the whole; None where nothing is claimed, as in a table of settings or a drawing."""
         if not self.counted:  # What stands here repeats something that stands elsewhere.
-            return overall([outcome(key).verdict() for key in sorted({row.repeats for row in self.rows})])
+            return overall(
+                [outcome(key).verdict() for key in sorted({row.repeats for row in self.rows if row.repeats})]
+            )
         return overall([row.verdict for row in self.counted])
 
     @property
@@ -98,7 +106,7 @@ def exhibits(source: str) -> list[Exhibit]:
     for name, entry in REPORTED[source].items():
         rows: dict[str, list[Row]] = {place: [] for place in _places(entry)}
         for claim in claims():
-            if claim.entry is entry and not claim.aside:
+            if claim.entry is entry and claim.shown:
                 rows.setdefault(_place(claim), []).append(_row(claim))
         title = entry.get("title", name)
         found += [
@@ -145,10 +153,11 @@ def _row(claim: Claim) -> Row:
         remark=measured.remark(),
         rule=spaced(measured.rule),
         power=spaced(measured.power),
-        why=claim.why,
+        why=claim.aside or claim.why,
         chapter=claim.chapter,
         address=links()[claim.chapter],
         repeats=claim.repeats,
+        aside=claim.aside,
     )
 
 
@@ -156,21 +165,21 @@ def _row(claim: Claim) -> Row:
 
 
 def report() -> Markdown:
-    """Return the main table: every claim that tests a source. The mark ↳ leads a result that is there already."""
+    """Return the main table: every claim that is shown. The mark ↳ leads a result that is there already."""
     lines = [
         "| What | Set-up, as stated | Reported | Measured here | Verdict | Why | Chapter |",
         "|---|---|---|---|---|---|---|",
     ]
     entry = None
     for claim in claims():
-        if claim.aside:
+        if not claim.shown:
             continue
         setup = claim.entry["setup"] if claim.entry is not entry else "″"
         entry = claim.entry
         what = f"↳ {claim.said['what']}" if claim.repeats else claim.said["what"]
-        cells = (what, setup, claim.said["reported"], claim.outcome.text)
-        verdict = f"**{with_remark(claim.outcome.verdict(), claim.outcome.remark())}**"
-        lines.append(f"| {' | '.join(cells)} | {verdict} | {claim.why} | {_link(claim.chapter)} |")
+        row = _row(claim)
+        cells = (what, setup, row.reported, row.measured, f"**{row.shown}**", row.why, _link(claim.chapter))
+        lines.append(f"| {' | '.join(cells)} |")
     return Markdown(spaced("\n".join(lines)))
 
 

@@ -67,7 +67,7 @@ def _tile(exhibit: Exhibit) -> str:
 
 def _number_of(exhibit: Exhibit) -> str:
     n = len(exhibit.counted)
-    return f"{n} claim{'' if n == 1 else 's'}" if n else "counted elsewhere"
+    return f"{n} claim{'' if n == 1 else 's'}" if n else "it repeats a claim of another tile"
 
 
 def _folded(exhibit: Exhibit) -> str:
@@ -92,5 +92,5 @@ def _folded(exhibit: Exhibit) -> str:
 
 def _line(row: Row) -> str:
     what = f"↳ {row.what}" if row.repeats else row.what
-    rule = " ".join(part for part in (row.rule, row.power) if part)
+    rule = "" if row.aside else " ".join(part for part in (row.rule, row.power) if part)
     return f"| {what} | {row.reported} | {row.measured} | **{row.shown}.** {rule} | {row.why} |"

@@ -199,10 +199,17 @@ def test_claim_prints_its_numbers():
         ("It falls in {runs} of {runs} runs.", np.arange(11), {"above": -1}),
         ("It is {estimate}.", np.full(11, 2.0), {"above": 1}),
         ("It is {estimate}.", np.linspace(-0.1, 0.1, 11), {"above": -1, "below": 1}),
+        ("It is {estimate} times as much.", np.geomspace(2, 20, 15), {"above": 1.5}),
+        ("It is {estimate} times as much.", np.geomspace(0.2, 0.9, 15), {"below": 1}),
     ],
 )
 def test_claim_says_nothing_of_power_where_there_is_none_to_say(sentence, values, bounds):
     assert "would show" not in claim(sentence, values, **bounds).data
+
+
+def test_claim_says_its_power_unless_it_is_of_a_ratio():
+    assert "would show it from" in claim("{estimate}", np.linspace(-0.5, 9, 15), above=1).data  # Ratios are positive.
+    assert "would show it from" in claim("{estimate}", np.geomspace(2, 20, 15), above=0.9).data
 
 
 def test_claim_about_answers_counts_runs_and_digits():

@@ -1,4 +1,4 @@
-"""axe-core on an open page: what it finds that is serious or critical under WCAG 2 A and AA."""
+"""axe-core on an open page: what it finds that is serious or critical under WCAG 2 A and AA, and by some more rules."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 AXE = Path(__file__).resolve().parent / "vendor" / "axe-core" / "axe.min.js"
 TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa")
 SEVERE = ("serious", "critical")
+ALSO = ("region", "empty-table-header")
+"""Rules of good practice that count as well."""
 OF_COLOUR = ("color-contrast", "link-in-text-block")
 """The rules whose answer can change with the colours alone."""
 OF_WIDTH = ("scrollable-region-focusable",)
@@ -35,7 +37,8 @@ _OPEN = """() => {
   for (const details of document.querySelectorAll("details")) details.open = true;
   for (const button of document.querySelectorAll("button.toggle-button-hidden")) button.click();
 }"""
-_RUN = """([tags, only]) => axe.run(document, {
+_RUN = """([tags, only, also]) => axe.run(document, {
+  rules: only.length ? {} : Object.fromEntries(also.map(rule => [rule, {enabled: true}])),
   runOnly: only.length ? {type: "rule", values: only} : {type: "tag", values: tags},
   resultTypes: ["violations"],
   preload: false,  // Of style sheets, for a rule about rotated pages: it fetches them all again.
@@ -69,9 +72,9 @@ def violations(page: Any, *, only: tuple[str, ...] = ()) -> str:
     return "\n".join(
         f"{rule['impact']} {rule['id']} at {node['target']}: {node['html'][:200]}\n  "
         + "; ".join(check["message"] for check in node["any"] + node["all"] + node["none"])
-        for rule in page.evaluate(_RUN, [TAGS, only])
+        for rule in page.evaluate(_RUN, [TAGS, only, ALSO])
         for node in rule["nodes"]
-        if rule["impact"] in SEVERE
+        if rule["impact"] in SEVERE or rule["id"] in ALSO
     )
 
 

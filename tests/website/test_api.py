@@ -19,10 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "_build" / "html"
 # What no chapter uses, and why it is public all the same.
 NO_CHAPTER = {
-    "lab.load_rules": "chapters read bounds from the rules once their experiments have run again",
     "lab.answers.packed": "in the experiments, for what chapters read",
-    "lab.detectable": "claim prints it; the page on evidence explains it",
-    "lab.shown_from": "likewise",
+    "lab.shown_from": "claim prints it; the page on evidence explains it",
     "lab.plots.packed": "for figures made outside a notebook",
     "lab.sweep.load_rows": "for the stores of the experiments",
     "lab.sweep.single_threaded": "in the experiments that are no sweeps",

@@ -350,9 +350,10 @@ def test_index_lists_terms_and_names_and_is_linked_from_every_page():
 def test_no_line_ends_between_a_formula_and_its_point(page):
     text = (SITE / page).read_text(encoding="utf-8")
     article = text[text.index("<article") : text.index("</article>")]
-    kept = re.sub(r'<span class="nobreak">[^<]*<span class="math[^>]*>[^<]*</span>[^<]*</span>', "", article)
+    formula = r'<span class="math notranslate nohighlight"><mjx-container .*?</mjx-container></span>'
+    kept = re.sub(rf'<span class="nobreak">[^<]*{formula}[^<]*</span>', "", article, flags=re.S)
     assert kept.count('<span class="math') < article.count('<span class="math')
-    assert re.findall(r'<span class="math notranslate nohighlight">[^<]*</span>[.,;:]', kept) == []
+    assert re.findall(rf"{formula}[.,;:]", kept, flags=re.S) == []
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -8,6 +8,27 @@
     if (event.target.closest(".admonition-title")) measureAgain();
   });
 
+  // A formula that is wider than a phone scrolls, and a keyboard must reach it.
+  let measuring = 0;
+  const reach = () => {
+    const formulas = [...document.querySelectorAll("article div.math, article mjx-container")];
+    const scrolls = formulas.map(
+      (one) => one.clientWidth && one.scrollWidth > one.clientWidth && getComputedStyle(one).overflowX !== "visible",
+    );
+    formulas.forEach((one, i) => (scrolls[i] ? (one.tabIndex = 0) : one.removeAttribute("tabindex")));
+  };
+  const reachSoon = () => {
+    cancelAnimationFrame(measuring);
+    measuring = requestAnimationFrame(reach);
+  };
+  // Whatever makes a formula's room narrower: a turned phone, a side bar that slides in, an opened fold, a late font.
+  window.addEventListener("load", () => {
+    const room = new ResizeObserver(reachSoon);
+    for (const one of document.querySelectorAll("article div.math, article mjx-container")) room.observe(one);
+    document.fonts.ready.then(reachSoon);
+    reachSoon();
+  });
+
   // Its name was "Search", and hid the keys that the button shows.
   document.querySelector(".search-button-field")?.removeAttribute("aria-label");
 
