@@ -11,6 +11,7 @@ import html
 import json
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ _LEFT_OUT = (
 _BLOCKS = re.compile("^(p|li|dd|dt|td|th|figcaption|pre|div|section|dl|ul|ol|table|tr|tbody|thead|aside|blockquote)$")
 _HEADING = re.compile("^h[1-6]$")
 _HOLE = "\ufffc"
-"""In the place of a formula or of code that is no word: a sentence with one is no excerpt."""
+"""In the place of a formula, its number, or code that is no word: a sentence with one is no excerpt."""
 _NAME = re.compile(r"[A-Za-z_][\w.-]*(\(\))?")
 _SENTENCES = re.compile(r"(?<=[.!?…])(?<!\b[A-Z]\.)([”’\")]*)\s+(?=[A-Z“\"‘(])")
 _PAIRS = ("()", "[]", "“”")
@@ -40,7 +41,8 @@ _INSIDE = "\ue000"
 """The space in the title of a chapter, "9. Autoencoder", where no sentence ends."""
 _HEAVY = re.compile(
     r"(<mjx-container [^>]*>).*?(</mjx-container>)|(<pre[^>]*>).*?(</pre>)|(<script)\b.*?(</script>)|(<svg)\b.*?(</svg>)"
-    r'|(<img) [^>]*?(/?>)', re.DOTALL
+    r"|(<img) [^>]*?(/?>)",
+    re.DOTALL,
 )
 """What is long, and is not read."""
 _PLACES = re.compile(r"\s*\([^()]*\)$")
@@ -49,12 +51,23 @@ _WITHOUT = (
     "The search needs JavaScript. Without it, the contents beside this page and the "
     '<a href="book/appendix/glossary.html">glossary</a> lead to every chapter.'
 )
-_THEIRS = re.compile(r'\s*<script\b[^>]*\bsrc="[^"]*\b(?:searchtools|language_data|searchindex)\.js[^"]*"[^>]*></script>')
+_THEIRS = re.compile(
+    r'\s*<script\b[^>]*\bsrc="[^"]*\b(?:searchtools|language_data|searchindex)\.js[^"]*"[^>]*></script>'
+)
 
 _SIGNS = {
     **{name: chr(code) for code, name in enumerate("alpha beta gamma delta epsilon zeta eta theta".split(), 0x3B1)},
     **{"kappa": "κ", "lambda": "λ", "mu": "μ", "nu": "ν", "xi": "ξ", "rho": "ρ", "sigma": "σ", "tau": "τ"},
-    **{"varphi": "φ", "Delta": "Δ", "Phi": "Φ", "Lambda": "Λ", "log": "log", "tanh": "tanh", "max": "max", "min": "min"},
+    **{
+        "varphi": "φ",
+        "Delta": "Δ",
+        "Phi": "Φ",
+        "Lambda": "Λ",
+        "log": "log",
+        "tanh": "tanh",
+        "max": "max",
+        "min": "min",
+    },
     **{"times": "×", "cdot": "·", "pm": "±", "approx": "≈", "le": "≤", "ge": "≥", "to": "→", "top": "T", "dots": "…"},
 }
 _RAISED = dict(zip("0123456789-nT", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻ⁿᵀ", strict=True))
@@ -87,6 +100,8 @@ def _say(soup: BeautifulSoup) -> None:
         else:
             tex = html.unescape(re.sub(r"^\s*\\\(|\\\)\s*$", "", formula.get_text()))
         formula.replace_with((plain(tex) if formula.name == "span" else None) or _HOLE)
+    for number in soup.select('a[href*="#equation-"]'):
+        number.replace_with(_HOLE)
     for code in soup.select("code, .highlight, pre"):
         if not code.decomposed:
             words = code.get_text().strip()
@@ -128,13 +143,13 @@ def _blocks(outer: Tag) -> list[str]:
 
 
 def readable(block: str) -> list[str]:
-    """Return the sentences of a paragraph that can be read on their own."""
+    """Return the sentences of a paragraph that can be read on their own, and "" in the place of another one."""
     kept = []
     for sentence in _SENTENCES.sub(r"\1\n", block).split("\n"):
         whole = re.match(r"[A-Z“\"‘]", sentence) and re.search(r"[.!?…][”’\")]*$", sentence)
         pairs = all(sentence.count(left) == sentence.count(right) for left, right in _PAIRS)
-        if whole and pairs and _HOLE not in sentence and len(sentence.split()) >= 4:
-            kept.append(sentence.replace(_INSIDE, " "))
+        is_readable = whole and pairs and _HOLE not in sentence and len(sentence.split()) >= 4
+        kept.append(sentence.replace(_INSIDE, " ") if is_readable else "")
     return kept
 
 
@@ -153,7 +168,11 @@ def entry(page: str, outer: Tag, explained: dict[str, list[str]]) -> dict[str, s
     said = set(re.findall(r"[\w'’-]+", " ".join(sentences).lower()))
     text = re.sub(f"[{_HOLE}{_INSIDE}]", " ", " ".join(blocks)).lower()
     more = [word for word in dict.fromkeys(re.findall(r"[^\W\d_][\w'’-]+", text)) if word not in said]
-    return {"defines": ", ".join(dict.fromkeys(defined)), "text": "\n".join(sentences), "more": " ".join(more)}
+    return {
+        "defines": ", ".join(dict.fromkeys(defined)),
+        "text": re.sub(r"\n{2,}", "\n\n", "\n".join(sentences)).strip(),
+        "more": " ".join(more),
+    }
 
 
 def _name(outer: Tag) -> str:
@@ -251,8 +270,20 @@ def write_index(app: Sphinx, exception: Exception | None) -> None:
     (out / "_static" / "search-index.js").write_text(f"window.bookIndex = {text};\n", encoding="utf-8")
 
 
+def leave_out_theirs(app: Sphinx) -> None:
+    """Let Sphinx make no index of its own: it is large, and nothing would read it."""
+    if app.builder.name == "html":
+        app.builder.search = False  # type: ignore[attr-defined]
+
+
+def add_page(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Have the search page written all the same."""
+    if app.builder.name == "html":
+        yield "search", {}, "search.html"
+
+
 def replace_theirs(app: Sphinx, exception: Exception | None) -> None:
-    """Take Sphinx's own search out of the search page, and its files, which nothing else uses, out of the site."""
+    """Take Sphinx's own search out of the search page and out of the site."""
     out = Path(app.outdir)
     page = out / "search.html"
     if exception is not None or app.builder.name != "html" or not page.exists():
@@ -260,12 +291,14 @@ def replace_theirs(app: Sphinx, exception: Exception | None) -> None:
     text = _THEIRS.sub("", page.read_text(encoding="utf-8"))
     text = text.replace("Please activate JavaScript to enable the search functionality.", _WITHOUT)
     page.write_text(text, encoding="utf-8")
-    for name in ("searchindex.js", "_static/searchtools.js", "_static/language_data.js"):
-        (out / name).unlink(missing_ok=True)
+    for name in ("searchtools.js", "language_data.js"):
+        (out / "_static" / name).unlink(missing_ok=True)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect the steps."""
+    app.connect("builder-inited", leave_out_theirs)
+    app.connect("html-collect-pages", add_page)
     app.connect("build-finished", write_index)
     app.connect("build-finished", replace_theirs)
     app.add_css_file("search.css")
