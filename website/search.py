@@ -5,6 +5,7 @@ says where a thing is built stands in the book already: the titles of chapters, 
 to its chapter. `search.toml` adds the words that the book does not use.
 """
 
+# ruff: noqa: RUF001  (quotation marks and signs of mathematics)
 from __future__ import annotations
 
 import html
@@ -15,7 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bs4 import BeautifulSoup, NavigableString, Tag
+from bs4 import BeautifulSoup, Tag
+from bs4.element import NavigableString
 from sphinx.application import Sphinx
 
 from website import formulas
@@ -36,12 +38,14 @@ _HOLE = "\ufffc"
 """In the place of a formula, its number, or code that is no word: a sentence with one is no excerpt."""
 _NAME = re.compile(r"[A-Za-z_][\w.-]*(\(\))?")
 _SENTENCES = re.compile(r"(?<=[.!?…])(?<!\b[A-Z]\.)([”’\")]*)\s+(?=[A-Z“\"‘(])")
-_PAIRS = ("()", "[]", "“”")
+_CODE = re.compile(r"[\\${}^]|  | [,.;:)]|\b(?:np|nn)\.|\w\(\w+=| == ")
+"""What a sentence in words has not, wherever it comes from."""
+_PAIRS = (("(", ")"), ("[", "]"), ("“", "”"))
 _INSIDE = "\ue000"
 """The space in the title of a chapter, "9. Autoencoder", where no sentence ends."""
 _HEAVY = re.compile(
-    r"(<mjx-container [^>]*>).*?(</mjx-container>)|(<pre[^>]*>).*?(</pre>)|(<script)\b.*?(</script>)|(<svg)\b.*?(</svg>)"
-    r"|(<img) [^>]*?(/?>)",
+    r"(<mjx-container [^>]*>).*?(</mjx-container>)|(<pre[^>]*>).*?(</pre>)"
+    r"|(<script)\b.*?(</script>)|(<svg)\b.*?(</svg>)|(<img) [^>]*?(/?>)",
     re.DOTALL,
 )
 """What is long, and is not read."""
@@ -55,20 +59,13 @@ _THEIRS = re.compile(
     r'\s*<script\b[^>]*\bsrc="[^"]*\b(?:searchtools|language_data|searchindex)\.js[^"]*"[^>]*></script>'
 )
 
+_GREEK = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta")
 _SIGNS = {
-    **{name: chr(code) for code, name in enumerate("alpha beta gamma delta epsilon zeta eta theta".split(), 0x3B1)},
+    **{name: chr(code) for code, name in enumerate(_GREEK, ord("α"))},
     **{"kappa": "κ", "lambda": "λ", "mu": "μ", "nu": "ν", "xi": "ξ", "rho": "ρ", "sigma": "σ", "tau": "τ"},
-    **{
-        "varphi": "φ",
-        "Delta": "Δ",
-        "Phi": "Φ",
-        "Lambda": "Λ",
-        "log": "log",
-        "tanh": "tanh",
-        "max": "max",
-        "min": "min",
-    },
-    **{"times": "×", "cdot": "·", "pm": "±", "approx": "≈", "le": "≤", "ge": "≥", "to": "→", "top": "T", "dots": "…"},
+    **{"varphi": "φ", "Delta": "Δ", "Phi": "Φ", "Lambda": "Λ"},
+    **{"log": "log", "tanh": "tanh", "max": "max", "min": "min", "top": "T", "dots": "…"},
+    **{"times": "×", "cdot": "·", "pm": "±", "approx": "≈", "le": "≤", "ge": "≥", "to": "→"},
 }
 _RAISED = dict(zip("0123456789-nT", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻ⁿᵀ", strict=True))
 _LOWERED = dict(zip("0123456789aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
@@ -77,7 +74,7 @@ _LONGEST = 24
 
 
 def plain(tex: str) -> str | None:
-    """Return a short formula as text, `W_1` as W₁ and `\\eta = 0.1` as η = 0.1, or None if it has no such form."""
+    """Return a short formula as text, with W₁ for `W_1`, or None if it has no such form."""
     text = re.sub(r"\\[,;: ]|\{,\}", lambda space: "," if space[0] == "{,}" else " ", tex)
     text = re.sub(r"\\([A-Za-z]+)", lambda sign: _SIGNS.get(sign[1], sign[0]), text)
 
@@ -148,7 +145,9 @@ def readable(block: str) -> list[str]:
     for sentence in _SENTENCES.sub(r"\1\n", block).split("\n"):
         whole = re.match(r"[A-Z“\"‘]", sentence) and re.search(r"[.!?…][”’\")]*$", sentence)
         pairs = all(sentence.count(left) == sentence.count(right) for left, right in _PAIRS)
-        is_readable = whole and pairs and _HOLE not in sentence and len(sentence.split()) >= 4
+        is_readable = (
+            whole and pairs and not _CODE.search(sentence) and _HOLE not in sentence and len(sentence.split()) >= 4
+        )
         kept.append(sentence.replace(_INSIDE, " ") if is_readable else "")
     return kept
 

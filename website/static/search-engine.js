@@ -7,6 +7,7 @@ window.bookSearch = (async () => {
   const { lunr, bookIndex } = window;
   const LONGEST = 200; // Letters of a question that are read, and the most words.
   const MOST_WORDS = 12;
+  const LONGEST_WORD = 30; // Longer ones are no slips, and would keep lunr busy for minutes.
   const MOST_LETTERS = 240; // Of an excerpt.
   const SHORT = 90; // Letters of a sentence that takes the next one with it.
 
@@ -83,7 +84,7 @@ window.bookSearch = (async () => {
 
   // A question of several words, with those that the book calls by another name replaced: "SVM kernel", "kNN votes".
   const translated = (asked) => {
-    for (let length = asked.length - 1; length; length -= 1)
+    for (let length = asked.length - 1; length > 0; length -= 1)
       for (let from = 0; from + length <= asked.length; from += 1) {
         const ours = synonyms.get(asked.slice(from, from + length).join(""));
         if (ours) return [...asked.slice(0, from), ...stems(ours), ...asked.slice(from + length)];
@@ -117,7 +118,7 @@ window.bookSearch = (async () => {
       for (const word of words) {
         query.term(word, { boost: 10 });
         if (isKnown(word)) continue;
-        if (word.length >= 5) query.term(word, { editDistance: 1, boost: 5 });
+        if (word.length >= 5 && word.length <= LONGEST_WORD) query.term(word, { editDistance: 1, boost: 5 });
         if (word.length >= 3) query.term(beginning(word), { wildcard: lunr.Query.wildcard.TRAILING, boost: 2 });
       }
       if (unfinished.length >= 3) query.term(unfinished, { wildcard: lunr.Query.wildcard.TRAILING, boost: 0.1 });
