@@ -72,6 +72,7 @@ window.bookSearch = (async () => {
     for (const [words, pages] of terms)
       pages.forEach((page, i) => {
         if (words.join() === asked.join()) give(page, (i ? 2 : 3) * (isBuiltOn(page, words) ? 1 : 0.5));
+        else if (!i && words.join(" ").startsWith(asked.join(" "))) give(page, 0.9);
         else if (words.length < asked.length && follow(asked, words)) give(page, endsWith(asked, words) ? 1 : 0.5);
       });
     const withHeading = sections.filter((one, i) => one.chapter && one.anchor && holds(headings[i], asked));
@@ -124,11 +125,15 @@ window.bookSearch = (async () => {
       if (unfinished.length >= 3) query.term(unfinished, { wildcard: lunr.Query.wildcard.TRAILING, boost: 0.1 });
     });
 
-  const shareOf = (words, asked) => asked.filter((one) => words.includes(one)).length / asked.length;
+  // How much of what is asked for is among some words; the last word may be unfinished.
+  const shareOf = (words, asked, unfinished) => {
+    const begun = (one, i) => i === asked.length - 1 && unfinished.length >= 3 && words.some((word) => word.startsWith(unfinished));
+    return asked.filter((one, i) => words.includes(one) || begun(one, i)).length / asked.length;
+  };
 
   // How well a section fits: lunr's score, the more so the more of the words it has, and if they follow each other.
-  const fit = ({ ref, score, matchData }, asked, best) => {
-    const share = shareOf(Object.keys(matchData.metadata), asked);
+  const fit = ({ ref, score, matchData }, asked, best, unfinished) => {
+    const share = shareOf(Object.keys(matchData.metadata), asked, unfinished);
     const phrase = asked.length > 1 && share === 1 && follow(textOf(sections[ref]), asked);
     return { points: (score / best) * (0.3 + 0.7 * share) + (phrase ? (sections[ref].aside ? 0.4 : 1) : 0), whole: share === 1 };
   };
@@ -140,8 +145,8 @@ window.bookSearch = (async () => {
     const pages = new Map();
     for (const hit of hits) {
       const section = sections[hit.ref];
-      const direct = fit(hit, ask, hits[0].score);
-      const other = our.length ? fit(hit, our, hits[0].score) : { points: 0, whole: false };
+      const direct = fit(hit, ask, hits[0].score, unfinished);
+      const other = our.length ? fit(hit, our, hits[0].score, unfinished) : { points: 0, whole: false };
       if (!pages.has(section.page)) pages.set(section.page, { points: 0, found: [], whole: false });
       const page = pages.get(section.page);
       page.found.push({ section, points: Math.max(direct.points, weight * other.points) });
@@ -162,8 +167,12 @@ window.bookSearch = (async () => {
     const [direct, other] = [named(asked), named(ours.length ? ours : asked)];
     for (const [name, page] of pages)
       page.points = page.found[0].points + Math.max(direct.get(name) || 0, weight * (other.get(name) || 0));
-    for (const [name, page] of bookIndex.code)
-      if (name.toLowerCase() === text.trim().toLowerCase() && pages.has(page)) pages.get(page).points += 2.5;
+    for (const [name, page] of bookIndex.code) {
+      if (name.toLowerCase() !== text.trim().toLowerCase()) continue;
+      const first = { section: sections.find((one) => one.page === page), points: 0 };
+      if (!pages.has(page)) pages.set(page, { points: 0, found: [first] });
+      Object.assign(pages.get(page), { points: pages.get(page).points + 2.5, whole: true });
+    }
     const sorted = [...pages.values()].sort((a, b) => b.points - a.points);
     // What has only a part of what is asked for is shown where nothing fits much better.
     return sorted
