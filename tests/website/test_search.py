@@ -308,9 +308,8 @@ def test_search_page_stays_where_it_is(browser, width):
 
 def test_search_page_says_what_to_do_without_scripts(browser):
     with Visit(browser, FILES, "search.html", scripts=False) as visit:
-        said = visit.page.locator("noscript, .bd-search-container .admonition").first
-        assert "The search needs JavaScript" in visit.page.content()
-        assert said.count()
+        assert visit.page.get_by_text("The search needs JavaScript").is_visible()
+        assert_fits(visit.page)
     soup = BeautifulSoup((SITE / "search.html").read_text(encoding="utf-8"), "html.parser")
     for link in soup.select("noscript a"):
         assert (SITE / link["href"]).is_file()
