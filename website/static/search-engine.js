@@ -1,7 +1,7 @@
 // The ranking of the search. It is asked for, with lunr and the index, when a reader searches; see search.js.
 //
-// lunr finds the sections in which the words stand. Which page comes first is decided by what names a thing in the book:
-// the title of a chapter, a term of the glossary, a heading, a name in nnkit.
+// lunr finds the sections in which the words stand. Which page comes first is decided by what names a thing in the
+// book: the title of a chapter, a term of the glossary, a heading, a name in nnkit.
 window.bookSearch = (async () => {
   "use strict";
   const { lunr, bookIndex } = window;
@@ -13,7 +13,9 @@ window.bookSearch = (async () => {
 
   // British and American spelling are one.
   const spelled = (word) =>
-    word.length < 6 ? word : word.replace(/our(?=s?$|ed$|ing$)/, "or").replace(/is(?=(e[ds]?|ing|ations?|ers?)$)/, "iz");
+    word.length < 6
+      ? word
+      : word.replace(/our(?=s?$|ed$|ing$)/, "or").replace(/is(?=(e[ds]?|ing|ations?|ers?)$)/, "iz");
   const known = new Map();
   const stem = (word) => {
     if (!known.has(word)) known.set(word, lunr.stemmer(new lunr.Token(spelled(word))).toString());
@@ -31,10 +33,15 @@ window.bookSearch = (async () => {
 
   // Exercises and the like use a thing that another section has built.
   const ASIDE = /^(Exercises|Further reading|Take-aways|Reported and measured|Break it|Lab: )/;
-  const sections = bookIndex.sections.map((one) => ({ ...one, aside: ASIDE.test(one.heading), chapter: one.page.includes("/part") }));
+  const sections = bookIndex.sections.map((one) => ({
+    ...one,
+    aside: ASIDE.test(one.heading),
+    chapter: one.page.includes("/part"),
+  }));
   const builder = new lunr.Builder();
   builder.ref("at");
-  for (const [name, boost] of [["heading", 4], ["defines", 3], ["title", 2], ["text", 1]]) builder.field(name, { boost });
+  for (const [name, boost] of Object.entries({ heading: 4, defines: 3, title: 2, text: 1 }))
+    builder.field(name, { boost });
   builder.pipeline.add(lunr.stopWordFilter, stemmed);
   for (const [at, { aside, chapter, heading, defines, title, text, more }] of sections.entries()) {
     const boost = (chapter ? 3 : 1) * (aside ? 0.4 : 1);
@@ -55,7 +62,8 @@ window.bookSearch = (async () => {
   };
   const synonyms = new Map(Object.entries(bookIndex.synonyms).map(([theirs, ours]) => [joined(theirs), ours]));
   // "mini-batch" and "minibatch" are one, as the book writes it.
-  const written = new Map([...titles.flatMap(([parts]) => parts), ...terms.map(([words]) => words)].map((words) => [words.join(""), words]));
+  const called = [...titles.flatMap(([parts]) => parts), ...terms.map(([words]) => words)];
+  const written = new Map(called.map((words) => [words.join(""), words]));
 
   const endsWith = (words, asked) => words.slice(-asked.length).join(" ") === asked.join(" ");
   const holds = (words, asked) => asked.every((one) => words.includes(one));
@@ -127,15 +135,17 @@ window.bookSearch = (async () => {
 
   // How much of what is asked for is among some words; the last word may be unfinished.
   const shareOf = (words, asked, unfinished) => {
-    const begun = (one, i) => i === asked.length - 1 && unfinished.length >= 3 && words.some((word) => word.startsWith(unfinished));
-    return asked.filter((one, i) => words.includes(one) || begun(one, i)).length / asked.length;
+    const begun = unfinished.length >= 3 && words.some((word) => word.startsWith(unfinished));
+    const has = (one, i) => words.includes(one) || (begun && i === asked.length - 1);
+    return asked.filter(has).length / asked.length;
   };
 
   // How well a section fits: lunr's score, the more so the more of the words it has, and if they follow each other.
   const fit = ({ ref, score, matchData }, asked, best, unfinished) => {
     const share = shareOf(Object.keys(matchData.metadata), asked, unfinished);
     const phrase = asked.length > 1 && share === 1 && follow(textOf(sections[ref]), asked);
-    return { points: (score / best) * (0.3 + 0.7 * share) + (phrase ? (sections[ref].aside ? 0.4 : 1) : 0), whole: share === 1 };
+    const points = (score / best) * (0.3 + 0.7 * share);
+    return { points: points + (phrase ? (sections[ref].aside ? 0.4 : 1) : 0), whole: share === 1 };
   };
 
   // What is found of each page, with the points of each section.
@@ -195,8 +205,9 @@ window.bookSearch = (async () => {
     const sentences = section.text.split("\n"); // An empty one is left out, since it cannot be read here.
     const worths = sentences.map((one) => (one ? worth(one) : -1));
     const at = worths.indexOf(Math.max(...worths));
-    const said = sentences[at].length < SHORT && sentences[at + 1] ? `${sentences[at]} ${sentences[at + 1]}` : sentences[at];
-    return pieces(clipped(said || introduction(section.page))).map((piece, i) => [piece, i % 2 === 1 && isAsked(piece)]);
+    const next = sentences[at].length < SHORT && sentences[at + 1];
+    const said = clipped((next ? `${sentences[at]} ${next}` : sentences[at]) || introduction(section.page));
+    return pieces(said).map((piece, i) => [piece, i % 2 === 1 && isAsked(piece)]);
   };
 
   const introduction = (page) =>

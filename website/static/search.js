@@ -1,5 +1,5 @@
-// The search: its field, its results and its keys. What finds them is asked for when a reader first searches, as scripts,
-// which works from a folder too: lunr, the index, and the ranking (search-engine.js).
+// The search: its field, its results and its keys. What finds them is asked for when a reader first searches, as
+// scripts, which works from a folder too: lunr, the index, and the ranking (search-engine.js).
 {
   const root = document.documentElement.dataset.content_root || "./";
   const MOST = 20; // Results that are shown in the dialog.
@@ -33,7 +33,9 @@
     const said = [make("span", { className: "hit-heading" }, hit.heading)];
     if (hit.heading !== hit.title) said.push(" ", make("span", { className: "hit-page" }, hit.title));
     const pieces = excerpt.map(([piece, asked]) => (asked ? make("mark", {}, piece) : piece));
-    return make("li", {}, link(root + hit.page + hit.anchor, ...said), ...(excerpt.length > 1 ? [make("p", {}, ...pieces)] : []));
+    const item = make("li", {}, link(root + hit.page + hit.anchor, ...said));
+    if (excerpt.length > 1) item.append(make("p", {}, ...pieces));
+    return item;
   };
 
   const summary = (hits, shown) => {
@@ -135,8 +137,9 @@
     show();
     // So that one finds the results again on the way back. A browser may not allow it for a file.
     field.addEventListener("input", () => {
+      const asked = field.value.trim();
       try {
-        history.replaceState(null, "", field.value.trim() ? `?q=${encodeURIComponent(field.value.trim())}` : location.pathname);
+        history.replaceState(null, "", asked ? `?q=${encodeURIComponent(asked)}` : location.pathname);
       } catch {}
     });
   }
