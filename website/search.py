@@ -288,6 +288,7 @@ def replace_theirs(app: Sphinx, exception: Exception | None) -> None:
     if exception is not None or app.builder.name != "html" or not page.exists():
         return
     text = _THEIRS.sub("", page.read_text(encoding="utf-8"))
+    text = text.replace('<p class="admonition-title">Error</p>', '<p class="admonition-title">Without JavaScript</p>')
     text = text.replace("Please activate JavaScript to enable the search functionality.", _WITHOUT)
     page.write_text(text, encoding="utf-8")
     for name in ("searchtools.js", "language_data.js"):

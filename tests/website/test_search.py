@@ -308,7 +308,9 @@ def test_search_page_stays_where_it_is(browser, width):
 
 def test_search_page_says_what_to_do_without_scripts(browser):
     with Visit(browser, FILES, "search.html", scripts=False) as visit:
-        assert visit.page.get_by_text("The search needs JavaScript").is_visible()
+        said = visit.page.locator("noscript .admonition")
+        assert said.is_visible()
+        assert "The search needs JavaScript" in said.text_content()
         assert_fits(visit.page)
     soup = BeautifulSoup((SITE / "search.html").read_text(encoding="utf-8"), "html.parser")
     for link in soup.select("noscript a"):
