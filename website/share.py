@@ -115,9 +115,7 @@ def write_cards(app: Sphinx, error: Exception | None) -> None:
         if chapter.number == FACE:
             made.append((None, card(picture, "", name, author)))
         for whose, drawn in made:
-            # No photograph: far fewer colours do, at a third of the size.
-            few = drawn.quantize(128, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-            few.save(Path(app.outdir) / card_name(whose), optimize=True)
+            drawn.save(Path(app.outdir) / card_name(whose), optimize=True)
 
 
 # What a page says of itself
