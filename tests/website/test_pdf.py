@@ -18,7 +18,7 @@ from website import pdf
 from website.chapters import chapters, read_notebook
 
 MOST_PAGES = 259
-LEAST_TYPE = 5.5
+LEAST_TYPE = 6.5
 """The smallest letters on the road, in points: those of the line below a chapter's name."""
 FIRST = "book/index"
 CHAPTER, LONG_HEADING, FIRST_OF_APPENDIX, NOTATION, REFERENCE = (
