@@ -69,7 +69,7 @@ book: env ## build the site into _build/html
 	@echo "The book is built. Open $$PWD/_build/html/index.html in a browser,"
 	@echo "or run 'make lab' to read and run it in JupyterLab."
 
-pdf: book ## print the book into _build/book.pdf (needs Chromium or Chrome)
+pdf: book ## print the book into _build/html/book.pdf, which the site then links (needs Chromium or Chrome)
 	$(BIN)/python -m website.pdf
 
 test: book test-code test-notebooks ## run every test: of the code, the site and every notebook, with and without MNIST

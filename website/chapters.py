@@ -27,6 +27,7 @@ class Chapter:
     gives: str
     needs: list[int]
     minutes: int
+    picture: str
     experiments: list[str]
     builds: list[str] = field(default_factory=list)
 

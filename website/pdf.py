@@ -1,8 +1,8 @@
-"""Print the book: `python -m website.pdf` makes _build/book.pdf of the built site, through Chromium.
+"""Print the book: `python -m website.pdf` makes book.pdf of the built site, through Chromium, and links it there.
 
 All pages become one document, in the order of _toc.yml, so that every reference between them is a link within the file.
-Solutions and folded code move to the end, where one turns to them. Chromium prints the document twice: the second time,
-the page numbers are known that the contents and the references to the end give.
+Folded code stays on the site; solutions move to the end, where one turns to them. Chromium prints the document twice:
+the second time, the page numbers are known that the contents and the references to the end give.
 """
 
 from __future__ import annotations
@@ -19,27 +19,29 @@ from urllib.parse import unquote
 
 import yaml
 from bs4 import BeautifulSoup, Tag
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, ViewportSize, sync_playwright
 from pypdf import PdfReader
 
 from nnkit import __version__
+from website.share import PDF, link_pdf
 
 ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / "_build" / "html"
 STYLE = Path(__file__).parent / "print" / "book.css"
+SHEET: ViewportSize = {"width": 665, "height": 930}  # 176 mm, as wide as the text
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 COVER = """<section class="cover"><p class="title">{title}</p><p>{author}</p>
 <p class="small">nnkit {version}. Text: CC BY 4.0. Code: MIT.</p>
 <p class="small">This is the book on paper. Its labs show their first picture; the sliders move on the site, which
-<code>make book</code> builds, and in JupyterLab, which <code>make lab</code> opens. The solutions of the exercises and
-the code that draws the figures stand at the end.</p></section>"""
+<code>make book</code> builds, and in JupyterLab, which <code>make lab</code> opens. So does the code that draws the
+figures. The solutions of the exercises stand at the end.</p></section>"""
 LIVE = """<p class="note">The sliders of this lab move on the page <code>{document}.html</code> of the site, and in
 JupyterLab (<code>make lab</code>).</p>"""
-# What a reader of paper cannot use, or finds elsewhere.
+# What a reader of paper cannot use, or finds elsewhere: the site folds the code that draws.
 DROPPED = (
     "a.headerlink, a:has(> .viewcode-link), script, style, .nnkit-lab-controls, .nnkit-lab-static, .term-notes, "
-    ".toctree-wrapper, .noprint, button"
+    ".toctree-wrapper, .noprint, button, details.hide, .cell.tag_hide-input > .cell_input"
 )
 
 # Shrinks what is wider than the page, and returns what still is.
@@ -136,24 +138,25 @@ def article(page: Page, chosen: set[str], site: Path) -> Tag:
             link.unwrap()
     for heading in text.find_all(["h1", "h2", "h3", "h4"]):
         heading.name = f"h{min(6, int(heading.name[1]) + page.level)}"
+    for folded in text.find_all("details"):
+        folded["open"] = ""  # Paper does not unfold.
     for lab in text.select(".nnkit-lab"):
         lab.append(BeautifulSoup(LIVE.format(document=page.document), "html.parser"))
     text.name, text["class"], text["id"] = "section", f"page level-{page.level}", page.id
     return text
 
 
-def move_to_end(page: Page, text: Tag, selector: str, kind: str, said: str) -> Tag | None:
-    """Take the elements out of a page, leave a link to each, and return them, if there are any, with links back."""
-    end = BeautifulSoup("", "html.parser").new_tag("section", attrs={"class": f"end {kind}"})
-    for i, element in enumerate(text.select(selector)):
-        there, here = f"{page.id}--{kind}-{i}", f"{page.id}--from-{kind}-{i}"
-        element.replace_with(_parse(f'<p class="there" id="{here}"><a href="#{there}">{said}</a>{_page_of(there)}</p>'))
-        block = _parse(f'<div class="moved" id="{there}"><p class="back">{_back(element, text, here)}</p></div>')
-        for summary in element.select("summary"):
-            summary.decompose()
-        if element.name == "details":
-            element.name = "div"
-        block.append(element)
+def move_to_end(page: Page, text: Tag) -> Tag | None:
+    """Take the solutions out of a page, leave a link to each, and return them, if there are any, with links back."""
+    end = _parse('<section class="end"></section>')
+    for i, solution in enumerate(text.select("div.solution")):
+        there, here = f"{page.id}--solution-{i}", f"{page.id}--from-solution-{i}"
+        solution.replace_with(
+            _parse(f'<p class="there" id="{here}"><a href="#{there}">Solution</a>{_page_of(there)}</p>')
+        )
+        back = f'<a href="#{here}">Exercise</a>{_page_of(here)}'
+        block = _parse(f'<div class="moved" id="{there}"><p class="back">{back}</p></div>')
+        block.append(solution)
         end.append(block)
     if not end.contents:
         return None
@@ -171,15 +174,6 @@ def _page_of(id: str) -> str:
     return f'<span class="number" data-page-of="{id}"></span>'
 
 
-def _back(element: Tag, text: Tag, here: str) -> str:
-    """Return a link to where the element stood: to an exercise, or to the figure or the table that the code makes."""
-    place = text.find(id=here)
-    cell = place.find_parent("div", class_="cell") if place else None
-    number = cell.select_one("figcaption .caption-number") if cell else None
-    said = number.get_text().strip() if number else "Cell" if element.name == "details" else "Exercise"
-    return f'<a href="#{here}">{html.escape(said)}</a>{_page_of(here)}'
-
-
 def title_of(text: Tag) -> str:
     """Return the first heading."""
     heading = text.find(["h1", "h2", "h3"])
@@ -191,15 +185,11 @@ def whole(chosen: Sequence[Page], site: Path = SITE) -> str:
     """Return the book as one HTML document."""
     names = {page.document for page in chosen}
     bodies, contents, rules, running = [], [], [], ""
-    ends: dict[str, list[Tag]] = {"Solutions": [], "Folded code": []}
+    solutions: list[Tag] = []
     for i, page in enumerate(chosen):
         text = article(page, names, site)
-        for title, selector, kind, said in (
-            ("Solutions", "div.solution", "solution", "Solution"),
-            ("Folded code", "details.hide", "code", "Code"),
-        ):
-            moved = move_to_end(page, text, selector, kind, said)
-            ends[title] += [moved] if moved else []
+        moved = move_to_end(page, text)
+        solutions += [moved] if moved else []
         if page.part:
             text.insert(0, _parse(f'<h1 class="part" id="part-{i}">{html.escape(page.part)}</h1>'))
             contents.append(f'<li class="part">{html.escape(page.part)}</li>')
@@ -210,15 +200,13 @@ def whole(chosen: Sequence[Page], site: Path = SITE) -> str:
             rules.append(_running(running, title))
         text["style"] = f"page: {running}"
         bodies.append(text)
-    for title, moved in ends.items():
-        id = "end-" + title.lower().replace(" ", "-")
-        text = _parse(f'<section class="page level-1" id="{id}"><h2>{title}</h2></section>')
-        text.extend(moved)
-        if moved:
-            contents.append(_line(id, title, "level-1"))
-            rules.append(_running(f"sheet-{id}", title))
-            text["style"] = f"page: sheet-{id}"
-            bodies.append(text)
+    if solutions:
+        end = _parse('<section class="page level-1" id="end-solutions"><h2>Solutions</h2></section>')
+        end.extend(solutions)
+        contents.append(_line("end-solutions", "Solutions", "level-1"))
+        rules.append(_running("sheet-end-solutions", "Solutions"))
+        end["style"] = "page: sheet-end-solutions"
+        bodies.append(end)
     return _document(bodies, contents, rules, site)
 
 
@@ -262,7 +250,7 @@ def print_pdf(browser: Browser, source: Path, target: Path) -> None:
     ValueError
         If something would be cut at the edge of the sheet.
     """
-    with browser.new_page(viewport={"width": 642, "height": 900}, color_scheme="light") as page:  # 170 mm
+    with browser.new_page(viewport=SHEET, color_scheme="light") as page:
         page.set_default_timeout(300_000)
         page.emulate_media(media="print")
         page.goto(source.as_uri(), wait_until="load")
@@ -282,17 +270,21 @@ def print_book(browser: Browser, chosen: Sequence[Page], target: Path) -> None:
     source = target.with_suffix(".html")
     source.parent.mkdir(parents=True, exist_ok=True)
     source.write_text(whole(chosen), encoding="utf-8")
-    print_pdf(browser, source, target)
-    source.unlink()
+    try:
+        print_pdf(browser, source, target)
+    finally:
+        source.unlink()  # It may lie in the site.
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the whole book, or some of its pages."""
     parser = argparse.ArgumentParser(prog="python -m website.pdf", description=main.__doc__)
-    parser.add_argument("--only", nargs="+", metavar="PAGE", help="such as book/appendix/notation")
-    parser.add_argument("--output", type=Path, default=ROOT / "_build" / "book.pdf")
+    parser.add_argument("--only", nargs="+", metavar="PAGE", help="such as book/appendix/notation; name an output too")
+    parser.add_argument("--output", type=Path, default=SITE / PDF)
     options = parser.parse_args(arguments)
     chosen = [page for page in pages() if not options.only or page.document in options.only]
+    if options.only and options.output == SITE / PDF:
+        parser.error("some pages are not the book that the site links: name another --output")
     if not chosen:
         parser.error(f"no page is called {' or '.join(options.only)}; _toc.yml lists them")
     if not SITE.exists():
@@ -301,6 +293,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"printing needs a browser: none of {', '.join(BROWSERS)} is on the PATH")
     with chromium() as browser:
         print_book(browser, chosen, options.output)
+    link_pdf(SITE)
     print(f"{len(PdfReader(options.output).pages)} pages: {options.output}")
 
 

@@ -10,6 +10,8 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
+from website.share import tags_of
+
 _MATHS = re.compile(r"""([(\[“"]*)(<span class="math notranslate nohighlight">[^<]*</span>)([.,;:!?)\]”"]*)""")
 _HERE = Path(__file__).resolve().parent
 _MENDED = {
@@ -29,6 +31,7 @@ _ROOT = """<!DOCTYPE html>
     <meta name="viewport" content="width=device-width, initial-scale=1" />
     <title>{title}</title>
     <meta http-equiv="Refresh" content="0; url={first}" />
+    {tags}
   </head>
   <body><main><h1>{title}</h1><p><a href="{first}">Read the book</a></p></main></body>
 </html>
@@ -85,7 +88,11 @@ def write_root(app: Sphinx, error: Exception | None) -> None:
         return
     first = f"{app.config.root_doc}.html"
     if first != "index.html":
-        text = _ROOT.format(language=app.config.language, title=html.escape(app.config.html_title), first=first)
+        title, tags = (
+            html.escape(app.config.html_title),
+            tags_of((Path(app.outdir) / first).read_text(encoding="utf-8")),
+        )
+        text = _ROOT.format(language=app.config.language, title=title, first=first, tags=tags)
         (Path(app.outdir) / "index.html").write_text(text, encoding="utf-8")
 
 

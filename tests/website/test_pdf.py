@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -14,7 +15,12 @@ from pypdf import PdfReader
 from tests.patience import PATIENCE
 from tests.website import fonts
 from website import pdf
+from website.chapters import chapters, read_notebook
 
+MOST_PAGES = 259
+LEAST_TYPE = 6.5
+"""The smallest letters on the road, in points: those of the line below a chapter's name."""
+FIRST = "book/index"
 CHAPTER, LONG_HEADING, FIRST_OF_APPENDIX, NOTATION, REFERENCE = (
     "book/part1-foundations/05-xor",
     "book/part2-mnist/07-hyperparameter-sweeps",
@@ -33,8 +39,17 @@ def printed(browser, tmp_path_factory):
     target = tmp_path_factory.mktemp("pdf") / "book.pdf"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pdf, "chromium", lambda: contextlib.nullcontext(browser))
-        pdf.main(["--only", CHAPTER, FIRST_OF_APPENDIX, NOTATION, REFERENCE, "--output", str(target)])
+        pdf.main(["--only", FIRST, CHAPTER, FIRST_OF_APPENDIX, NOTATION, REFERENCE, "--output", str(target)])
     return PdfReader(target)
+
+
+@pytest.fixture(scope="module")
+def book(browser, tmp_path_factory):
+    """Return the whole book on paper, and its sheets as lines of text."""
+    target = tmp_path_factory.mktemp("pdf") / "book.pdf"
+    pdf.print_book(browser, list(pdf.pages()), target)
+    reader = PdfReader(target)
+    return reader, [page.extract_text().split("\n") for page in reader.pages]
 
 
 def bookmarks(entries):
@@ -59,7 +74,7 @@ def test_document_keeps_every_name_and_link_within_itself():
     ids = re.findall(r' id="([^"]+)"', text)
     assert len(set(ids)) == len(ids)
     links = set(re.findall(r'href="#([^"]+)"', text))
-    assert len(links) > 30
+    assert len(links) > 20
     assert links <= set(ids)
     assert "file:" not in "".join(re.findall(r'<a [^>]*href="([^"]+)"', text))
     assert "<input" not in text
@@ -67,7 +82,7 @@ def test_document_keeps_every_name_and_link_within_itself():
 
 def test_bookmarks_contents_and_text(printed):
     titles = [entry.title for entry in bookmarks(printed.outline)]
-    for title in ("5. XOR", "Break it", "Appendix", "Notation", "Losses", "Solutions", "Folded code"):
+    for title in ("5. XOR", "Break it", "Appendix", "Notation", "Losses", "Solutions"):
         assert title in titles
     assert titles.index("5. XOR") < titles.index("Notation") < titles.index("Losses") < titles.index("Solutions")
     contents = " ".join(printed.pages[1].extract_text().split())
@@ -84,13 +99,83 @@ def test_labs_solutions_and_links_are_printed(printed):
     assert "The sliders of this lab move on the page" in text
     assert "Solution on page" in text
     assert "exact = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 1))" in text  # In a solution
-    assert "plt.show()" in text  # In folded code
     assert "\\begin{" not in text
     named = printed.named_destinations
     links = [note.get_object() for page in printed.pages for note in page.get("/Annots", ())]
     inner = [link["/Dest"] for link in links if "/Dest" in link]
-    assert len(inner) > 50
+    assert len(inner) > 35
     assert {str(name).lstrip("/") for name in inner} <= {name.lstrip("/") for name in named}
+
+
+def letters(page):
+    """Return each piece of text of a sheet with its size in points on the paper."""
+    found = []
+
+    def see(text, outer, inner, font, size):
+        if text.strip():
+            found.append((text.strip(), abs(outer[0] * inner[0]) * size))
+
+    page.extract_text(visitor_text=see)
+    return found
+
+
+def test_nothing_shrinks_the_sheets(printed):
+    """Chromium would, to the widest thing that hangs out of one, so that all letters became smaller."""
+    sizes = {round(size, 1) for _, size in letters(printed.pages[2])}
+    assert round(8.9, 1) in sizes  # As the style says of the text.
+
+
+def test_the_road_can_be_read(printed):
+    for page in printed.pages:
+        sizes = dict(letters(page))
+        if {"Backpropagation", "Autoencoder"} <= set(sizes):
+            break
+    road = [size for chapter in chapters() for size in [sizes.get(chapter.gives.replace("fi", "\ufb01"))] if size]
+    road += [sizes[name] for name in ("Backpropagation", "Autoencoder")]
+    assert len(road) > 10
+    assert min(road) >= LEAST_TYPE
+
+
+@pytest.mark.slow
+def test_the_whole_book_is_short_and_every_sheet_but_the_cover_has_its_number(book):
+    reader, sheets = book
+    assert 150 < len(sheets) <= MOST_PAGES
+    assert [i + 1 for i, lines in enumerate(sheets) if str(i + 1) not in (line.strip() for line in lines)] == [1]
+    titles = [entry.title for entry in bookmarks(reader.outline)]
+    expected = [f"{chapter.number}. {chapter.title}" for chapter in chapters()]
+    assert [title for title in titles if title in expected][: len(expected)] == expected  # Solutions name them again.
+    places = [reader.get_destination_page_number(entry) for entry in bookmarks(reader.outline)]
+    assert all(before <= after for before, after in pairwise(places))
+    assert [i + 1 for i, lines in enumerate(sheets) if len("".join(lines)) < 60] == []
+
+
+@pytest.mark.slow
+def test_the_whole_book_shows_no_code_that_draws(book):
+    _, sheets = book
+    text = re.sub(r"\s+", "", "".join("".join(lines) for lines in sheets))
+    assert "importnnkitasnn" in text  # Code that one reads is there.
+    drawing = [
+        re.sub(r"\s+", "", cell.source)
+        for chapter in chapters()
+        for cell in read_notebook(chapter.path).cells
+        if cell.cell_type == "code" and "hide-input" in cell.metadata.get("tags", ())
+    ]
+    assert len(drawing) > 100
+    assert [code[:200] for code in drawing if code[:150] in text] == []
+    assert "plt.show()" not in text
+
+
+def test_what_is_folded_on_a_page_stands_open():
+    text = pdf.whole([page for page in pdf.pages() if "17-" in page.document])
+    folded = re.findall(r"<details[^>]*>", text)
+    assert len(folded) > 10
+    assert [tag for tag in folded if "open" not in tag] == []
+
+
+def test_some_pages_do_not_take_the_place_of_the_book(capsys):
+    with pytest.raises(SystemExit):
+        pdf.main(["--only", NOTATION])
+    assert "name another --output" in capsys.readouterr().err
 
 
 def test_what_would_be_cut_at_the_edge_of_the_sheet_is_an_error(browser, tmp_path):
@@ -106,7 +191,7 @@ def test_book_fits_the_sheet_in_wide_and_narrow_fonts(browser, tmp_path):
     """From the narrowest to the widest, since what has been shrunk to fit stays so."""
     chosen = [page for page in pdf.pages() if page.document in (CHAPTER, NOTATION, REFERENCE, LONG_HEADING)]
     (tmp_path / "book.html").write_text(pdf.whole(chosen), encoding="utf-8")
-    with browser.new_page(viewport={"width": 642, "height": 900}) as page:
+    with browser.new_page(viewport=pdf.SHEET) as page:
         page.set_default_timeout(PATIENCE * 1000)
         page.emulate_media(media="print")
         page.goto((tmp_path / "book.html").as_uri())
