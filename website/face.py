@@ -13,6 +13,11 @@ from website.mark import DIGITS
 FIRST = ("book-serif", "book-sans")
 """The fonts of the first screen, which a browser should ask for before it has read the style sheets."""
 
+_PRELOAD = """<script>if (location.protocol !== "file:") for (const href of {})
+      document.head.append(Object.assign(document.createElement("link"),
+        {{rel: "preload", as: "font", type: "font/woff2", crossOrigin: "", href}}));</script>"""
+"""A page that is opened as a file finds its fonts at once, and may not ask for them in this way."""
+
 
 def add_links(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object) -> None:
     """Name the icon and the first fonts in the head of a page."""
@@ -23,10 +28,7 @@ def add_links(app: Sphinx, pagename: str, templatename: str, context: dict[str, 
     links = [
         f'<link rel="icon" href="{static["favicon.ico"]}" sizes="32x32" />',
         f'<link rel="icon" href="{static["mark.svg"]}" type="image/svg+xml" />',
-        *(
-            f'<link rel="preload" href="{static[f"fonts/{font}.woff2"]}" as="font" type="font/woff2" crossorigin />'
-            for font in FIRST
-        ),
+        _PRELOAD.format([static[f"fonts/{font}.woff2"] for font in FIRST]),
     ]
     context["metatags"] = context.get("metatags", "") + "\n    " + "\n    ".join(links)
 
