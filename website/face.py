@@ -46,6 +46,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Connect the steps."""
     app.add_directive("handwriting", Digits)
     app.connect("html-page-context", add_links)
-    app.add_css_file("palette.css", priority=600)
-    app.add_css_file("face.css", priority=900)
+    app.add_css_file("palette.css")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -17,7 +17,17 @@ from fontTools.varLib.instancer import instantiateVariableFont
 
 FOLDER = Path(__file__).resolve().parent / "static" / "fonts"
 MAX_BYTES = 120_000
-LETTERS = [*range(0x20, 0x7F), *range(0xA0, 0x180), *map(ord, "–—‘’“”„†•…‹›€−×·′″\u2009\u202f→≤≥≈")]
+LETTERS = [
+    *range(0x20, 0x7F),
+    *range(0xA0, 0x180),
+    *range(0x2009, 0x204A),
+    0x20AC,
+    0x2192,
+    0x2212,
+    0x2248,
+    0x2264,
+    0x2265,
+]
 FACES: dict[str, tuple[str, tuple[float, float] | float]] = {
     "book-serif": ("source-serif-4-latin-wght-normal.woff2", (400, 700)),
     "book-serif-italic": ("source-serif-4-latin-wght-italic.woff2", 400),

@@ -22,7 +22,12 @@ _DIGIT = [
     [(22, 15.3), (27, 17.5), (26.5, 22.5)],
     [(26, 29.8), (15, 30.3), (12, 25)],
 ]
-_MEASURE = [[(7.5, 3), (3.5, 3), (3.5, 29), (7.5, 29)], [(3.5, 9.5), (6, 9.5)], [(3.5, 16), (7.5, 16)], [(3.5, 22.5), (6, 22.5)]]
+_MEASURE = [
+    [(7.5, 3), (3.5, 3), (3.5, 29), (7.5, 29)],
+    [(3.5, 9.5), (6, 9.5)],
+    [(3.5, 16), (7.5, 16)],
+    [(3.5, 22.5), (6, 22.5)],
+]
 _INK, _ACCENT = ("#25221d", "#ebe5da"), ("#b34500", "#f0975a")
 """In the light, and in the dark."""
 _CURVE = 3.6
@@ -39,9 +44,10 @@ def mark() -> str:
     """Return the mark for a page, in the colours of its theme; the name stands beside it."""
     lines = "".join("M" + "L".join(f"{x} {y}" for x, y in line) for line in _MEASURE)
     return (
-        '<svg class="book-mark" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32" width="32" height="32" fill="none" '
-        f'aria-hidden="true"><path class="measure" d="{lines}" stroke-width="1.8"/>'
-        f'<path class="digit" d="{_path()}" stroke-width="{_CURVE}" stroke-linecap="round" stroke-linejoin="round"/></svg>'
+        '<svg class="book-mark" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32" width="32" height="32" '
+        f'fill="none" aria-hidden="true"><path class="measure" d="{lines}" stroke-width="1.8"/>'
+        f'<path class="digit" d="{_path()}" stroke-width="{_CURVE}" stroke-linecap="round" '
+        'stroke-linejoin="round"/></svg>'
     )
 
 
@@ -104,7 +110,7 @@ def digits() -> str:
         drawn.append(f'<g transform="translate({digit * 76} 0)">{dots}</g>')
     return (
         '<svg class="book-digits" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 748 64" role="img" '
-        'aria-label="The digits 0 to 9 in handwriting, each drawn as eight rows of eight dots: the more ink, the larger">'
+        'aria-label="The digits 0 to 9 in handwriting, each in eight rows of eight dots: the more ink, the larger">'
         + "".join(drawn)
         + "</svg>\n"
     )

@@ -6,6 +6,7 @@ import html
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import yaml
 from docutils import nodes
@@ -94,7 +95,7 @@ class Road(SphinxDirective):
     """``{road}`` with a caption: the picture, as a numbered figure."""
 
     has_content = True
-    option_spec = {"name": str}
+    option_spec: ClassVar = {"name": str}
 
     def run(self) -> list[nodes.Node]:
         """Return the figure, with links to the chapters from this page."""
