@@ -81,7 +81,7 @@ class Measured(SphinxRole):
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         """Return the number, or say which there are."""
         if self.text not in MEASURED:
-            wrong = self.inliner.reporter.error(  # type: ignore[attr-defined]
+            wrong = self.inliner.reporter.error(
                 f"measured must be one of {', '.join(MEASURED)}; got {self.text!r}", line=self.lineno
             )
             return [], [wrong]

@@ -171,7 +171,7 @@ class TestOnThePage:
             weight, colour, ink = visit.page.eval_on_selector(
                 "figcaption .caption-text",
                 """caption => [getComputedStyle(caption).fontWeight, getComputedStyle(caption).color,
-                  getComputedStyle(document.querySelector("article p")).color]""",
+                  getComputedStyle(document.querySelector("article section > p")).color]""",
             )
             assert (weight, colour) == ("400", ink)
 
