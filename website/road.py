@@ -58,14 +58,14 @@ def station(chapter: Chapter, y: int, address: str) -> str:
     """Return a station: its number on the road, its title and what it gives, all of it one link."""
     title, gives = html.escape(chapter.title), html.escape(chapter.gives)
     return (
-        f'<a href="{html.escape(address)}" aria-label="{chapter.number}. {title}: {gives}">'
+        f'<a href="{html.escape(address)}">'
         f'<rect x="{LEFT - 24}" y="{y - 26}" width="{WIDTH - LEFT + 22}" height="54" rx="6" class="around" '
         'fill="transparent"/>'
         f'<circle cx="{LEFT}" cy="{y}" r="14.5" style="fill: {PAPER}; stroke: {ROAD}" stroke-width="3"/>'
         f'<text x="{LEFT}" y="{y + 5.5}" text-anchor="middle" font-size="16" font-weight="600" style="fill: {INK}">'
-        f"{chapter.number}</text>"
+        f"{chapter.number}</text> "
         f'<text x="{LEFT + 28}" y="{y - 2}" font-size="18" font-weight="600" class="title" style="fill: {INK}">{title}'
-        f'</text><text x="{LEFT + 28}" y="{y + 18}" font-size="15.5" style="fill: {QUIET}">{gives}</text></a>'
+        f'</text> <text x="{LEFT + 28}" y="{y + 18}" font-size="15.5" style="fill: {QUIET}">{gives}</text></a>'
     )
 
 
