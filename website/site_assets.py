@@ -10,6 +10,7 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
+from website.mark import mark
 from website.share import tags_of
 
 _MATHS = re.compile(r"""([(\[“"]*)(<span class="math notranslate nohighlight">[^<]*</span>)([.,;:!?)\]”"]*)""")
@@ -77,6 +78,7 @@ def mend_page(page: str) -> str:
     # The name of the book stands in no part of the page that has a role.
     page = page.replace('<div id="pst-primary-sidebar" ', '<div id="pst-primary-sidebar" role="complementary" ', 1)
     page = page.replace('role="complementary" class', 'role="complementary" aria-label="The book" class', 1)
+    page = page.replace('<p class="title logo__title">', mark() + '<p class="title logo__title">', 1)
     # A corner above the names of rows is no heading.
     page = _EMPTY_HEAD.sub(r"<td\1>\2</td>", page)
     return _TITLE.sub(lambda title: f"<title>{title[1]}</title>" if title[1] == title[2] else title[0], page, count=1)
