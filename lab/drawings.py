@@ -72,8 +72,8 @@ _Run = tuple[str, bool, int]
 """A piece of text, whether it is slanted, and whether it is raised (1) or lowered (-1)."""
 
 
-def svg(figure: Figure) -> str:
-    """Return a figure as SVG, in the box that holds all it draws."""
+def svg(figure: Figure, *, whole: bool = False) -> str:
+    """Return a figure as SVG, in the box that holds all it draws, or in its own, which is the same for all frames."""
     before = figure.dpi
     figure.set_dpi(72)
     try:
@@ -81,7 +81,7 @@ def svg(figure: Figure) -> str:
         width, height = 72 * figure.get_size_inches()
         renderer = _Renderer(width, height)
         figure.draw(renderer)  # A first time, so that ticks and layout are settled.
-        box = figure.get_tightbbox(renderer).padded(0.03)
+        box = figure.bbox_inches if whole else figure.get_tightbbox(renderer).padded(0.03)
         renderer = _Renderer(width, height)
         figure.draw(renderer)
     finally:
@@ -412,15 +412,24 @@ SMALLEST = 7.2
 """The smallest text of a drawing for the phone, in points."""
 
 
-def drawings(figure: Figure) -> dict[str, str]:
+def drawings(figure: Figure, *, whole: bool = False) -> dict[str, str]:
     """Return a figure's drawings for a desk and for a phone; the figure itself is laid out anew for the second.
 
     Panels that stand side by side stand below each other on a phone. A figure that would not be legible so has a
     function in its attribute `on_a_phone`, which returns another figure.
     """
-    wide = svg(figure)
+    wide = svg(figure, whole=whole)
     other = getattr(figure, "on_a_phone", None)
-    return {"wide": wide, "narrow": svg(stacked(figure) if other is None else other())}
+    return {"wide": wide, "narrow": svg(stacked(figure) if other is None else other(), whole=whole)}
+
+
+def both(drawing: dict[str, str], attributes: str = "") -> str:
+    """Return the two drawings of a figure as HTML, of which a style sheet shows one.
+
+    `attributes` go to each, such as a role and a name.
+    """
+    wide = drawing["wide"].replace("<svg ", f'<svg class="nnkit-wide" {attributes}', 1)
+    return wide + drawing["narrow"].replace("<svg ", f'<svg class="nnkit-narrow" {attributes}', 1)
 
 
 def stacked(figure: Figure) -> Figure:
@@ -432,13 +441,7 @@ def stacked(figure: Figure) -> Figure:
     panels = sorted(figure.axes, key=_place)
     if all(ax.images and (not ax.axison or len(panels) > 6) for ax in panels):
         return shrunk(figure)
-    heights = []
-    for ax in panels:
-        high, wide = ax.get_position().height * before[1], ax.get_position().width * before[0]
-        if (ax.images and not ax.axison) or ax.get_aspect() != "auto":
-            heights.append((PHONE_INCHES - 0.4) * high / wide)
-        else:
-            heights.append(min(max(high, 1.5), 2.6 if len(panels) > 1 else 4.6))
+    heights = [_height(ax, before, 2.6 if len(panels) > 1 else 4.6) for ax in panels]
     legends = list(figure.legends)
     figure.set_size_inches(PHONE_INCHES, sum(heights) + 0.75 * len(panels) + 0.2 * len(legends))
     if len(panels) > 1:
@@ -451,6 +454,19 @@ def stacked(figure: Figure) -> Figure:
         legend.set_loc("lower center")
     _fit(figure)
     return figure
+
+
+def _height(ax: Any, size: Any, most: float) -> float:
+    """Return how high a panel is on a phone, in inches; what labels take in another layout changes nothing."""
+    spec = ax.get_subplotspec()
+    if ax.get_aspect() != "auto":
+        shape = ax.images[0].get_array().shape if ax.images else (1, 1)
+        return float(min((PHONE_INCHES - 0.4) * shape[0] / shape[1], 3.2))
+    if spec is None:
+        return float(min(max(ax.get_position().height * size[1], 1.5), most))
+    ratios = spec.get_gridspec().get_height_ratios() or [1] * spec.get_gridspec().nrows
+    share = sum(ratios[spec.rowspan.start : spec.rowspan.stop]) / sum(ratios)
+    return float(min(max(share * size[1] - 0.65, 1.5), most))
 
 
 def _place(ax: Any) -> tuple[float, float]:

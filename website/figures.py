@@ -12,7 +12,7 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 
-from lab.drawings import MIME
+from lab.drawings import MIME, both
 
 
 def drawings_of(notebook: Path) -> dict[str, dict[str, str]]:
@@ -27,13 +27,8 @@ def drawings_of(notebook: Path) -> dict[str, dict[str, str]]:
 
 
 def shown(drawing: dict[str, str], text: str) -> str:
-    """Return the HTML of a figure: its two drawings, of which a style sheet shows one, each with its description."""
-    parts = []
-    # Where no style sheet comes, as on paper, the wide one alone is shown.
-    for name, style in (("wide", ""), ("narrow", "display:none;")):
-        label = f'<svg class="nnkit-{name}" role="img" aria-label="{html.escape(text)}" '
-        parts.append(drawing[name].replace("<svg ", label, 1).replace('style="', f'style="{style}', 1))
-    return f'<div class="nnkit-figure">{"".join(parts)}</div>'
+    """Return the HTML of a figure: its two drawings, of which the style sheet shows one, each with its description."""
+    return f'<div class="nnkit-figure">{both(drawing, f"""role="img" aria-label="{html.escape(text)}" """)}</div>'
 
 
 def show_drawings(app: Sphinx, doctree: nodes.document, docname: str) -> None:
