@@ -101,7 +101,9 @@ def _prepare(figure: Figure) -> None:
         patch.set_alpha(0)
     for ax in figure.axes:
         for image in ax.images:
-            if image.get_interpolation() != "bilinear":
+            if image.get_interpolation() == "bilinear":
+                image.set_interpolation_stage("data")  # Steps stay steps, of few colours.
+            else:
                 image.set_interpolation("none")
     for text in figure.findobj(Text):
         turned = text.get_rotation() % 360 and text.get_rotation_mode() == "default"
@@ -326,7 +328,7 @@ def _d(vertices: Any, codes: Any) -> str:
             here = target
         if code == Path.MOVETO:
             start = target
-    return "M" + "".join(parts)[1:]
+    return "".join(parts)
 
 
 def _picture(pixels: Any) -> tuple[str, str]:
