@@ -11,6 +11,7 @@ import html
 import io
 import re
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ with needed_by(__name__):
     from matplotlib.figure import Figure
     from matplotlib.path import Path
     from matplotlib.text import Text
-    from matplotlib.ticker import FixedFormatter
+    from matplotlib.ticker import FixedLocator
     from matplotlib.transforms import Affine2D
     from PIL import Image
 
@@ -80,10 +81,8 @@ def svg(figure: Figure, *, whole: bool = False) -> str:
         _prepare(figure)
         width, height = 72 * figure.get_size_inches()
         renderer = _Renderer(width, height)
-        figure.draw(renderer)  # A first time, so that ticks and layout are settled.
-        box = figure.bbox_inches if whole else figure.get_tightbbox(renderer).padded(0.03)
-        renderer = _Renderer(width, height)
         figure.draw(renderer)
+        box = figure.bbox_inches if whole else figure.get_tightbbox(renderer).padded(0.03)
     finally:
         figure.set_dpi(before)
     left, top, wide, high = 72 * box.x0, height - 72 * box.y1, 72 * box.width, 72 * box.height
@@ -461,6 +460,8 @@ def stacked(figure: Figure) -> Figure:
 def _height(ax: Any, size: Any, most: float) -> float:
     """Return how high a panel is on a phone, in inches; what labels take in another layout changes nothing."""
     spec = ax.get_subplotspec()
+    if _named(ax.yaxis) and len(ax.get_yticks()) > 20:  # Each name has two lines.
+        return 0.24 * len(ax.get_yticks())
     if ax.get_aspect() != "auto":
         shape = ax.images[0].get_array().shape if ax.images else (1, 1)
         return float(min((PHONE_INCHES - 0.4) * shape[0] / shape[1], 3.2))
@@ -531,12 +532,15 @@ def _fit(figure: Figure) -> None:
 def _break_lines(ax: Any, renderer: Any) -> None:
     """Break the lines of a panel's labels that are too long, and the rows of its legend."""
     width = ax.figure.bbox.width
-    if isinstance(ax.yaxis.get_major_formatter(), FixedFormatter):
+    if _named(ax.yaxis):
         labels = ax.get_yticklabels()
         for label in labels:
             _wrap(label, 0.4 * width, renderer)
         ax.set_yticks(ax.get_yticks(), [label.get_text() for label in labels])
         ax.figure.tight_layout(pad=0.3, h_pad=1.0)
+    while _named(ax.xaxis) and _crowded(ax.get_xticklabels(), renderer):
+        kept = [label.get_text() for label in ax.get_xticklabels()][::2]
+        ax.set_xticks(ax.get_xticks()[::2], kept)
     box = ax.get_window_extent(renderer)
     for title in (ax.title, ax._left_title, ax._right_title):
         _wrap(title, width - box.x0, renderer)
@@ -546,6 +550,16 @@ def _break_lines(ax: Any, renderer: Any) -> None:
     legend = ax.get_legend()
     while legend and legend._ncols > 1 and legend.get_window_extent(renderer).width > box.width:
         legend.set_ncols(legend._ncols - 1)
+
+
+def _named(axis: Any) -> bool:
+    """Return whether the marks of an axis have names of their own."""
+    return isinstance(axis.get_major_locator(), FixedLocator)
+
+
+def _crowded(labels: list[Text], renderer: Any) -> bool:
+    boxes = [label.get_window_extent(renderer) for label in labels if label.get_text()]
+    return any(left.x1 + 2 > right.x0 for left, right in pairwise(boxes))
 
 
 def _wrap(text: Text, room: float, renderer: Any) -> None:

@@ -116,7 +116,10 @@ def test_widget_shows_the_frame_for_its_sliders(two_sliders):
     _, slope, kind, image, readout = two_sliders.widget().children
     slope.value, kind.value = "-3", "dots"
     picture, text = two_sliders.frame(slope=-3, kind="dots")
-    assert bytes(image.value).decode().replace("background:#fff;", "") == picture[: picture.index('<svg class="nnkit-narrow')]
+    assert (
+        bytes(image.value).decode().replace("background:#fff;", "")
+        == picture[: picture.index('<svg class="nnkit-narrow')]
+    )
     assert text in readout.value
 
 
