@@ -55,6 +55,8 @@ COLORS = {
     "orange-text": ("#a34700",),
     "green-text": ("#007a59", "#00674b"),
     "pink-text": ("#a0527a",),
+    "amber-text": ("#8a5d00",),
+    "sky-text": ("#1f78a8",),
 }
 """The colours that follow the page's theme, as `--figure-NAME`, with the shades of the style that stand for each."""
 
@@ -484,7 +486,8 @@ def shrunk(figure: Figure) -> Figure:
     """Make a figure of pictures alone as wide as a phone."""
     wide, high = figure.get_size_inches()
     figure.set_size_inches(PHONE_INCHES, high * PHONE_INCHES / wide)
-    _enlarge(figure)
+    for text in figure.findobj(Text):
+        text.set_fontsize(max(text.get_fontsize() * PHONE_INCHES / wide, SMALLEST))
     return figure
 
 

@@ -34,6 +34,12 @@ CLASS_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 CLASS_MARKERS = ("o", "s", "^", "D")
 """One marker a class, so that a grey print still tells them apart."""
 
+DIGIT_COLORS = (
+    *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9"),
+    *("#D55E00", "#8C6D1F", "#7A5195", "#999999", "#1B1B1B"),
+)
+"""One colour for each of the ten digits."""
+
 # Eleven steps rather than a smooth ramp: they read as contour lines, and the picture packs much smaller.
 _PROBABILITY_COLORS = LinearSegmentedColormap.from_list("class 0 to 1", ["#8FBDD9", "#F7F7F7", "#F0B48A"], N=11)
 

@@ -33,7 +33,7 @@ gap:.35rem .75rem;align-items:center;margin:.5rem 0}
 .nnkit-lab-controls input{width:100%;min-width:0;margin:0;min-height:1.5rem}
 .nnkit-lab-controls output{font-variant-numeric:tabular-nums}
 .nnkit-lab-room{display:grid}
-.nnkit-lab-room>*,.nnkit-lab-room::after{grid-area:1/1;min-width:0}
+.nnkit-lab .nnkit-lab-room>*,.nnkit-lab-room::after{grid-area:1/1;margin:.25rem 0;min-width:0}
 .nnkit-lab-room::after{content:attr(data-longest);visibility:hidden}
 .nnkit-lab svg{display:block;max-width:100%;height:auto;overflow:visible}
 .nnkit-lab .nnkit-narrow{display:none}
