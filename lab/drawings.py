@@ -157,8 +157,8 @@ class _Renderer(RendererBase):
             edges = (clip.x0 - 9, self.height - clip.y1 - 9, clip.x1 + 9, self.height - clip.y0 + 9)
         simplify = path.should_simplify and rgbFace is None
         if _is_circle(path):
-            (x, y), (right, _) = flat.transform([[0, 0], [1, 0]])
-            circle = f'<circle cx="{_number(x)}" cy="{_number(y)}" r="{_number(right - x)}"/>'
+            x, y, radius = _centre(path, flat)
+            circle = f'<circle cx="{_number(x)}" cy="{_number(y)}" r="{_number(radius)}"/>'
             self._elements.append((self._clip(gc), look, circle))
             return
         drawn = path.cleaned(flat, remove_nans=True, clip=edges, simplify=simplify, curves=True)
@@ -251,10 +251,10 @@ def _dot(gc: Any, path: Path, flat: Any, face: Any) -> tuple[str, str] | None:
     rim = gc.get_linewidth() if gc.get_rgb()[3] else 0
     if rim and to_hex(gc.get_rgb()) != to_hex(face):
         return None
-    (x, y), (right, _) = flat.transform([[0, 0], [1, 0]])
+    x, y, radius = _centre(path, flat)
     alpha = gc.get_alpha() if gc.get_forced_alpha() else face[3] if len(face) == 4 else 1
     opacity = f";stroke-opacity:{_number(alpha)}" if alpha != 1 else ""
-    width = _number(2 * (right - x) + rim)
+    width = _number(2 * radius + rim)
     look = f"fill:none;stroke:{_paint(face)};stroke-width:{width};stroke-linecap:round{opacity}"
     return look, f"M{_number(x, 1)} {_number(y, 1)}h0"
 
@@ -262,6 +262,12 @@ def _dot(gc: Any, path: Path, flat: Any, face: Any) -> tuple[str, str] | None:
 def _is_circle(path: Path) -> bool:
     codes: Any = path.codes
     return codes is not None and len(codes) == 26 and codes[1] == Path.CURVE4
+
+
+def _centre(path: Path, flat: Any) -> tuple[float, float, float]:
+    """Return the centre of a circle, and its radius, which is one for a line's marker and a half for a scatter's."""
+    (x, y), (right, _) = flat.transform([[0, 0], [np.max(path.vertices), 0]])
+    return x, y, right - x
 
 
 def _look(gc: Any, face: Any) -> str | None:
