@@ -345,7 +345,7 @@ def _picture(pixels: Any) -> tuple[str, str]:
     image = Image.fromarray(pixels[..., 0] if grey else pixels)
     if not grey and (pixels[..., 3] == 255).all():
         image = image.convert("RGB")
-        if len(image.getcolors(1 << 24) or ()) <= 256:
+        if image.getcolors(256):
             image = image.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     packed = io.BytesIO()
     image.save(packed, format="png", optimize=True)
@@ -493,7 +493,7 @@ def shrunk(figure: Figure) -> Figure:
     wide, high = figure.get_size_inches()
     figure.set_size_inches(PHONE_INCHES, high * PHONE_INCHES / wide)
     for text in figure.findobj(Text):
-        text.set_fontsize(max(text.get_fontsize() * PHONE_INCHES / wide, SMALLEST))
+        text.set_fontsize(max(float(text.get_fontsize()) * PHONE_INCHES / wide, SMALLEST))
     return figure
 
 
