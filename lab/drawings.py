@@ -155,10 +155,10 @@ class _Renderer(RendererBase):
         edges = None
         if clip is not None and rgbFace is None:
             edges = (clip.x0 - 9, self.height - clip.y1 - 9, clip.x1 + 9, self.height - clip.y0 + 9)
-        simplify = path.should_simplify and rgbFace is None
+        simplify = rgbFace is None and path.codes is None and len(path.vertices) > 2
         if _is_circle(path):
             x, y, radius = _centre(path, flat)
-            circle = f'<circle cx="{_number(x)}" cy="{_number(y)}" r="{_number(radius)}"/>'
+            circle = f'<circle cx="{_number(x, 1)}" cy="{_number(y, 1)}" r="{_number(radius)}"/>'
             self._elements.append((self._clip(gc), look, circle))
             return
         drawn = path.cleaned(flat, remove_nans=True, clip=edges, simplify=simplify, curves=True)
