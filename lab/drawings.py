@@ -155,7 +155,7 @@ class _Renderer(RendererBase):
         edges = None
         if clip is not None and rgbFace is None:
             edges = (clip.x0 - 9, self.height - clip.y1 - 9, clip.x1 + 9, self.height - clip.y0 + 9)
-        simplify = rgbFace is None and path.codes is None and len(path.vertices) > 2
+        simplify = rgbFace is None and path.codes is None
         if _is_circle(path):
             x, y, radius = _centre(path, flat)
             circle = f'<circle cx="{_number(x, 1)}" cy="{_number(y, 1)}" r="{_number(radius)}"/>'
@@ -443,6 +443,7 @@ def both(drawing: dict[str, str], attributes: str = "") -> str:
 
 def stacked(figure: Figure) -> Figure:
     """Lay a figure out as wide as a phone, its panels below each other, and return it."""
+    figure.set_dpi(72)  # As words are measured.
     before = figure.get_size_inches()
     for ax in figure.axes:
         if not ax.axison and not ax.has_data() and not ax.texts:
@@ -490,6 +491,7 @@ def _place(ax: Any) -> tuple[float, float]:
 
 def shrunk(figure: Figure) -> Figure:
     """Make a figure of pictures alone as wide as a phone."""
+    figure.set_dpi(72)
     wide, high = figure.get_size_inches()
     figure.set_size_inches(PHONE_INCHES, high * PHONE_INCHES / wide)
     for text in figure.findobj(Text):
@@ -532,33 +534,37 @@ def _fit(figure: Figure) -> None:
     rect = (0, below / figure.get_size_inches()[1] if figure.legends else 0, 1, 1)
     figure.tight_layout(pad=0.3, h_pad=1.0, rect=rect)
     renderer = _Renderer(*figure.bbox.size)
-    for ax in figure.axes:
-        if ax.axison:
-            _break_lines(ax, renderer)
-    figure.tight_layout(pad=0.3, h_pad=1.0, rect=rect)
+    panels = [ax for ax in figure.axes if ax.axison]
+    for step in (_break_names, _break_titles):
+        if True in [step(ax, renderer) for ax in panels]:
+            figure.tight_layout(pad=0.3, h_pad=1.0, rect=rect)
 
 
-def _break_lines(ax: Any, renderer: Any) -> None:
-    """Break the lines of a panel's labels that are too long, and the rows of its legend."""
-    width = ax.figure.bbox.width
+def _break_names(ax: Any, renderer: Any) -> bool:
+    """Break the names along a panel that are too long, and say if any were."""
+    changed = False
     if _named(ax.yaxis):
         labels = ax.get_yticklabels()
-        for label in labels:
-            _wrap(label, 0.4 * width, renderer)
-        ax.set_yticks(ax.get_yticks(), [label.get_text() for label in labels])
-        ax.figure.tight_layout(pad=0.3, h_pad=1.0)
+        changed = True in [_wrap(label, 0.4 * ax.figure.bbox.width, renderer) for label in labels]
+        if changed:
+            ax.set_yticks(ax.get_yticks(), [label.get_text() for label in labels])
+    return changed
+
+
+def _break_titles(ax: Any, renderer: Any) -> bool:
+    """Break the lines of a panel's labels that are too long, and the rows of its legend; say if any were."""
     while _named(ax.xaxis) and _crowded(ax.get_xticklabels(), renderer):
         kept = [label.get_text() for label in ax.get_xticklabels()][::2]
         ax.set_xticks(ax.get_xticks()[::2], kept)
-    box = ax.get_window_extent(renderer)
-    for title in (ax.title, ax._left_title, ax._right_title):
-        _wrap(title, width - box.x0, renderer)
+    box, width = ax.get_window_extent(renderer), ax.figure.bbox.width
     middle = (box.x0 + box.x1) / 2
-    _wrap(ax.xaxis.label, 2 * min(middle, width - middle), renderer)
-    _wrap(ax.yaxis.label, 1.15 * box.height, renderer)
+    rooms = [(title, width - box.x0) for title in (ax.title, ax._left_title, ax._right_title)]
+    rooms += [(ax.xaxis.label, 2 * min(middle, width - middle)), (ax.yaxis.label, 1.15 * box.height)]
+    changed = True in [_wrap(text, room, renderer) for text, room in rooms]
     legend = ax.get_legend()
     while legend and legend._ncols > 1 and legend.get_window_extent(renderer).width > box.width:
         legend.set_ncols(legend._ncols - 1)
+    return changed
 
 
 def _named(axis: Any) -> bool:
@@ -571,14 +577,15 @@ def _crowded(labels: list[Text], renderer: Any) -> bool:
     return any(left.x1 + 2 > right.x0 for left, right in pairwise(boxes))
 
 
-def _wrap(text: Text, room: float, renderer: Any) -> None:
-    """Break a text in two lines, near its middle, if it is longer than its room."""
+def _wrap(text: Text, room: float, renderer: Any) -> bool:
+    """Break a text in two lines, near its middle, if it is longer than its room; return whether it was."""
     words = text.get_text()
     extent = text.get_window_extent(renderer)
     length = max(extent.width, extent.height)
     if length <= room or " " not in words or "\n" in words or words.count("$") > 2:
-        return
+        return False
     spaces = [i for i, letter in enumerate(words) if letter == " " and words[:i].count("$") % 2 == 0]
     if spaces:
         middle = min(spaces, key=lambda i: abs(i - len(words) / 2))
         text.set_text(f"{words[:middle]}\n{words[middle + 1 :]}")
+    return bool(spaces)

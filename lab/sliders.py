@@ -142,7 +142,7 @@ class Lab:
             # Room for some letters more, since the longest text need not be the widest.
             longest=html.escape(max((sentence for _, sentence in frames), key=len) + " and more"),
             # "</" would end the script, even inside a string.
-            data=json.dumps({"texts": texts, "frames": deflated(frames)}).replace("</", "<\\/"),
+            data=json.dumps({"texts": texts, "frames": _deflated(frames)}).replace("</", "<\\/"),
             script=script,
         )
         if (size := len(page.encode())) > MAX_BYTES:
@@ -213,7 +213,7 @@ def lab(function: Callable[..., Any], *, title: str, **grids: Iterable[Any]) -> 
     return Lab(function, title, grids)
 
 
-def deflated(frames: list[tuple[str, str]]) -> str:
+def _deflated(frames: list[tuple[str, str]]) -> str:
     """Return the frames of a lab as JSON, packed together, since they have most of their text in common."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     return base64.b64encode(packer.compress(json.dumps(frames).encode()) + packer.flush()).decode()
