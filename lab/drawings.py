@@ -10,8 +10,8 @@ import base64
 import html
 import io
 import re
-from collections.abc import Iterable
-from itertools import pairwise
+from collections.abc import Iterable, Iterator
+from itertools import groupby, pairwise
 from typing import Any
 
 import numpy as np
@@ -233,15 +233,26 @@ class _Renderer(RendererBase):
         return "".join(parts) + ("</g>" if look else "") + ("</svg>" if clip else "")
 
 
-def _joined(elements: Iterable[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
-    """Return the elements with dots of one look, one after the other, in one path."""
-    joined: list[tuple[str, str, str]] = []
-    for clip, look, element in elements:
-        if element.startswith("M") and joined and joined[-1][:2] == (clip, look) and joined[-1][2].startswith("M"):
-            joined[-1] = (clip, look, joined[-1][2] + element)
+def _joined(elements: Iterable[tuple[str, str, str]]) -> Iterator[tuple[str, str, str]]:
+    """Yield the elements with dots of one look, one after the other, in one path."""
+    for (clip, look, dots), group in groupby(elements, key=lambda one: (*one[:2], one[2].startswith("M"))):
+        parts = [element for _, _, element in group]
+        if dots:
+            yield clip, look, f'<path d="{_dots(parts)}"/>'
         else:
-            joined.append((clip, look, element))
-    return [(c, look, f'<path d="{element}"/>' if element[0] == "M" else element) for c, look, element in joined]
+            yield from ((clip, look, element) for element in parts)
+
+
+def _dots(places: list[str]) -> str:
+    """Return lines of no length at these places; each but the first is found from the one before, in fewer letters."""
+    points = np.array([[float(number) for number in place[1:].split()] for place in places])
+    if len(points) > 100:  # So many lie on each other in no order that one sees.
+        points = points[np.lexsort(points.T[::-1])]
+    text = f"M{_number(points[0, 0], 1)} {_number(points[0, 1], 1)}h0"
+    for x, y in np.diff(points, axis=0):
+        across, up = _number(x, 1), _number(y, 1)
+        text += f"m{across}{'' if up[0] == '-' else ' '}{up}h0"
+    return text
 
 
 def _dot(gc: Any, path: Path, flat: Any, face: Any) -> tuple[str, str] | None:
@@ -256,7 +267,7 @@ def _dot(gc: Any, path: Path, flat: Any, face: Any) -> tuple[str, str] | None:
     opacity = f";stroke-opacity:{_number(alpha)}" if alpha != 1 else ""
     width = _number(2 * radius + rim)
     look = f"fill:none;stroke:{_paint(face)};stroke-width:{width};stroke-linecap:round{opacity}"
-    return look, f"M{_number(x, 1)} {_number(y, 1)}h0"
+    return look, f"M{_number(x, 1)} {_number(y, 1)}"
 
 
 def _is_circle(path: Path) -> bool:
@@ -343,6 +354,10 @@ def _picture(pixels: Any) -> tuple[str, str]:
     pixels = np.ascontiguousarray(pixels)
     grey = bool((pixels[..., :1] == pixels[..., 1:3]).all() and (pixels[..., 3] == 255).all())
     image = Image.fromarray(pixels[..., 0] if grey else pixels)
+    levels: Any = np.unique(pixels[..., 0]) if grey else []
+    if 1 < len(levels) <= 16:  # Four bits for each.
+        image = Image.fromarray(np.searchsorted(levels, pixels[..., 0]).astype(np.uint8)).convert("P")
+        image.putpalette(np.repeat(levels, 3).tobytes())
     if not grey and (pixels[..., 3] == 255).all():
         image = image.convert("RGB")
         if image.getcolors(256):
@@ -452,16 +467,13 @@ def stacked(figure: Figure) -> Figure:
     if all(ax.images and (not ax.axison or len(panels) > 6) for ax in panels):
         return shrunk(figure)
     heights = [_height(ax, before, 2.6 if len(panels) > 1 else 4.6) for ax in panels]
-    legends = list(figure.legends)
+    legends = [_in_columns(legend, figure, 2, "lower center") for legend in figure.legends[:]]
     figure.set_size_inches(PHONE_INCHES, sum(heights) + 0.75 * len(panels) + 0.2 * len(legends))
     if len(panels) > 1:
         grid = figure.add_gridspec(len(panels), 1, height_ratios=heights)
         for i, ax in enumerate(panels):
             _stand_alone(ax, panels)
             ax.set_subplotspec(grid[i])
-    for legend in legends:
-        legend.set_ncols(2)
-        legend.set_loc("lower center")
     _fit(figure)
     return figure
 
@@ -563,8 +575,21 @@ def _break_titles(ax: Any, renderer: Any) -> bool:
     changed = True in [_wrap(text, room, renderer) for text, room in rooms]
     legend = ax.get_legend()
     while legend and legend._ncols > 1 and legend.get_window_extent(renderer).width > box.width:
-        legend.set_ncols(legend._ncols - 1)
+        legend = _in_columns(legend, ax, legend._ncols - 1, legend._loc)
     return changed
+
+
+def _in_columns(legend: Any, owner: Any, columns: int, place: Any) -> Any:
+    """Replace the legend of a figure or a panel by one of so many columns."""
+    names = [text.get_text() for text in legend.get_texts()]
+    known: dict[str, Any] = {}
+    for ax in legend.figure.axes:
+        handles, labels = ax.get_legend_handles_labels()
+        known |= dict(zip(labels, handles, strict=True))
+    handles = [known.get(name, own) for name, own in zip(names, legend.legend_handles, strict=True)]
+    title, size = legend.get_title().get_text() or None, legend.get_texts()[0].get_fontsize()
+    legend.remove()
+    return owner.legend(handles, names, title=title, fontsize=size, ncols=columns, loc=place)
 
 
 def _named(axis: Any) -> bool:
