@@ -505,7 +505,10 @@ def shrunk(figure: Figure) -> Figure:
     """Make a figure of pictures alone as wide as a phone."""
     figure.set_dpi(72)
     wide, high = figure.get_size_inches()
-    figure.set_size_inches(PHONE_INCHES, high * PHONE_INCHES / wide)
+    # Names beside the rows need their length.
+    named = [ax.get_ylabel() for ax in figure.axes if ax.get_ylabel()]
+    needed = len(named) * 0.075 * max(map(len, named), default=0)
+    figure.set_size_inches(PHONE_INCHES, max(high * PHONE_INCHES / wide, needed))
     for text in figure.findobj(Text):
         text.set_fontsize(max(float(text.get_fontsize()) * PHONE_INCHES / wide, SMALLEST))
     return figure
