@@ -56,7 +56,7 @@ COLORS = {
     "green-text": ("#007a59", "#00674b"),
     "pink-text": ("#a0527a",),
     "amber-text": ("#8a5d00",),
-    "sky-text": ("#1f78a8",),
+    "sky-text": ("#1b6f9c",),
 }
 """The colours that follow the page's theme, as `--figure-NAME`, with the shades of the style that stand for each."""
 
