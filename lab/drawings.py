@@ -353,15 +353,20 @@ def _picture(pixels: Any) -> tuple[str, str]:
     """Return a raster as a data URL and its kind: ink on paper, which turns in the dark, or a map of colours."""
     pixels = np.ascontiguousarray(pixels)
     grey = bool((pixels[..., :1] == pixels[..., 1:3]).all() and (pixels[..., 3] == 255).all())
-    image = Image.fromarray(pixels[..., 0] if grey else pixels)
-    levels: Any = np.unique(pixels[..., 0]) if grey else []
-    if 1 < len(levels) <= 16:  # Four bits for each.
-        image = Image.fromarray(np.searchsorted(levels, pixels[..., 0]).astype(np.uint8)).convert("P")
+    if grey:
+        shades = pixels[..., 0]
+        if len(np.unique(shades)) > 32:  # So many the eye tells apart in a digit.
+            shades = np.rint(np.rint(shades / 255 * 31) * 255 / 31).astype(np.uint8)
+        levels, places = np.unique(shades, return_inverse=True)
+        image = Image.fromarray(places.reshape(shades.shape).astype(np.uint8)).convert("P")
         image.putpalette(np.repeat(levels, 3).tobytes())
+    else:
+        image = Image.fromarray(pixels)
     if not grey and (pixels[..., 3] == 255).all():
         image = image.convert("RGB")
         if image.getcolors(256):
-            image = image.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+            few = 256 if image.width * image.height < 300 else 32
+            image = image.quantize(few, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     packed = io.BytesIO()
     image.save(packed, format="png", optimize=True)
     kind = "nnkit-ink" if grey else "nnkit-map"
@@ -485,7 +490,7 @@ def _height(ax: Any, size: Any, most: float) -> float:
         return 0.24 * len(ax.get_yticks())
     if ax.get_aspect() != "auto":
         shape = ax.images[0].get_array().shape if ax.images else (1, 1)
-        return float(min((PHONE_INCHES - 0.4) * shape[0] / shape[1], 3.2))
+        return float(min((PHONE_INCHES - 0.4) * shape[0] / shape[1], 3.2 if ax.axison else 1.7))
     if spec is None:
         return float(min(max(ax.get_position().height * size[1], 1.5), most))
     ratios = spec.get_gridspec().get_height_ratios() or [1] * spec.get_gridspec().nrows

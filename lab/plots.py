@@ -225,7 +225,7 @@ def image_grid(
     for i, (ax, image) in enumerate(zip(axes.flat, images, strict=False)):
         ax.imshow(image.reshape(28, 28), cmap=cmap, vmin=low, vmax=high, interpolation="nearest")
         if titles is not None:
-            ax.set_title(titles[i], fontsize=8, pad=2)
+            ax.set_title(titles[i], fontsize=8, fontweight="normal", pad=2)
     figure.tight_layout(pad=0.2)
     fitting = _columns_on_a_phone(titles, columns)
     if fitting < columns:
