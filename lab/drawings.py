@@ -82,7 +82,7 @@ def svg(figure: Figure, *, whole: bool = False) -> str:
     try:
         _prepare(figure)
         width, height = 72 * figure.get_size_inches()
-        renderer = _Renderer(width, height)
+        renderer = _Renderer(width, height, dots=1 if whole else 2)  # A lab has many frames.
         figure.draw(renderer)
         box = figure.bbox_inches if whole else figure.get_tightbbox(renderer).padded(0.03)
     finally:
@@ -114,9 +114,9 @@ def _prepare(figure: Figure) -> None:
 class _Renderer(RendererBase):
     """Collects what a figure draws as elements of SVG, those of one look in a group."""
 
-    def __init__(self, width: float, height: float) -> None:
+    def __init__(self, width: float, height: float, dots: int = 2) -> None:
         super().__init__()
-        self.width, self.height = width, height
+        self.width, self.height, self.dots = width, height, dots
         self._elements: list[tuple[str, str, str]] = []  # the clip, the look, and the element
         self._aligned = "left"
 
@@ -133,7 +133,7 @@ class _Renderer(RendererBase):
         return True
 
     def get_image_magnification(self) -> float:
-        return 2 * PIXELS_AN_INCH / 72
+        return self.dots * PIXELS_AN_INCH / 72
 
     def flipy(self) -> bool:
         return True
