@@ -472,6 +472,9 @@ def stacked(figure: Figure) -> Figure:
     if all(ax.images and (not ax.axison or len(panels) > 6) for ax in panels):
         return shrunk(figure)
     heights = [_height(ax, before, 2.6 if len(panels) > 1 else 4.6) for ax in panels]
+    if figure.get_supxlabel():
+        panels[-1].set_xlabel(figure.get_supxlabel())
+        figure.supxlabel("")
     legends = [_in_columns(legend, figure, 2, "lower center") for legend in figure.legends[:]]
     figure.set_size_inches(PHONE_INCHES, sum(heights) + 0.75 * len(panels) + 0.2 * len(legends))
     if len(panels) > 1:
