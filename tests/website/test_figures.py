@@ -18,7 +18,9 @@ if not CHAPTERS:
 MAX_FIGURES_BYTES = 400_000
 # Of photographs alone, which need no word: digits and weights in a grid.
 PHOTOGRAPHS = {"fig-mnist-digits", "fig-mnist-weights"}
-# What is written in colours that keep to themselves: nothing but rasters, which the style sheet turns as a whole.
+# Maps of digits, each of which has its name at the median of its points, wherever these lie.
+MAPS = {"fig-latent-maps", "fig-latent-planes", "fig-svm-codes"}
+# Words and lines that are read for themselves; sky and amber are Okabe and Ito's, with darker shades for words.
 LEAST_CONTRAST = {"": 3.0, "-text": 4.5, "ink": 4.5, "muted": 4.5, "blue": 4.5}
 QUIET = {"grid", "tint", "marked", "paper", "faint"}  # Read with, or under, something else.
 PHONE, DESK = 390, 1400
@@ -77,7 +79,7 @@ def test_figures_are_text_in_the_colours_of_the_page(page):
 
 @pytest.mark.parametrize("page", CHAPTERS)
 def test_figures_of_a_page_are_light(page):
-    sizes = {figure.get("id"): len(str(figure).encode()) for figure in figures(page)}
+    sizes = {figure.get("id"): len(str(figure.select_one(".nnkit-figure")).encode()) for figure in figures(page)}
     assert sum(sizes.values()) <= MAX_FIGURES_BYTES, sizes
 
 
@@ -143,7 +145,8 @@ def test_figures_are_read_on_a_desk_and_on_a_phone(window, page):
                 where = f"{name} at {width} in {font}"
                 if seen["shown"] != [drawing]:
                     found.append(f"{where} shows {seen['shown']}")
-                found += [f"{where}: {fault}" for fault in crowded(seen)]
+                room = [text for text in seen["texts"] if name not in MAPS or not text["words"].isdigit()]
+                found += [f"{where}: {fault}" for fault in crowded(seen | {"texts": room})]
                 if width == PHONE:
                     small = [text for text in seen["texts"] if text["size"] < 9]
                     found += [f"{where}: {text['words']!r} has {text['size']:.1f} pixels" for text in small]
