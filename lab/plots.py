@@ -10,10 +10,11 @@ import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from lab import needed_by
+from lab import drawings, needed_by
 from lab.claims import interquartile_mean
 from nnkit.activations import sigmoid
 from nnkit.checks import as_array, entries, finite_array, whole_number
@@ -33,24 +34,40 @@ CLASS_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 CLASS_MARKERS = ("o", "s", "^", "D")
 """One marker a class, so that a grey print still tells them apart."""
 
+DIGIT_COLORS = (
+    *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9"),
+    *("#D55E00", "#8C6D1F", "#7A5195", "#999999", "#1B1B1B"),
+)
+"""One colour for each of the ten digits."""
+
 # Eleven steps rather than a smooth ramp: they read as contour lines, and the picture packs much smaller.
 _PROBABILITY_COLORS = LinearSegmentedColormap.from_list("class 0 to 1", ["#8FBDD9", "#F7F7F7", "#F0B48A"], N=11)
+
+_STORED: WeakKeyDictionary[Figure, tuple[bytes, dict[str, str]]] = WeakKeyDictionary()
 
 Function = Callable[[Array], Array]
 
 
 def use_style() -> None:
-    """Draw all figures from here on in the book's style, and in a notebook store them in few bytes."""
+    """Draw all figures from here on in the book's style, and in a notebook store each as a raster and as drawings."""
     plt.style.use(Path(__file__).with_name("figures.mplstyle"))
     shell = get_ipython()
     if shell is not None:
         plt.close(plt.figure())  # Load the inline backend now, since it sets up its own drawing when it loads,
-        shell.events.register("pre_run_cell", _draw_small)  # and once more at the end of the cell.
+        shell.events.register("pre_run_cell", _store_both)  # and once more at the end of the cell.
 
 
-def _draw_small(*_: object) -> None:
-    png = get_ipython().display_formatter.formatters["image/png"]
-    png.for_type(Figure, lambda figure: packed(figure, "png", bbox_inches="tight"))
+def _store_both(*_: object) -> None:
+    formatters = get_ipython().display_formatter
+    formatters.formatters["image/png"].for_type(Figure, lambda figure: _stored(figure)[0])
+    formatters.mimebundle_formatter.for_type(Figure, lambda figure, **_: {drawings.MIME: _stored(figure)[1]})
+
+
+def _stored(figure: Figure) -> tuple[bytes, dict[str, str]]:
+    """Return a figure as raster and as drawings, made once: the drawing for the phone changes the figure."""
+    if figure not in _STORED:
+        _STORED[figure] = packed(figure, "png", bbox_inches="tight"), drawings.drawings(figure)
+    return _STORED[figure]
 
 
 def loss_bands(
@@ -208,9 +225,22 @@ def image_grid(
     for i, (ax, image) in enumerate(zip(axes.flat, images, strict=False)):
         ax.imshow(image.reshape(28, 28), cmap=cmap, vmin=low, vmax=high, interpolation="nearest")
         if titles is not None:
-            ax.set_title(titles[i], fontsize=8, pad=2)
+            ax.set_title(titles[i], fontsize=8, fontweight="normal", pad=2)
     figure.tight_layout(pad=0.2)
+    fitting = _columns_on_a_phone(titles, columns)
+    if fitting < columns:
+        figure.on_a_phone = lambda: drawings.shrunk(  # type: ignore[attr-defined]
+            image_grid(images, titles=titles, columns=fitting, size=size, cmap=cmap, limits=limits)
+        )
     return figure
+
+
+def _columns_on_a_phone(titles: Sequence[str] | None, columns: int) -> int:
+    """Return into how many columns images go whose titles are as wide as they are, if possible a part of the rows."""
+    longest = max(map(len, titles if titles is not None else [""]))
+    fitting = min(columns, int(drawings.PHONE_INCHES * 72 / (0.61 * drawings.SMALLEST * max(longest, 1))))
+    divisor = max(n for n in range(1, fitting + 1) if columns % n == 0)
+    return divisor if 2 * divisor >= fitting else fitting
 
 
 def packed(figure: Figure, file_format: str = "png", *, colors: int = 256, **savefig: Any) -> bytes:

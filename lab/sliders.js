@@ -6,8 +6,9 @@ for (const root of document.querySelectorAll("#ID:not([data-ready])")) {
   const outputs = root.querySelectorAll("output");
   const names = Object.keys(data.texts);
   const texts = Object.values(data.texts);
-  const image = root.querySelector("img");
+  const picture = root.querySelector(".nnkit-lab-picture");
   const readout = root.querySelector(".nnkit-lab-readout");
+  let frames;
   const show = () => {
     let index = 0;
     inputs.forEach((input, i) => {
@@ -16,20 +17,26 @@ for (const root of document.querySelectorAll("#ID:not([data-ready])")) {
       input.setAttribute("aria-valuetext", text);
       index = index * texts[i].length + Number(input.value);
     });
-    if (!data.frames) return load();
-    [image.src, image.alt] = data.frames[index];
-    readout.textContent = image.alt;
+    if (!frames) return load();
+    const [drawn, sentence] = frames[index];
+    picture.innerHTML = drawn;
+    picture.setAttribute("aria-label", sentence);
+    readout.textContent = sentence;
+  };
+  const unpack = async (packed) => {
+    const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+    frames = JSON.parse(await new Response(stream).text());
+    root.dataset.frames = "there";
+    show();
   };
   const load = () => {
-    if (data.frames || root.dataset.frames) return;
+    if (root.dataset.frames) return;
     root.dataset.frames = "coming";
+    if (data.frames) return unpack(data.frames);
     const script = document.createElement("script");
     script.src = data.source;
-    script.onload = () => {
-      data.frames = window.nnkitFrames[data.source.split("/").pop()];
-      root.dataset.frames = "there";
-      show();
-    };
+    script.onload = () => unpack(window.nnkitFrames[data.source.split("/").pop()]);
     script.onerror = () => {
       delete root.dataset.frames;
       readout.textContent = "The pictures of this lab cannot be loaded. Move a slider to try again.";
@@ -59,7 +66,7 @@ for (const root of document.querySelectorAll("#ID:not([data-ready])")) {
   root.querySelector(".nnkit-lab-controls").hidden = false;
   root.querySelector(".nnkit-lab-static").hidden = true;
   if (restore()) root.scrollIntoView();
-  else if (data.frames) show();
+  else if (data.frames) load();
   else {
     root.addEventListener("focusin", load);
     new IntersectionObserver(([entry]) => entry.isIntersecting && load(), { rootMargin: "600px" }).observe(root);

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 import itertools
 import json
 import re
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
 from typing import Any
 
 from lab import needed_by
-from lab.plots import packed
+from lab.drawings import both, drawings
 from nnkit.checks import instance
 
 with needed_by(__name__):
     import matplotlib.pyplot as plt
     from matplotlib.figure import Figure
-    from PIL import Image
 
 MAX_BYTES = 600_000
 """The largest HTML that a lab may put on a page."""
@@ -28,24 +27,32 @@ _STYLE = """
 .nnkit-lab{border:1px solid #8a8f98;border-radius:6px;padding:.75rem 1rem;margin:1rem 0;max-width:46rem}
 .nnkit-lab p{margin:.25rem 0}
 .nnkit-lab-title{font-weight:600}
-.nnkit-lab-controls{display:grid;grid-template-columns:max-content minmax(6rem,1fr) 5.5rem;gap:.35rem .75rem;
-align-items:center;margin:.5rem 0}
+.nnkit-lab-controls{display:grid;grid-template-columns:max-content minmax(6rem,1fr) minmax(5.5rem,30%);
+gap:.35rem .75rem;align-items:center;margin:.5rem 0}
 .nnkit-lab-controls[hidden]{display:none}
 .nnkit-lab-controls input{width:100%;min-width:0;margin:0;min-height:1.5rem}
 .nnkit-lab-controls output{font-variant-numeric:tabular-nums}
-.nnkit-lab img{display:block;max-width:100%;height:auto;background:#fff;border-radius:4px}
-@media(max-width:480px){.nnkit-lab-controls{grid-template-columns:1fr 5.5rem}
+.nnkit-lab-room{display:grid}
+.nnkit-lab .nnkit-lab-room>*,.nnkit-lab-room::after{grid-area:1/1;margin:.25rem 0;min-width:0}
+.nnkit-lab-room::after{content:attr(data-longest);visibility:hidden}
+.nnkit-lab svg{display:block;max-width:100%;height:auto;overflow:visible}
+.nnkit-lab .nnkit-narrow{display:none}
+@media(max-width:480px){.nnkit-lab-controls{grid-template-columns:1fr 8rem}
 .nnkit-lab-controls label{grid-column:1/-1}}
+@media screen and (max-width:480px){.nnkit-lab .nnkit-wide{display:none}
+.nnkit-lab .nnkit-narrow{display:block;width:100%}}
 """
 _CONTROL = (
     '<label for="{id}">{label}</label><input type="range" id="{id}" min="0" max="{last}" step="1" value="0" '
-    'aria-valuetext="{first}"><output for="{id}">{first}</output>'
+    'aria-valuetext="{first}"><span class="nnkit-lab-room" data-longest="{longest}">'
+    '<output for="{id}">{first}</output></span>'
 )
 _PAGE = (
     '<div class="nnkit-lab" id="{id}" role="group" aria-label="Lab: {title}"><style>{style}</style>'
     '<p class="nnkit-lab-title">Lab: {title}</p><div class="nnkit-lab-controls" hidden>{controls}</div>'
-    '<img src="{source}" alt="{text}" width="{width}" height="{height}">'
-    '<p class="nnkit-lab-readout" aria-live="polite">{text}</p>'
+    '<div class="nnkit-lab-picture" role="img" aria-label="{text}">{picture}</div>'
+    '<div class="nnkit-lab-room" data-longest="{longest}">'
+    '<p class="nnkit-lab-readout" aria-live="polite">{text}</p></div>'
     '<p class="nnkit-lab-static">The sliders of this lab need JavaScript, or a running notebook.</p>'
     '<script type="application/json">{data}</script><script>{{{script}}}</script></div>'
 )
@@ -69,15 +76,15 @@ class Lab:
         for name, values in self.grids.items():
             if len(self._values[name]) < len(values):
                 raise ValueError(f"{name} must have values that read differently; got {values}")
-        self._frames: dict[tuple[str, ...], tuple[bytes, str]] = {}
+        self._frames: dict[tuple[str, ...], tuple[str, str]] = {}
 
     @property
     def id(self) -> str:
         """The name of the lab in the page's address."""
         return "-".join(["lab", *re.findall("[a-z0-9]+", self.title.lower())])
 
-    def frame(self, **values: Any) -> tuple[bytes, str]:
-        """Return the picture (WebP, lossless) and the sentence for one value of each slider."""
+    def frame(self, **values: Any) -> tuple[str, str]:
+        """Return the picture (SVG, for a desk and for a phone) and the sentence for one value of each slider."""
         if set(values) != set(self.grids):
             raise ValueError(f"values must name {sorted(self.grids)}; got {sorted(values)}")
         for name, value in values.items():
@@ -85,7 +92,7 @@ class Lab:
                 raise ValueError(f"{name} must be one of {self.grids[name]}; got {value!r}")
         return self._frame(tuple(_text(values[name]) for name in self.grids))
 
-    def _frame(self, texts: tuple[str, ...]) -> tuple[bytes, str]:
+    def _frame(self, texts: tuple[str, ...]) -> tuple[str, str]:
         if texts not in self._frames:
             chosen = dict(zip(self.grids, texts, strict=True))
             where = ", ".join(f"{_label(name)} {text}" for name, text in chosen.items())
@@ -95,28 +102,33 @@ class Lab:
                 raise RuntimeError(f"the lab's function failed at {where}: {error}") from error
             match result if isinstance(result, tuple) else (result, ""):
                 case (Figure() as figure, str() as sentence):
-                    picture = packed(figure, "webp", colors=64, dpi=100)
-                    plt.close(figure)
+                    picture = both(drawings(figure, whole=True))
+                    plt.close("all")  # The drawing for a phone may be another figure.
                     self._frames[texts] = picture, f"{where[0].upper()}{where[1:]}. {sentence}".strip()
                 case _:
                     expected = "a Matplotlib figure, or a figure and a sentence"
                     raise TypeError(f"the lab's function must return {expected}; got {result!r} at {where}")
         return self._frames[texts]
 
-    def frames(self) -> list[tuple[bytes, str]]:
+    def frames(self) -> list[tuple[str, str]]:
         """Return every frame; the last slider moves fastest."""
         return [self._frame(texts) for texts in itertools.product(*self._values.values())]
 
     def html(self) -> str:
         """Return the lab as HTML that needs neither a kernel nor a server, of at most `MAX_BYTES`."""
-        sizes = [Image.open(io.BytesIO(picture)).size for picture, _ in self.frames()]
-        if other := set(sizes) - {sizes[0]}:
-            raise ValueError(f"every figure must have the size of the first, {sizes[0]} pixels; got {other.pop()}")
-        sources = [f"data:image/webp;base64,{base64.b64encode(picture).decode()}" for picture, _ in self.frames()]
-        sentences = [sentence for _, sentence in self.frames()]
+        frames = self.frames()
+        sizes = [re.findall('class="nnkit.*? viewBox="([^"]*)', picture) for picture, _ in frames]
+        if other := [size for size in sizes if size != sizes[0]]:
+            raise ValueError(f"every figure must have the size of the first, {sizes[0]}; got {other[0]}")
         texts = {name: list(values) for name, values in self._values.items()}
         controls = [
-            _CONTROL.format(id=f"{self.id}-{name}", label=_label(name), last=len(own) - 1, first=html.escape(own[0]))
+            _CONTROL.format(
+                id=f"{self.id}-{name}",
+                label=_label(name),
+                last=len(own) - 1,
+                first=html.escape(own[0]),
+                longest=html.escape(max(own, key=len)),
+            )
             for name, own in texts.items()
         ]
         script = files("lab").joinpath("sliders.js").read_text(encoding="utf-8").replace("#ID", f"#{self.id}")
@@ -125,18 +137,18 @@ class Lab:
             title=html.escape(self.title),
             style=_STYLE,
             controls="".join(controls),
-            source=sources[0],
-            text=html.escape(sentences[0]),
-            width=sizes[0][0],
-            height=sizes[0][1],
+            picture=frames[0][0],
+            text=html.escape(frames[0][1]),
+            # Room for some letters more, since the longest text need not be the widest.
+            longest=html.escape(max((sentence for _, sentence in frames), key=len) + " and more"),
             # "</" would end the script, even inside a string.
-            data=json.dumps({"texts": texts, "frames": [*zip(sources, sentences, strict=True)]}).replace("</", "<\\/"),
+            data=json.dumps({"texts": texts, "frames": _deflated(frames)}).replace("</", "<\\/"),
             script=script,
         )
         if (size := len(page.encode())) > MAX_BYTES:
             raise ValueError(
                 f"the lab must be at most {MAX_BYTES / 1000:.0f} kB as HTML; got {size / 1000:.0f} kB for "
-                f"{len(sources)} frames; use fewer values or a smaller figure"
+                f"{len(frames)} frames; use fewer values or a smaller figure"
             )
         return page
 
@@ -155,11 +167,14 @@ class Lab:
             )
             for name, values in self._values.items()
         ]
-        image = ipywidgets.Image(format="webp", layout=ipywidgets.Layout(max_width="100%", height="auto"))
+        image = ipywidgets.Image(format="svg+xml", layout=ipywidgets.Layout(max_width="100%", height="auto"))
         readout = ipywidgets.HTML()
 
         def show(_: Any = None) -> None:
-            image.value, text = self._frame(tuple(slider.value for slider in sliders))
+            picture, text = self._frame(tuple(slider.value for slider in sliders))
+            # Ink is dark here, whatever the notebook's theme: it stands on paper.
+            wide = picture[: picture.index('</svg><svg class="nnkit-narrow') + 6]
+            image.value = wide.replace('style="', 'style="background:#fff;', 1).encode()
             readout.value = f'<span aria-live="polite">{html.escape(text)}</span>'
 
         for slider in sliders:
@@ -196,6 +211,12 @@ def lab(function: Callable[..., Any], *, title: str, **grids: Iterable[Any]) -> 
         The values of each slider, in order, of which no two read the same. The first of each is shown first.
     """
     return Lab(function, title, grids)
+
+
+def _deflated(frames: list[tuple[str, str]]) -> str:
+    """Return the frames of a lab as JSON, packed together, since they have most of their text in common."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return base64.b64encode(packer.compress(json.dumps(frames).encode()) + packer.flush()).decode()
 
 
 def _label(name: str) -> str:

@@ -107,6 +107,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("build-finished", write_root, priority=900)
     app.add_css_file("book.css")
     app.add_css_file("controls.css")
+    app.add_css_file("figures.css")
     app.add_css_file("print.css", media="print")
     app.add_js_file("book.js", loading_method="defer")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

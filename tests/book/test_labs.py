@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import io
 import itertools
 import math
 import os
@@ -14,10 +12,9 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
-from PIL import Image
 
 from lab.sliders import Lab
-from tests.frames import frames_of
+from tests.frames import frames_of, pixels
 
 pytestmark = pytest.mark.slow
 
@@ -58,18 +55,13 @@ def lab_and_page(request):
     return load_lab(request.param)
 
 
-@functools.lru_cache(maxsize=256)
-def pixels(picture: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(picture)).convert("L"), dtype=np.float32)
-
-
-def differing_share(first: bytes, second: bytes) -> float:
+def differing_share(first: str, second: str) -> float:
     a, b = pixels(first), pixels(second)
     assert a.shape == b.shape
     return float((np.abs(a - b) > 64).mean())
 
 
-def nearest(picture: bytes, stored: list[tuple[bytes, str]]) -> list[int]:
+def nearest(picture: str, stored: list[tuple[str, str]]) -> list[int]:
     """Return the indices of the stored images closest to this one; several only if they are equal."""
     own = pixels(picture)
     distances = [np.abs(own - pixels(other)).mean() for other, _ in stored]
@@ -88,7 +80,7 @@ def sentences_agree(sentence: str, stored: str) -> bool:
     return True
 
 
-def is_stored_at(index: int, frame: tuple[bytes, str], stored: list[tuple[bytes, str]]) -> bool:
+def is_stored_at(index: int, frame: tuple[str, str], stored: list[tuple[str, str]]) -> bool:
     """Return whether a newly drawn frame matches the stored one at this index and no other."""
     picture, sentence = frame
     return (

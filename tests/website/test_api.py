@@ -34,7 +34,7 @@ NO_CHAPTER = {
 NO_PAGE = {
     *("nnkit.checks", "nnkit.files", "nnkit.typing"),
     *(f"nnkit.estimators.{name}" for name in ("base", "kernels", "smo")),
-    *("lab.provenance", "lab.verdicts"),
+    *("lab.drawings", "lab.provenance", "lab.verdicts"),
 }
 
 

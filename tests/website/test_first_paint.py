@@ -214,7 +214,11 @@ def test_a_formula_that_is_not_set_is_left_to_mathjax():
 def test_a_picture_keeps_its_room(page):
     soup = BeautifulSoup((SITE / page).read_text(encoding="utf-8"), "html.parser")
     pictures = [one for one in soup.select("article img") if re.search(r"\.(png|jpe?g|webp)$", one["src"])]
-    assert pictures
+    drawn = soup.select("article .nnkit-figure > svg")
+    assert drawn
+    for one in drawn:
+        *_, width, height = (float(number) for number in one["viewbox"].split())
+        assert float(one["width"]) / float(one["height"]) == pytest.approx(width / height, rel=0.01)
     for one in pictures:
         with Image.open((SITE / page).parent / one["src"]) as file:
             assert int(one["width"]) / int(one["height"]) == pytest.approx(file.width / file.height, rel=0.01)

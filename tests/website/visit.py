@@ -110,6 +110,10 @@ def assert_whole(page: Any) -> None:
         "article img", "images => images.map(i => [i.src, i.alt, i.complete && i.naturalWidth > 0])"
     )
     assert [source for source, alt, loaded in images if len(alt) <= 20 or not loaded] == []
+    drawn = page.eval_on_selector_all(
+        "article [role=img]", "all => all.map(one => [one.outerHTML.slice(0, 99), one.getAttribute('aria-label')])"
+    )
+    assert [start for start, name in drawn if len(name or "") <= 20] == []
 
 
 def assert_no_formula_is_cut(page: Any) -> None:
@@ -144,11 +148,11 @@ def near(lab: Any) -> Any:
 
 
 def picture(lab: Any) -> dict[str, str]:
-    """Return what a lab shows: the picture's source and alternative text, and the sentence below it."""
+    """Return what a lab shows: the picture and its description, and the sentence below it."""
     return lab.evaluate(
         """lab => {
-          const image = lab.querySelector("img");
-          return {source: image.getAttribute("src"), alt: image.getAttribute("alt"),
+          const picture = lab.querySelector(".nnkit-lab-picture");
+          return {source: picture.innerHTML, alt: picture.getAttribute("aria-label"),
             text: lab.querySelector(".nnkit-lab-readout").innerText};
         }"""
     )

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from lab import drawings, plots
+
+matplotlib.use("agg")
+
+
+@pytest.fixture(autouse=True)
+def style():
+    with plt.style.context("default"):
+        plots.use_style()
+        yield
+    plt.close("all")
+
+
+def drawn(figure, **options) -> ElementTree.Element:
+    return ElementTree.fromstring(drawings.svg(figure, **options))
+
+
+def words(root) -> list[str]:
+    return ["".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")]
+
+
+def panels():
+    figure, axes = plt.subplots(1, 2, figsize=(6, 3), sharey=True)
+    for ax in axes:
+        ax.plot([0, 1], [0, 1], "o-", color="black")
+        ax.set(xlabel="$x_1$ & more", title="a")
+    axes[0].set_ylabel("size")
+    figure.tight_layout()
+    return figure
+
+
+def test_words_are_text_and_colours_the_pages():
+    svg = drawings.svg(panels())
+    assert "x1 & more" in words(ElementTree.fromstring(svg))
+    assert '<tspan style="font-style:italic">x</tspan>' in svg
+    assert "var(--figure-ink,#262626)" in svg
+    assert set(re.findall(r"(?:fill|stroke):([^v;\"]+)", svg)) <= {"none"}
+    assert not re.search(r"\bid=|metadata|<date", svg)
+    assert drawings.svg(panels()) == svg
+
+
+def test_panels_stand_below_each_other_on_a_phone_and_share_no_label():
+    pair = drawings.drawings(panels())
+    boxes = {}
+    for name, svg in pair.items():
+        root = ElementTree.fromstring(svg)
+        boxes[name] = {(one.get("x"), one.get("y")) for one in root.findall("{http://www.w3.org/2000/svg}svg")}
+        assert words(root).count("size") == (1 if name == "wide" else 2)
+    assert len({y for _, y in boxes["wide"]}) == 1
+    assert len({y for _, y in boxes["narrow"]}) == 2
+    assert len({x for x, _ in boxes["narrow"]}) == 1
+
+
+def test_another_figure_may_stand_in_for_the_phone():
+    figure, other = panels(), plt.figure(figsize=(2, 1))
+    other.text(0.5, 0.5, "other")
+    figure.on_a_phone = lambda: other
+    assert words(ElementTree.fromstring(drawings.drawings(figure)["narrow"])) == ["other"]
+
+
+def test_frames_keep_the_size_of_the_figure():
+    assert drawn(panels(), whole=True).get("viewBox") == "0 0 432 216"
+
+
+def test_long_labels_break_and_crowded_marks_are_thinned_out_on_a_phone():
+    figure, ax = plt.subplots(figsize=(7, 3))
+    ax.set(yticks=[0, 1], yticklabels=["a", "a name that is much too long for half of a phone"], xlabel="word " * 15)
+    ax.set(xticks=range(9), xticklabels=[f"{n}0,000" for n in range(9)])
+    said = words(ElementTree.fromstring(drawings.drawings(figure)["narrow"]))
+    assert "a name that is much too" in said
+    assert "for half of a phone" in " ".join(said)
+    assert "80,000" in said
+    assert "10,000" not in said
+
+
+def test_many_dots_are_one_path_and_a_rim_is_kept():
+    figure, ax = plt.subplots()
+    ax.scatter(np.arange(300), np.arange(300), c=["#0072B2", "#D55E00"] * 150, s=4, linewidths=0)
+    root = drawn(figure)
+    dots = [path.get("d") for path in root.iter("{http://www.w3.org/2000/svg}path") if "h0" in path.get("d")]
+    assert [d.count("h0") for d in dots] == [150, 150]
+    figure, ax = plt.subplots()
+    ax.scatter([0.5], [0.5], s=100, color="#0072B2", edgecolor="white", linewidth=1)
+    (circle,) = drawn(figure).iter("{http://www.w3.org/2000/svg}circle")
+    assert circle.get("r") == "5"
+
+
+def test_pictures_keep_their_own_pixels():
+    figure = plots.image_grid(np.random.default_rng(0).random((4, 784)), columns=4)
+    images = list(drawn(figure).iter("{http://www.w3.org/2000/svg}image"))
+    assert [image.get("class") for image in images] == ["nnkit-ink"] * 4
+    figure, ax = plt.subplots()
+    ax.imshow(np.arange(100).reshape(10, 10), cmap="Blues")
+    (image,) = drawn(figure).iter("{http://www.w3.org/2000/svg}image")
+    assert image.get("class") == "nnkit-map"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("$10^{-3}$", "10\N{MINUS SIGN}3"),
+        (r"$\hat y$", "y\N{COMBINING CIRCUMFLEX ACCENT}"),
+        (r"cost $B(x, y)$ at $\varepsilon$", "cost B(x,y) at \N{GREEK SMALL LETTER EPSILON}"),
+        (r"$k$ = 3, a \$", "k = 3, a $"),
+    ],
+)
+def test_formulas_follow_the_font(text, said):
+    figure = plt.figure()
+    figure.text(0.5, 0.5, text)
+    assert words(drawn(figure)) == [said]
+
+
+def test_a_formula_that_is_not_known_is_named():
+    figure = plt.figure()
+    figure.text(0.5, 0.5, r"$\sqrt{x}$")
+    with pytest.raises(ValueError, match=r"letters, indices, powers and .*gamma.*; got '\\\\sqrt"):
+        drawings.svg(figure)

@@ -1,0 +1,50 @@
+"""A Sphinx extension for figures: the page shows a notebook's drawings, one for a desk and one for a phone."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+from base64 import b64decode
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+
+from lab.drawings import MIME, both
+
+
+def drawings_of(notebook: Path) -> dict[str, dict[str, str]]:
+    """Return the drawings in a notebook by the name of the file that its raster gets on the site."""
+    found = {}
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if MIME in data:
+                found[hashlib.sha256(b64decode(data["image/png"])).hexdigest()] = data[MIME]
+    return found
+
+
+def shown(drawing: dict[str, str], text: str) -> str:
+    """Return the HTML of a figure: its two drawings, of which the style sheet shows one, each with its description."""
+    return f'<div class="nnkit-figure">{both(drawing, f"""role="img" aria-label="{html.escape(text)}" """)}</div>'
+
+
+def show_drawings(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Put the drawings in the place of their rasters, which stay on the site for who shares a page."""
+    path = Path(app.env.doc2path(docname))
+    if app.builder.format != "html" or path.suffix != ".ipynb":
+        return
+    found = drawings_of(path)
+    for image in list(doctree.findall(nodes.image)):
+        drawing = found.get(Path(image["uri"]).stem)
+        if drawing is not None:
+            app.builder.images[image["uri"]] = app.env.images[image["uri"]][1]
+            image.replace_self(nodes.raw("", shown(drawing, image.get("alt", "")), format="html"))
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Connect the step."""
+    app.connect("doctree-resolved", show_drawings)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
