@@ -12,6 +12,7 @@ from PIL import Image
 
 from book import replication
 from lab.verdicts import Verdict
+from tests.website.test_site import CHAPTERS
 from tests.website.visit import SITE, Visit
 from website import fonts, mark, stories
 
@@ -190,6 +191,19 @@ class TestOnThePage:
             )
         assert len(ratios) > 5
         assert ratios == pytest.approx([1] * len(ratios), rel=0.03)
+
+    @pytest.mark.parametrize("page", [page for page in CHAPTERS if "/03-" in page or "/14-" in page])
+    def test_no_formula_on_a_phone_runs_under_its_number(self, browser, page):
+        with Visit(browser, FILES, page, width=390) as visit:
+            overlaps = """() => [...document.querySelectorAll("article div.math > .eqno")].map(number => {
+              const [one, other] = [number, number.nextElementSibling].map(part => part.getBoundingClientRect());
+              return Math.max(0, Math.min(one.right, other.right) - Math.max(one.left, other.left));
+            })"""
+            rooms = visit.page.evaluate(overlaps)
+            assert len(rooms) > 5
+            assert max(rooms) == 0
+            visit.page.add_style_tag(content=".bd-article div.math:has(> .eqno) { display: block !important; }")
+            assert max(visit.page.evaluate(overlaps)) > 0  # What it was like.
 
     def test_first_page_tells_three_stories_with_numbers_that_nobody_typed(self):
         soup = BeautifulSoup((SITE / INDEX).read_text(encoding="utf-8"), "html.parser")
