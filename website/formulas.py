@@ -162,6 +162,8 @@ def main() -> None:
     from website.pdf import chromium  # Here, since `make book` needs no browser.
 
     found = formulas_of(SITE, store())
+    if not found:  # It would forget all that it knows.
+        raise SystemExit(f"{SITE} must hold the built site, with its formulas; run make book first")
     page = SITE.parent / "formulas.html"
     page.write_text(_PAGE.format(source=MATHJAX.as_uri()), encoding="utf-8")
     with chromium() as browser, browser.new_page() as window:

@@ -35,9 +35,10 @@ def _untrained() -> np.ndarray:
 
 @functools.cache
 def printed(number: int) -> str:
-    """Return all that the code of a chapter printed when it last ran."""
+    """Return all that the code of a chapter printed when it last ran, tables too."""
     cells = read_notebook(chapters()[number - 1].path).cells
-    return "".join(output.get("text", "") for cell in cells for output in cell.get("outputs", []))
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    return "\n".join(output.get("text", output.get("data", {}).get("text/plain", "")) for output in outputs)
 
 
 def _verdicts(verdict: str) -> str:
