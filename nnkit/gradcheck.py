@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,27 +70,18 @@ class GradientReport:
         return found[name]
 
     def __str__(self) -> str:
-        lines = [f"{'array':<16}{'checked':>8}  {'max rel. error':>14}  {'analytic':>13}  {'numeric':>13}  result"]
-        lines += [
-            f"{check.name:<16}{check.n_checked:>8}  {check.max_relative_error:>14.2e}  {check.analytic:>13.6e}  "
-            f"{check.numeric:>13.6e}  {'pass' if check.passed else f'FAIL at {check.worst_index}'}"
-            for check in self.checks
-        ]
-        return "\n".join(lines)
+        return "\n".join("{:<16}{:>8}  {:>14}  {:>13}  {:>13}  {}".format(*row) for row in self._rows())
 
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """Show the table in IPython too."""
-        printer.text(str(self))
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        head, *rows = (f"| {' | '.join(row)} |" for row in self._rows())
+        return {"text/plain": str(self), "text/markdown": "\n".join([head, "|---|---:|---:|---:|---:|---|", *rows])}
 
-    def _repr_markdown_(self) -> str:
-        """Return the table as a notebook shows it."""
-        lines = ["| array | checked | max rel. error | analytic | numeric | result |", "|---|---:|---:|---:|---:|---|"]
-        lines += [
-            f"| {check.name} | {check.n_checked} | {check.max_relative_error:.2e} | {check.analytic:.6e} | "
-            f"{check.numeric:.6e} | {'pass' if check.passed else f'FAIL at {check.worst_index}'} |"
-            for check in self.checks
-        ]
-        return "\n".join(lines)
+    def _rows(self) -> Iterator[tuple[str, ...]]:
+        yield "array", "checked", "max rel. error", "analytic", "numeric", "result"
+        for check in self.checks:
+            error, *slopes = f"{check.max_relative_error:.2e}", f"{check.analytic:.6e}", f"{check.numeric:.6e}"
+            result = "pass" if check.passed else f"FAIL at {check.worst_index}"
+            yield check.name, str(check.n_checked), error, *slopes, result
 
 
 def check_gradients(
