@@ -26,12 +26,12 @@ if TYPE_CHECKING:
         spaced,
     )
     from lab.results import benchmark_origin, load_benchmark, load_result, load_rules, load_store
-    from lab.tables import as_table
+    from lab.tables import as_table, check_table
 
 _MODULES = ("answers", "claims", "plots", "provenance", "results", "sliders", "sweep", "tables", "verdicts")
 __all__ = ["ClaimError", "claim", "detectable", "holm", "interquartile_mean", "interval", "permutation_p"]
 __all__ += ["reported_and_measured", "shown_from", "source_line", "spaced"]
-__all__ += ["as_table", "benchmark_origin", "load_benchmark", "load_result", "load_rules", "load_store"]
+__all__ += ["as_table", "benchmark_origin", "check_table", "load_benchmark", "load_result", "load_rules", "load_store"]
 
 
 def __getattr__(name: str) -> Any:
@@ -39,7 +39,7 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"lab.{name}")
     if name in __all__:
         of_results = name.startswith(("load_", "benchmark_"))
-        module = "tables" if name == "as_table" else "results" if of_results else "claims"
+        module = "tables" if name.endswith("_table") else "results" if of_results else "claims"
         return getattr(importlib.import_module(f"lab.{module}"), name)
     raise AttributeError(f"module 'lab' has no attribute {name!r}")
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.claims import spaced
+from nnkit.gradcheck import GradientReport
 
 _NUMBER = re.compile(r"[+-]?\d[\d.,]*(e[+-]?\d+)?(?= ?%|$| to [+-]?\d| \()")
 _MARKS = re.compile(r"\*\*|`")
@@ -59,3 +60,19 @@ def as_table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
             f"rows must hold at least one, each with {len(table.heads)} cells, one a head; got {wrong or 'none'}"
         )
     return table
+
+
+def check_table(report: GradientReport) -> Table:
+    """Return the report of `check_gradients` as a table: a row an array, by its entry that comes closest to failing."""
+    rows = [
+        (
+            check.name,
+            check.n_checked,
+            f"{check.max_relative_error:.2e}",
+            f"{check.analytic:.6e}",
+            f"{check.numeric:.6e}",
+            "pass" if check.passed else f"FAIL at {check.worst_index}",
+        )
+        for check in report.checks
+    ]
+    return as_table(("array", "checked", "max rel. error", "analytic", "numeric", "result"), rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +45,7 @@ class GradientCheck:
 
 @dataclass(frozen=True)
 class GradientReport:
-    """The result of `check_gradients`: a notebook and ``print`` show a table, and it is true if everything passed."""
+    """The result of `check_gradients`: ``print`` shows a table, and it is true if everything passed."""
 
     checks: tuple[GradientCheck, ...]
 
@@ -70,18 +70,13 @@ class GradientReport:
         return found[name]
 
     def __str__(self) -> str:
-        return "\n".join("{:<16}{:>8}  {:>14}  {:>13}  {:>13}  {}".format(*row) for row in self._rows())
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        head, *rows = (f"| {' | '.join(row)} |" for row in self._rows())
-        return {"text/plain": str(self), "text/markdown": "\n".join([head, "|---|---:|---:|---:|---:|---|", *rows])}
-
-    def _rows(self) -> Iterator[tuple[str, ...]]:
-        yield "array", "checked", "max rel. error", "analytic", "numeric", "result"
-        for check in self.checks:
-            error, *slopes = f"{check.max_relative_error:.2e}", f"{check.analytic:.6e}", f"{check.numeric:.6e}"
-            result = "pass" if check.passed else f"FAIL at {check.worst_index}"
-            yield check.name, str(check.n_checked), error, *slopes, result
+        lines = [f"{'array':<16}{'checked':>8}  {'max rel. error':>14}  {'analytic':>13}  {'numeric':>13}  result"]
+        lines += [
+            f"{check.name:<16}{check.n_checked:>8}  {check.max_relative_error:>14.2e}  {check.analytic:>13.6e}  "
+            f"{check.numeric:>13.6e}  {'pass' if check.passed else f'FAIL at {check.worst_index}'}"
+            for check in self.checks
+        ]
+        return "\n".join(lines)
 
 
 def check_gradients(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from lab import as_table
+import nnkit as nn
+from lab import as_table, check_table
 
 
 def test_a_table_has_columns_in_a_terminal_and_is_markdown_in_a_notebook():
@@ -33,3 +35,15 @@ def test_numbers_stand_on_the_right_also_where_some_are_missing_and_text_on_the_
 def test_rows_that_do_not_fit_the_heads_are_an_error(rows):
     with pytest.raises(ValueError, match="each with 2 cells"):
         as_table(("x", "y"), rows)
+
+
+class Wrong(nn.Tanh):
+    def backward(self, grad):
+        return 2 * super().backward(grad)
+
+
+def test_report_of_a_check_is_a_table_with_what_it_prints():
+    report = nn.check_gradients(nn.Sequential(nn.Linear(3, 2, rng=0), Wrong()), np.ones((2, 3)))
+    printed, shown = (str(text).replace("_", " ").split() for text in (report, check_table(report)))
+    assert printed == shown
+    assert "FAIL" in shown

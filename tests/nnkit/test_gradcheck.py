@@ -428,17 +428,6 @@ def test_report_prints_a_table_of_failures(x):
     assert lines[3].endswith(("FAIL at (0,)", "FAIL at (1,)"))
 
 
-def test_notebook_shows_the_report_as_a_table(x):
-    report = check_gradients(ForgottenBias(3, 2, rng=0), x)
-    heads, _, *rows = [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in report._repr_mimebundle_()["text/markdown"].splitlines()
-    ]
-    assert [" ".join(heads).split(), *(" ".join(row).split() for row in rows)] == [
-        line.split() for line in str(report).splitlines()
-    ]
-
-
 # numeric_gradient
 
 
