@@ -95,7 +95,7 @@ def test_numbers_of_the_first_page_are_those_of_the_results():
     assert int(values["claims that are opposite"]) == counts[Verdict.OPPOSITE]
     # The chapters print the others too, as they computed them.
     slower = re.escape(values["LIBSVM slower on pixels"])
-    assert re.search(rf"one-vs-rest, 784 pixels, fit .* {slower} times as long", stories.printed(14))
+    assert re.search(rf"one-vs-rest, 784 pixels +fit .* {slower} \(", stories.printed(14))
     assert f"on the 32-D code: {values['LIBSVM faster on codes']} times" in stories.printed(14)
     assert float(values["LIBSVM slower on pixels"]) > 1
     assert float(values["LIBSVM faster on codes"]) > 1
@@ -201,7 +201,7 @@ class TestOnThePage:
               return Math.max(0, Math.min(one.right, other.right) - Math.max(one.left, other.left));
             })"""
             rooms = visit.page.evaluate(overlaps)
-            assert len(rooms) > 5
+            assert len(rooms) >= 5
             assert max(rooms) == 0
             visit.page.add_style_tag(content=".bd-article div.math:has(> .eqno) { display: block !important; }")
             assert max(visit.page.evaluate(overlaps)) > 0  # What it was like.
