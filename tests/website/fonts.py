@@ -81,7 +81,8 @@ _HANGING = """() => {
   const range = document.createRange();
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT | NodeFilter.SHOW_ELEMENT, node =>
     node.nodeType === Node.TEXT_NODE ? NodeFilter.FILTER_ACCEPT
-    : node.matches("mjx-container, svg, .visually-hidden") ? NodeFilter.FILTER_REJECT : NodeFilter.FILTER_SKIP);
+    : node.matches("mjx-container, svg, .visually-hidden") || getComputedStyle(node).clipPath === "inset(50%)"
+      ? NodeFilter.FILTER_REJECT : NodeFilter.FILTER_SKIP);
   while (texts.nextNode()) {
     const text = texts.currentNode;
     if (!text.data.trim()) continue;

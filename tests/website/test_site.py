@@ -207,7 +207,7 @@ def test_first_frame_is_there_without_scripts(browser, localhost, page):
         lab = visit.page.locator(".nnkit-lab")
         picture = lab.get_by_role("img")
         assert picture.locator(".nnkit-wide").bounding_box()["width"] > 300
-        assert picture.locator(".nnkit-wide path").count() + picture.locator(".nnkit-wide text").count() > 3
+        assert picture.locator(".nnkit-wide :is(path, text, image)").count() > 3
         assert not picture.locator(".nnkit-narrow").is_visible()
         assert not lab.locator("input").first.is_visible()
         assert lab.locator(".nnkit-lab-static").is_visible()
