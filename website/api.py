@@ -332,7 +332,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     }
     for name, value in settings.items():
         app.config[name] = value
-    app.add_css_file("api.css")
     app.add_role("nnkit-name", NameRole())
     app.add_directive("nnkit-page", ModulePage)
     app.add_directive("nnkit-overview", Overview)

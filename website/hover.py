@@ -54,6 +54,5 @@ def add_definitions(app: Sphinx, pagename: str, templatename: str, context: dict
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect the step."""
     app.connect("html-page-context", add_definitions)
-    app.add_css_file("hover.css")
     app.add_js_file("hover.js", loading_method="defer")
     return {"parallel_read_safe": True, "parallel_write_safe": True}
