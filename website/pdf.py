@@ -54,7 +54,7 @@ _FIT = """async () => {
     const width = (wide.querySelector("mjx-math") ?? wide).getBoundingClientRect().width;
     if (room && width > room) wide.style.fontSize = `${Math.floor(90 * room / width)}%`;
   }
-  return [...document.body.querySelectorAll(":not(mjx-assistive-mml, mjx-assistive-mml *)")]
+  return [...document.body.querySelectorAll(":not(mjx-assistive-mml, mjx-assistive-mml *, svg *)")]
     .filter(element => element.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
     .map(element => `${element.tagName} ${element.className}: ${element.textContent.trim().slice(0, 80)}`);
 }"""

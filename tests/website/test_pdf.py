@@ -24,7 +24,7 @@ FIRST = "book/index"
 CHAPTER, LONG_HEADING, FIRST_OF_APPENDIX, NOTATION, REFERENCE = (
     "book/part1-foundations/05-xor",
     "book/part2-mnist/07-hyperparameter-sweeps",
-    "book/appendix/evidence",
+    "book/appendix/when-training-fails",
     "book/appendix/notation",
     "book/appendix/api/losses",
 )
