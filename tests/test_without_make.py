@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from website.chapters import notebooks
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -106,7 +108,7 @@ def test_tests_are_found_without_make(request):
 def test_notebooks_are_found_without_make():
     shown = run_plain("python -m pytest -q -n 2 --nbval", "--collect-only")
     found = set(re.findall(r"^(book/.*?\.ipynb)::", shown, re.M))
-    assert found == {path.relative_to(ROOT).as_posix() for path in (ROOT / "book").glob("part*/*.ipynb")}
+    assert found == {path.relative_to(ROOT).as_posix() for path in notebooks()}
 
 
 @pytest.mark.slow
