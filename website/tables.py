@@ -57,6 +57,14 @@ def _with_class(attributes: str, *names: str) -> str:
     return f'{attributes} class="{added}"'
 
 
+_TEX = re.compile(r"\\\((.*?)\\\)")
+
+
+def as_letters(formula: re.Match[str]) -> str:
+    """Return a short formula as a label can show it: x_1 without its line."""
+    return re.sub(r"[\s_\\{}]", "", formula[1])
+
+
 def label_table(table: re.Match[str]) -> str:
     """Return a table with roles, the names of its columns in its cells, and classes for numbers and verdicts.
 
@@ -64,7 +72,7 @@ def label_table(table: re.Match[str]) -> str:
     """
     inside = table["inside"]
     head, _, body = inside.partition("</thead>")
-    names = [words(cell["text"]) for cell in _CELL.finditer(head)]
+    names = [_TEX.sub(as_letters, words(cell["text"])) for cell in _CELL.finditer(head)]
     rows = [[words(cell["text"]) for cell in _CELL.finditer(row["cells"])] for row in _ROW.finditer(body)]
     if not names or not rows or {len(row) for row in rows} != {len(names)} or re.search(r"(?:col|row)span", inside):
         return table[0]
