@@ -15,12 +15,13 @@ from tests.patience import PATIENCE
 from tests.website import fonts
 from website import pdf
 
-CHAPTER, LONG_HEADING, FIRST_OF_APPENDIX, NOTATION, REFERENCE = (
+CHAPTER, LONG_HEADING, FIRST_OF_APPENDIX, NOTATION, REFERENCE, BIBLIOGRAPHY = (
     "book/part1-foundations/05-xor",
     "book/part2-mnist/07-hyperparameter-sweeps",
     "book/appendix/evidence",
     "book/appendix/notation",
     "book/appendix/api/losses",
+    "book/appendix/bibliography",
 )
 
 pytestmark = pytest.mark.site
@@ -33,7 +34,7 @@ def printed(browser, tmp_path_factory):
     target = tmp_path_factory.mktemp("pdf") / "book.pdf"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pdf, "chromium", lambda: contextlib.nullcontext(browser))
-        pdf.main(["--only", CHAPTER, FIRST_OF_APPENDIX, NOTATION, REFERENCE, "--output", str(target)])
+        pdf.main(["--only", CHAPTER, FIRST_OF_APPENDIX, NOTATION, REFERENCE, BIBLIOGRAPHY, "--output", str(target)])
     return PdfReader(target)
 
 
