@@ -21,12 +21,13 @@ MOST_PAGES = 259
 LEAST_TYPE = 6.5
 """The smallest letters on the road, in points: those of the line below a chapter's name."""
 FIRST = "book/index"
-CHAPTER, LONG_HEADING, FIRST_OF_APPENDIX, NOTATION, REFERENCE = (
+CHAPTER, LONG_HEADING, FIRST_OF_APPENDIX, NOTATION, REFERENCE, BIBLIOGRAPHY = (
     "book/part1-foundations/05-xor",
     "book/part2-mnist/07-hyperparameter-sweeps",
     "book/appendix/when-training-fails",
     "book/appendix/notation",
     "book/appendix/api/losses",
+    "book/appendix/bibliography",
 )
 
 pytestmark = pytest.mark.site
@@ -39,7 +40,8 @@ def printed(browser, tmp_path_factory):
     target = tmp_path_factory.mktemp("pdf") / "book.pdf"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pdf, "chromium", lambda: contextlib.nullcontext(browser))
-        pdf.main(["--only", FIRST, CHAPTER, FIRST_OF_APPENDIX, NOTATION, REFERENCE, "--output", str(target)])
+        printed = [FIRST, CHAPTER, FIRST_OF_APPENDIX, NOTATION, REFERENCE, BIBLIOGRAPHY]
+        pdf.main(["--only", *printed, "--output", str(target)])
     return PdfReader(target)
 
 
