@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import html
 import json
+import re
 from base64 import b64decode
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 from lab.drawings import MIME, both
+
+_RASTER = re.compile(r'data:image/png;base64,([^"]+)')
 
 
 def drawings_of(notebook: Path) -> dict[str, dict[str, str]]:
@@ -24,6 +27,19 @@ def drawings_of(notebook: Path) -> dict[str, dict[str, str]]:
             if MIME in data:
                 found[hashlib.sha256(b64decode(data["image/png"])).hexdigest()] = data[MIME]
     return found
+
+
+def set_beside(drawing: str, site: Path, docname: str) -> str:
+    """Write the rasters in a drawing to files of the site, so that a page shows its text before they come."""
+
+    def written(raster: re.Match[str]) -> str:
+        pixels = b64decode(raster[1])
+        name = f"_images/raster-{hashlib.sha256(pixels).hexdigest()[:16]}.png"
+        (site / "_images").mkdir(parents=True, exist_ok=True)
+        (site / name).write_bytes(pixels)
+        return "../" * docname.count("/") + name
+
+    return _RASTER.sub(written, drawing)
 
 
 def shown(drawing: dict[str, str], text: str) -> str:
@@ -41,7 +57,8 @@ def show_drawings(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         drawing = found.get(Path(image["uri"]).stem)
         if drawing is not None:
             app.builder.images[image["uri"]] = app.env.images[image["uri"]][1]
-            image.replace_self(nodes.raw("", shown(drawing, image.get("alt", "")), format="html"))
+            figure = set_beside(shown(drawing, image.get("alt", "")), Path(app.outdir), docname)
+            image.replace_self(nodes.raw("", figure, format="html"))
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -62,7 +62,7 @@ _TEX = re.compile(r"\\\((.*?)\\\)")
 
 def as_letters(formula: re.Match[str]) -> str:
     """Return a short formula as a label can show it: x_1 without its line."""
-    return re.sub(r"[\s_\\{}]", "", formula[1])
+    return re.sub(r"[\s_\\{}]", "", formula[1]).replace(",", ", ")
 
 
 def label_table(table: re.Match[str]) -> str:

@@ -78,8 +78,11 @@ def test_figures_are_text_in_the_colours_of_the_page(page):
 
 
 @pytest.mark.parametrize("page", CHAPTERS)
-def test_figures_of_a_page_are_light(page):
+def test_figures_of_a_page_are_light_and_their_photographs_come_after_the_text(page):
     sizes = {figure.get("id"): len(str(figure.select_one(".nnkit-figure")).encode()) for figure in figures(page)}
+    rasters = {image["href"] for figure in figures(page) for image in figure.select("image")}
+    assert not {raster for raster in rasters if raster.startswith("data:")}
+    sizes |= {raster: ((SITE / page).parent / raster).stat().st_size for raster in rasters}
     assert sum(sizes.values()) <= MAX_FIGURES_BYTES, sizes
 
 

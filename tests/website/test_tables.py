@@ -10,7 +10,7 @@ from bs4 import BeautifulSoup
 from tests.website import axe
 from tests.website.test_site import CHAPTERS, FILES, SITE
 from tests.website.visit import Visit, assert_fits
-from website import tables
+from website import formulas, tables
 
 pytestmark = pytest.mark.site
 if not CHAPTERS:
@@ -87,7 +87,20 @@ def test_columns_would_be_seen():
 
 def labelled(page: str) -> list:
     soup = BeautifulSoup((SITE / page).read_text(encoding="utf-8"), "html.parser")
+    known = formulas.store()
+    for formula in soup.select("article thead [data-formula]"):
+        formula.replace_with(f"\\({known[formula['data-formula']]['tex']}\\)")
     return soup.select("article table.nnkit-cards, article table.nnkit-narrow")
+
+
+def name(head) -> str:
+    """Return what a head says, with its formulas as a label can show them."""
+    return re.sub(r"\\\((.*?)\\\)", tables.as_letters, " ".join(head.get_text().split()))
+
+
+def test_a_formula_in_a_label_is_letters():
+    head = BeautifulSoup(r"<th>inputs \(x_1, x_2\)</th>", "html.parser")
+    assert name(head) == "inputs x1, x2"
 
 
 @pytest.mark.parametrize("page", [*CHAPTERS, NOTATION, EVIDENCE])
@@ -95,7 +108,7 @@ def test_each_cell_knows_its_column_and_every_part_its_role(page):
     found = labelled(page)
     assert found
     for table in found:
-        heads = [" ".join(head.get_text().split()) for head in table.select("thead th, thead td")]
+        heads = [name(head) for head in table.select("thead th, thead td")]
         assert table["role"] == "table"
         assert {part["role"] for part in table.select("thead, tbody")} == {"rowgroup"}
         for row in table.select("tr"):
