@@ -65,7 +65,7 @@ def test_a_line_or_a_table_that_is_cut_off_would_be_seen(browser):
         visit.page.add_style_tag(content=".cell_output pre { white-space: pre !important }")
         assert any("mnist_sweeps" in line for line in visit.page.evaluate(_CUT))
     with Visit(browser, FILES, SWEEPS) as visit:
-        visit.page.add_style_tag(content="article table td { white-space: nowrap }")
+        visit.page.add_style_tag(content="article table td { min-width: 30em }")
         assert any("table" in line for line in visit.page.evaluate(_CUT))
 
 
