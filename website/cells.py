@@ -1,5 +1,7 @@
 """A Sphinx extension for cells: folded code says what it holds, and the code of a claim is folded under its sentence.
 
+A table of what was reported and what was measured is folded whole, since few readers have the reports at hand.
+
 What a cell says follows from what it shows. A cell for which this would be wrong names itself, with
 ``"mystnb": {"code_prompt_show": "How ..."}`` in its metadata. In the notebooks all cells stay as they are.
 """
@@ -18,6 +20,7 @@ CLAIM = re.compile(r"(?:Claim, c|C)hecked\.")
 _THEIRS = "Show code cell"
 _SETUP = "Set-up: what is imported"
 _CHECK = "How this is checked"
+_VERDICTS = "reported_and_measured("
 
 
 def name_of(source: str, output: nodes.Element | None, tags: list[str]) -> str:
@@ -102,8 +105,33 @@ class ClaimsFirst(SphinxPostTransform):
                 cell.append(folded)
 
 
+class FoldVerdicts(SphinxPostTransform):
+    """Fold what `lab.reported_and_measured` shows, with the code that makes it inside."""
+
+    default_priority = 201
+    formats = ("html",)
+
+    def run(self, **kwargs: object) -> None:
+        """Fold these cells, each with the number of its rows."""
+        for cell in list(self.document.findall(nodes.container)):
+            output = _part(cell, "output")
+            if output is None or _VERDICTS not in cell.children[0].astext():
+                continue
+            table = next(iter(output.findall(nodes.tbody)), None)
+            if table is None:
+                continue
+            rows = len(list(table.findall(nodes.row)))
+            said = f"What the reports say, and what we measured: {rows} row{'s' * (rows > 1)}"
+            folded = HideCodeCellNode(prompt_show=said, prompt_hide="Hide what the reports say, and what we measured")
+            folded["classes"] = ["verdicts"]
+            folded.extend([*cell.children[1:], cell.children[0]])
+            cell.children = [folded]
+            folded.parent = cell
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Add the steps."""
     app.add_post_transform(NameFolds)
     app.add_post_transform(ClaimsFirst)
+    app.add_post_transform(FoldVerdicts)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

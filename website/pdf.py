@@ -41,7 +41,8 @@ JupyterLab (<code>make lab</code>).</p>"""
 # What a reader of paper cannot use, or finds elsewhere: the site folds the code that draws.
 DROPPED = (
     "a.headerlink, a:has(> .viewcode-link), script, style, .nnkit-lab-controls, .nnkit-lab-static, .term-notes, "
-    ".toctree-wrapper, .noprint, button, details.hide, .cell.tag_hide-input > .cell_input"
+    ".toctree-wrapper, .noprint, button, "
+    "details.hide:not(.verdicts), details.verdicts > summary, .cell.tag_hide-input > .cell_input"
 )
 
 # Shrinks what is wider than the page, and returns what still is.

@@ -60,6 +60,48 @@ def test_folded_code_says_what_it_holds_and_a_claim_stands_above_its_code(page):
     assert problems(soup) == []
 
 
+def unfolded(soup: BeautifulSoup) -> list[str]:
+    """Return what is wrong with the folds of the tables that compare the reports' numbers with ours."""
+    found = []
+    for table in soup.select(".cell_output table:has(td.nnkit-verdict)"):
+        fold = table.find_parent("details", class_="verdicts")
+        rows = len(table.select("tbody tr"))
+        if fold is None or fold.has_attr("open"):
+            found.append("a table of verdicts is not folded")
+        elif not re.search(rf": {rows} rows?$", fold.select_one("summary .collapsed").get_text().strip()):
+            found.append(f"a fold does not say that it holds {rows} rows")
+        elif fold.select_one(".cell_input").find_parent("details") is fold:
+            found.append("the code is not folded once more")
+    return found
+
+
+@pytest.mark.parametrize("page", [page for page in CHAPTERS if "replication-report" not in page])
+def test_what_the_reports_say_is_one_folded_box(page):
+    soup = read(page)
+    assert len(soup.select("details.verdicts")) >= 1
+    assert unfolded(soup) == []
+
+
+def test_an_unfolded_table_of_verdicts_would_be_seen():
+    row = '<tr><td class="nnkit-verdict">replicated</td></tr>'
+    table = f"<table><tbody>{row}</tbody></table>"
+    code = '<div class="cell_input"></div>'
+    title = '<summary><p class="collapsed">What we measured: 1 row</p></summary>'
+
+    def problems_of(fold: str, inside: str) -> list[str]:
+        return unfolded(BeautifulSoup(f'<div class="cell_output">{fold}{title}{table}{inside}', "html.parser"))
+
+    assert problems_of('<details class="verdicts">', f"<details>{code}</details>") == []
+    assert problems_of("<div>", code) == ["a table of verdicts is not folded"]
+    assert problems_of('<details class="verdicts" open>', code) == ["a table of verdicts is not folded"]
+    assert problems_of('<details class="verdicts">', code) == ["the code is not folded once more"]
+    assert unfolded(
+        BeautifulSoup(
+            f'<div class="cell_output"><details class="verdicts">{title}{table.replace(row, row + row)}', "html.parser"
+        )
+    ) == ["a fold does not say that it holds 2 rows"]
+
+
 def test_names_tell_cells_apart():
     said = collections.Counter(
         summary.get_text() for page in CHAPTERS for summary in read(page).select("details.hide > summary .collapsed")

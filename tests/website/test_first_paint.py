@@ -24,6 +24,7 @@ if not CHAPTERS:
     pytestmark = [pytestmark, pytest.mark.skip(reason="there is no site in _build/html; make book builds it")]
 
 READ = sorted(HTML - {"index.html"})
+API = "book/appendix/api/optimizers.html"
 MAX_BLOCKING = 16
 """Style sheets: the theme's, those of its extensions, and our own, most below a kilobyte."""
 
@@ -76,13 +77,21 @@ def test_a_page_says_once_what_it_is(page):
     assert titles[0].count("Neural Networks from Scratch, Measured") == 1
 
 
-@pytest.mark.parametrize("page", [CHAPTERS[2], "book/appendix/notation.html", "book/index.html", *THEME_PAGES])
+@pytest.mark.parametrize("page", [CHAPTERS[2], "book/appendix/notation.html", "book/index.html", API, *THEME_PAGES])
 @pytest.mark.parametrize("width", [390, 1400])
 def test_browser_waits_for_style_alone_and_what_is_on_the_screen_stays(browser, page, width):
     with site.server(SITE) as base:
         seen = site.visit(browser, base + page, width=width, throttled=False)
     assert 0 < seen.n_blocking <= MAX_BLOCKING
     assert seen.n_bytes > 0
+    assert seen.shift < site.MAX_SHIFT, seen.moved
+
+
+@pytest.mark.parametrize(("page", "width"), [(API, 390), ("book/appendix/notation.html", 1400)])
+def test_nothing_moves_when_the_fonts_come_late(browser, page, width):
+    """Over a slow line the letters of the face come after the first paint; these pages moved by 0.05 and 0.1."""
+    with site.server(SITE) as base:
+        seen = site.visit(browser, base + page, width=width)
     assert seen.shift < site.MAX_SHIFT, seen.moved
 
 
