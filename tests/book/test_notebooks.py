@@ -172,6 +172,7 @@ RESHAPED = {
     "02-linear-classification",
     "03-backpropagation",
     "06-mnist-classifier",
+    "07-hyperparameter-sweeps",
 }  # The chapters that show, carry an example through, and look back.
 
 
