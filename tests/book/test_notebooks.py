@@ -173,6 +173,7 @@ RESHAPED = {
     "03-backpropagation",
     "06-mnist-classifier",
     "07-hyperparameter-sweeps",
+    "08-regularization",
 }  # The chapters that show, carry an example through, and look back.
 
 
