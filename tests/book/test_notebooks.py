@@ -171,6 +171,9 @@ RESHAPED = {
     "01-linear-regression",
     "02-linear-classification",
     "03-backpropagation",
+    "06-mnist-classifier",
+    "07-hyperparameter-sweeps",
+    "08-regularization",
 }  # The chapters that show, carry an example through, and look back.
 
 
