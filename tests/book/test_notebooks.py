@@ -171,6 +171,7 @@ RESHAPED = {
     "01-linear-regression",
     "02-linear-classification",
     "03-backpropagation",
+    "15-a-bug-that-looks-like-a-result",
 }  # The chapters that show, carry an example through, and look back.
 
 
