@@ -172,6 +172,7 @@ RESHAPED = {
     "02-linear-classification",
     "03-backpropagation",
     "15-a-bug-that-looks-like-a-result",
+    "17-replication-report",
 }  # The chapters that show, carry an example through, and look back.
 
 
