@@ -171,6 +171,8 @@ RESHAPED = {
     "01-linear-regression",
     "02-linear-classification",
     "03-backpropagation",
+    "04-gradient-checking",
+    "05-xor",
     "15-a-bug-that-looks-like-a-result",
     "17-replication-report",
 }  # The chapters that show, carry an example through, and look back.
