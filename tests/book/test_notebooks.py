@@ -171,9 +171,13 @@ RESHAPED = {
     "01-linear-regression",
     "02-linear-classification",
     "03-backpropagation",
+    "04-gradient-checking",
+    "05-xor",
     "06-mnist-classifier",
     "07-hyperparameter-sweeps",
     "08-regularization",
+    "15-a-bug-that-looks-like-a-result",
+    "17-replication-report",
 }  # The chapters that show, carry an example through, and look back.
 
 
