@@ -177,6 +177,7 @@ RESHAPED = {
     "07-hyperparameter-sweeps",
     "08-regularization",
     "15-a-bug-that-looks-like-a-result",
+    "16-against-the-frameworks",
     "17-replication-report",
 }  # The chapters that show, carry an example through, and look back.
 
