@@ -27,7 +27,7 @@ BENCHMARK = ROOT / "benchmarks" / "results.json"
 
 @functools.cache
 def _untrained() -> np.ndarray:
-    """Return the share of right answers by the script of chapter 15, from each encoder that was never trained."""
+    """Return the share of right answers by the script of chapter 16, from each encoder that was never trained."""
     with contextlib.redirect_stdout(io.StringIO()):  # It tells a chapter where its rows come from.
         rows = load_store("svm_script")
     return np.array([r["result"]["accuracy"] for r in rows if r["config"]["features"] == "never trained"])
@@ -42,18 +42,18 @@ def printed(number: int) -> str:
 
 
 def _verdicts(verdict: str) -> str:
-    """Return how many claims have this verdict, as chapter 17 counts them in its last column."""
-    found = re.search(rf"^{verdict} +(?:\d+ +)+(\d+)$", printed(17), re.MULTILINE)
+    """Return how many claims have this verdict, as chapter 18 counts them in its last column."""
+    found = re.search(rf"^{verdict} +(?:\d+ +)+(\d+)$", printed(18), re.MULTILINE)
     if found is None:
-        raise ValueError(f"chapter 17 prints no count of what is {verdict!r}")
+        raise ValueError(f"chapter 18 prints no count of what is {verdict!r}")
     return found[1]
 
 
 def _claims() -> str:
-    """Return how many claims chapter 17 counts."""
-    found = re.search(r"^replicated: \d+% of (\d+)$", printed(17), re.MULTILINE)
+    """Return how many claims chapter 18 counts."""
+    found = re.search(r"^replicated: \d+% of (\d+)$", printed(18), re.MULTILINE)
     if found is None:
-        raise ValueError("chapter 17 does not print how many claims it counts")
+        raise ValueError("chapter 18 does not print how many claims it counts")
     return found[1]
 
 

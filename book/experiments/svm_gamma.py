@@ -1,4 +1,4 @@
-"""Chapter 14, exercise on gamma: which multiple of "scale" is best for the codes, as they are and centred; 10 draws."""
+"""Chapter 15, exercise on gamma: which multiple of "scale" is best for the codes, as they are and centred; 10 draws."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Three networks of the book, each written for three libraries: what chapter 16 shows and the benchmark measures.
+"""Three networks of the book, each written for three libraries: what chapter 17 shows and the benchmark measures.
 
 Each module `with_...` has a function for every task, which returns the network and what trains it, and one `train`.
 They look as a user of the library would write them, without types. This file imports nothing heavy, so that a program

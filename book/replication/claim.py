@@ -47,7 +47,7 @@ class Claim:
 
     @property
     def shown(self) -> bool:
-        """Whether chapter 17 has it: all but what is set aside, unless the entry wants it shown beside its table."""
+        """Whether chapter 18 has it: all but what is set aside, unless the entry wants it shown beside its table."""
         return not self.aside or self.said.get("shown", False)
 
     @property

@@ -51,7 +51,7 @@ for _name, _features, _measure, _why in (
     def _(name: str = _name, features: str = _features, measure: str = _measure) -> Outcome:
         runs = script(features)[measure]
         text = f"{NETWORKS[features]}: {spread(runs, '.1%' if measure == 'accuracy' else '.3f')}"
-        # The reported code was very likely never trained (chapter 15), so to exceed its numbers is not to do better.
+        # The reported code was very likely never trained (chapter 16), so to exceed its numbers is not to do better.
         good = "higher" if name == "pixels" else None
         return Number(runs, said(f"B.table9_10_svm.{name}")["number"], text, good, is_accuracy=True)
 

@@ -1,4 +1,4 @@
-"""The tables in chapter 17, and the counts, ratios and tiles behind its figures."""
+"""The tables in chapter 18, and the counts, ratios and tiles behind its figures."""
 
 from __future__ import annotations
 

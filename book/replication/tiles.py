@@ -1,4 +1,4 @@
-"""The first screen of chapter 17: for each report a row of tiles, a figure or table each, with their claims folded."""
+"""The first screen of chapter 18: for each report a row of tiles, a figure or table each, with their claims folded."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def pipeline(**params):
 
 
 class Forgetful(AutoencoderTransformer):
-    """Trains one network and encodes with another: the bug from chapter 15."""
+    """Trains one network and encodes with another: the bug from chapter 16."""
 
     def fit(self, X, y=None):
         super().fit(X)

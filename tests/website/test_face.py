@@ -95,11 +95,11 @@ def test_numbers_of_the_first_page_are_those_of_the_results():
     assert int(values["claims that are opposite"]) == counts[Verdict.OPPOSITE]
     # The chapters print the others too, as they computed them.
     slower = re.escape(values["LIBSVM slower on pixels"])
-    assert re.search(rf"one-vs-rest, 784 pixels +fit .* {slower} \(", stories.printed(14))
-    assert f"on the 32-D code: {values['LIBSVM faster on codes']} times" in stories.printed(14)
+    assert re.search(rf"one-vs-rest, 784 pixels +fit .* {slower} \(", stories.printed(15))
+    assert f"on the 32-D code: {values['LIBSVM faster on codes']} times" in stories.printed(15)
     assert float(values["LIBSVM slower on pixels"]) > 1
     assert float(values["LIBSVM faster on codes"]) > 1
-    assert f"of {values['encoders never trained']} encoders that were never trained" in stories.printed(15)
+    assert f"of {values['encoders never trained']} encoders that were never trained" in stories.printed(16)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -193,7 +193,7 @@ class TestOnThePage:
         assert len(ratios) > 5
         assert ratios == pytest.approx([1] * len(ratios), rel=0.03)
 
-    @pytest.mark.parametrize("page", [page for page in CHAPTERS if "/03-" in page or "/14-" in page])
+    @pytest.mark.parametrize("page", [page for page in CHAPTERS if "/03-" in page or "/15-smo" in page])
     def test_no_formula_on_a_phone_runs_under_its_number(self, browser, page):
         with Visit(browser, FILES, page, width=390) as visit:
             overlaps = """() => [...document.querySelectorAll("article div.math > .eqno")].map(number => {

@@ -168,7 +168,7 @@ def test_the_whole_book_shows_no_code_that_draws(book):
 
 
 def test_what_is_folded_on_a_page_stands_open():
-    text = pdf.whole([page for page in pdf.pages() if "17-" in page.document])
+    text = pdf.whole([page for page in pdf.pages() if "18-" in page.document])
     folded = re.findall(r"<details[^>]*>", text)
     assert len(folded) > 10
     assert [tag for tag in folded if "open" not in tag] == []

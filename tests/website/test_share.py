@@ -21,10 +21,11 @@ from tests.website import axe
 from tests.website.visit import SITE, Visit, assert_fits_at_every_width
 from website import share
 from website.chapters import chapters
+from website.moved import old_pages
 
 ROOT = Path(__file__).resolve().parents[2]
 ADDRESS = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["html"]["baseurl"]
-WRITTEN = sorted(str(path.relative_to(SITE)) for path in SITE.glob("book/**/*.html"))
+WRITTEN = sorted({str(path.relative_to(SITE)) for path in SITE.glob("book/**/*.html")} - old_pages())
 DESCRIBED = ["index.html", *WRITTEN]
 FIRST = "book/index.html"
 ONCE = (

@@ -30,14 +30,15 @@ from tests.website.visit import (
     picture,
 )
 from tools.launch import repository
+from website.moved import old_pages
 
-WRITTEN = sorted(str(path.relative_to(SITE)) for path in SITE.glob("book/**/*.html"))
+WRITTEN = sorted({str(path.relative_to(SITE)) for path in SITE.glob("book/**/*.html")} - old_pages())
 # The reference is written by one program, so that a short, a long and a wide page of it are enough for the browser.
 REFERENCE = ("activations", "svm", "training")
 PAGES = [page for page in WRITTEN if "/api/" not in page or Path(page).stem in REFERENCE]
 THEME_PAGES = [name for name in ("search.html", "genindex.html", "_modules/nnkit/svm.html") if (SITE / name).exists()]
-# All that one can read; index.html only leads to the first page.
-HTML = {str(path.relative_to(SITE)) for path in SITE.rglob("*.html") if "_static" not in path.parts}
+# All that one can read; index.html only leads to the first page, and old pages to new ones.
+HTML = {str(path.relative_to(SITE)) for path in SITE.rglob("*.html") if "_static" not in path.parts} - old_pages()
 FILES = SITE.as_uri() + "/"
 OTHERS = sorted(HTML - set(PAGES))
 MAX_PAGE_BYTES = 1_500_000

@@ -1,5 +1,9 @@
 // What the theme's scripts leave out for those who use a keyboard or a screen reader.
 {
+  // Whoever comes for a part that has moved goes on to where it is now.
+  const moved = [...document.querySelectorAll(".nnkit-moved p")].find((one) => `#${one.id}` === location.hash);
+  if (moved) location.replace(moved.querySelector("a").href);
+
   // The theme lets a region that scrolls take the focus, but measures only while it can be seen, and again when the
   // window changes. Tell it that folded code or a solution has come into view.
   const measureAgain = () => window.dispatchEvent(new Event("resize"));
