@@ -51,7 +51,7 @@ def _verdicts(verdict: str) -> str:
 
 def _claims() -> str:
     """Return how many claims chapter 18 counts."""
-    found = re.search(r"^replicated: \d+% of (\d+)$", printed(18), re.MULTILINE)
+    found = re.search(r"^all claims +\d+ of (\d+) replicate ", printed(18), re.MULTILINE)
     if found is None:
         raise ValueError("chapter 18 does not print how many claims it counts")
     return found[1]
