@@ -1,8 +1,9 @@
 """Print the book: `python -m website.pdf` makes book.pdf of the built site, through Chromium, and links it there.
 
 All pages become one document, in the order of _toc.yml, so that every reference between them is a link within the file.
-Folded code stays on the site; solutions move to the end, where one turns to them. Chromium prints the document twice:
-the second time, the page numbers are known that the contents and the references to the end give.
+Folded code stays on the site, and so does the reference, where one follows links. Solutions move to the end, where one
+turns to them; the chapters' tables of verdicts are left out, since the last chapter has all their rows. Chromium prints
+the document twice: the second time, the page numbers are known that the contents and the references to the end give.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from playwright.sync_api import Browser, ViewportSize, sync_playwright
 from pypdf import PdfReader
 
 from nnkit import __version__
+from website.chapters import chapters
 from website.share import PDF, link_pdf
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,14 +37,15 @@ COVER = """<section class="cover"><p class="title">{title}</p><p>{author}</p>
 <p class="small">nnkit {version}. Text: CC BY 4.0. Code: MIT.</p>
 <p class="small">This is the book on paper. Its labs show their first picture; the sliders move on the site, which
 <code>make book</code> builds, and in JupyterLab, which <code>make lab</code> opens. So does the code that draws the
-figures. The solutions of the exercises stand at the end.</p></section>"""
+figures, and the reference of every name. The solutions of the exercises stand at the end.</p></section>"""
 LIVE = """<p class="note">The sliders of this lab move on the page <code>{document}.html</code> of the site, and in
 JupyterLab (<code>make lab</code>).</p>"""
+ROWS = """<p class="there">{title} has the rows of this table</p>"""
 # What a reader of paper cannot use, or finds elsewhere: the site folds the code that draws.
 DROPPED = (
     "a.headerlink, a:has(> .viewcode-link), script, style, .nnkit-lab-controls, .nnkit-lab-static, .term-notes, "
     ".toctree-wrapper, .noprint, button, "
-    "details.hide:not(.verdicts), details.verdicts > summary, .cell.tag_hide-input > .cell_input"
+    "details.hide:not(.verdicts), .cell.tag_hide-input > .cell_input"
 )
 
 # Shrinks what is wider than the page, and returns what still is.
@@ -107,6 +110,11 @@ def pages(toc: Path = ROOT / "_toc.yml") -> Iterator[Page]:
                 yield Page(section["file"], None, 2)
 
 
+def on_paper() -> list[Page]:
+    """Return the pages of the printed book: all but the reference, whose names one looks up on the site."""
+    return [page for page in pages() if not page.document.startswith("book/appendix/api/")]
+
+
 def article(page: Page, chosen: set[str], site: Path) -> Tag:
     """Return the text of a page, with names and links that hold in the whole, and headings below those of its part."""
     path = site / f"{page.document}.html"
@@ -141,10 +149,23 @@ def article(page: Page, chosen: set[str], site: Path) -> Tag:
         heading.name = f"h{min(6, int(heading.name[1]) + page.level)}"
     for folded in text.find_all("details"):
         folded["open"] = ""  # Paper does not unfold.
+    for rows in text.select("details.verdicts"):
+        rows.replace_with(_rows_elsewhere(chosen))
     for lab in text.select(".nnkit-lab"):
         lab.append(BeautifulSoup(LIVE.format(document=page.document), "html.parser"))
     text.name, text["class"], text["id"] = "section", f"page level-{page.level}", page.id
     return text
+
+
+def _rows_elsewhere(chosen: set[str]) -> Tag:
+    """Return the line that says where a chapter's table of verdicts stands on paper."""
+    last = chapters()[-1]
+    title = html.escape(f"{last.number}. {last.title}")
+    document = f"book/{last.file}"
+    if document not in chosen:
+        return _parse(ROWS.format(title=title))
+    id = document.replace("/", "-")
+    return _parse(ROWS.format(title=f'<a href="#{id}">{title}</a>').replace("</p>", f"{_page_of(id)}</p>"))
 
 
 def move_to_end(page: Page, text: Tag) -> Tag | None:
@@ -283,7 +304,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", nargs="+", metavar="PAGE", help="such as book/appendix/notation; name an output too")
     parser.add_argument("--output", type=Path, default=SITE / PDF)
     options = parser.parse_args(arguments)
-    chosen = [page for page in pages() if not options.only or page.document in options.only]
+    chosen = [page for page in pages() if page.document in options.only] if options.only else on_paper()
     if options.only and options.output == SITE / PDF:
         parser.error("some pages are not the book that the site links: name another --output")
     if not chosen:

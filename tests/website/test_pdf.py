@@ -49,7 +49,7 @@ def printed(browser, tmp_path_factory):
 def book(browser, tmp_path_factory):
     """Return the whole book on paper, and its sheets as lines of text."""
     target = tmp_path_factory.mktemp("pdf") / "book.pdf"
-    pdf.print_book(browser, list(pdf.pages()), target)
+    pdf.print_book(browser, pdf.on_paper(), target)
     reader = PdfReader(target)
     return reader, [page.extract_text().split("\n") for page in reader.pages]
 
@@ -69,6 +69,21 @@ def test_order_is_that_of_the_table_of_contents():
     assert len(set(pages)) == len(pages)
     chapters = {path.with_suffix("").relative_to(pdf.ROOT).as_posix() for path in pdf.ROOT.glob("book/part*/*.ipynb")}
     assert chapters <= set(pages)
+
+
+def test_paper_has_all_but_the_reference_and_the_tables_whose_rows_the_last_chapter_has():
+    left_out = [page.document for page in pdf.pages() if page not in pdf.on_paper()]
+    assert left_out
+    assert all(document.startswith("book/appendix/api/") for document in left_out)
+    last = next(page for page in pdf.pages() if "18-" in page.document)
+    alone = [page for page in pdf.pages() if page.document == CHAPTER]
+    text = pdf.whole([*alone, last])
+    assert f'<a href="#{last.id}">18. Replication report</a> has the rows of this table<span' in text
+    assert "Measured here" not in text.split(f'id="{last.id}"')[0]
+    assert "largest error" in text.split(f'id="{last.id}"')[1]  # A row of chapter 5.
+    assert "18. Replication report has the rows" in pdf.whole(
+        [page for page in pdf.pages() if page.document == CHAPTER]
+    )
 
 
 def test_document_keeps_every_name_and_link_within_itself():
