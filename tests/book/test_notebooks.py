@@ -176,6 +176,7 @@ RESHAPED = {
     "06-mnist-classifier",
     "07-hyperparameter-sweeps",
     "08-regularization",
+    "09-autoencoder",
     "10-latent-size-and-depth",
     "13-nearest-neighbours",
     "14-support-vector-machine",
