@@ -174,6 +174,7 @@ RESHAPED = {
     "06-mnist-classifier",
     "07-hyperparameter-sweeps",
     "08-regularization",
+    "11-latent-space",
 }  # The chapters that show, carry an example through, and look back.
 
 
