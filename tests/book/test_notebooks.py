@@ -178,6 +178,7 @@ RESHAPED = {
     "08-regularization",
     "09-autoencoder",
     "10-latent-size-and-depth",
+    "11-latent-space",
     "12-denoising",
     "13-nearest-neighbours",
     "14-support-vector-machine",
