@@ -164,35 +164,18 @@ def test_chapter_length_is_within_limits(chapter):
     assert sum(len(source.splitlines()) for source in shown) <= MAX_LINES_SHOWN
 
 
+WORDS_A_LINE = 12  # Of the column of a page.
 LEVEL = re.compile(
     r"\*(Warm-up|Core|Stretch), \d+ minutes(, with pencil and paper|, in words)?\.\* \*\*[A-Z].*?[.?]\*\* "
 )
-RESHAPED = {
-    "01-linear-regression",
-    "02-linear-classification",
-    "03-backpropagation",
-    "04-gradient-checking",
-    "05-xor",
-    "06-mnist-classifier",
-    "07-hyperparameter-sweeps",
-    "08-regularization",
-    "09-autoencoder",
-    "10-latent-size-and-depth",
-    "11-latent-space",
-    "12-denoising",
-    "13-nearest-neighbours",
-    "14-support-vector-machine",
-    "15-smo",
-    "16-a-bug-that-looks-like-a-result",
-    "17-against-the-frameworks",
-    "18-replication-report",
-}  # The chapters that show, carry an example through, and look back.
 
 
-@pytest.mark.parametrize("name", sorted(RESHAPED))
-def test_exercises_say_how_hard_they_are_and_give_a_hint(name):
-    (path,) = (path for path in CHAPTERS if path.stem == name)
-    text = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+def prose(chapter) -> str:
+    return "\n".join(cell.source for cell in chapter.cells if cell.cell_type == "markdown")
+
+
+def test_exercises_say_how_hard_they_are_and_give_a_hint(chapter):
+    text = prose(chapter)
     exercises = re.findall(r"```\{exercise\}\n:label: (\S+)\n\n(.*?)\n```\n", text, re.S)
     assert 4 <= len(exercises) <= 7
     for label, exercise in exercises:
@@ -202,14 +185,37 @@ def test_exercises_say_how_hard_they_are_and_give_a_hint(name):
     assert any("**Explain.**" in exercise and "in words" in exercise for _, exercise in exercises)
 
 
-@pytest.mark.parametrize("name", sorted(RESHAPED))
-def test_parts_stand_in_the_order_of_a_lesson(name):
-    (path,) = (path for path in CHAPTERS if path.stem == name)
-    text = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+def test_parts_stand_in_the_order_of_a_lesson(chapter):
+    text = prose(chapter)
     wanted = ["See it", "With a pencil", "From scratch", "The same with nnkit", "Look back", "Lab", "Break it"]
     wanted += ["Take-aways", "Reported and measured", "Exercises", "Further reading"]
     heads = [head.partition(":")[0] for head in re.findall(r"^## (.*)$", text, re.M)]
     assert [head for head in heads if head in wanted] == wanted
+
+
+def places(chapter) -> tuple[list[int], list[int]]:
+    """Return where the figures stand and where the formulas that have a line of their own, by the cells' numbers."""
+    figures = [i for i, cell in enumerate(chapter.cells) if "figure" in cell.metadata.get("mystnb", {})]
+    formulas = [i for i, c in enumerate(chapter.cells) if c.cell_type == "markdown" and "\n$$\n" in c.source]
+    return figures, formulas
+
+
+def test_idea_is_a_picture_before_it_is_a_formula(chapter):
+    figures, formulas = places(chapter)
+    see_it = next(i for i, cell in enumerate(chapter.cells) if "## See it" in cell.source)
+    pencil = next(i for i, cell in enumerate(chapter.cells) if "## With a pencil" in cell.source)
+    assert any(see_it < figure < pencil for figure in figures)
+    assert not formulas or figures[0] < formulas[0]
+
+
+def test_less_than_two_fifths_of_what_one_reads_is_code(chapter):
+    end = next(i for i, cell in enumerate(chapter.cells) if "## Exercises" in cell.source)
+    hidden = {"hide-input", "remove-cell", "lab", "setup"}
+    shown = [c.source for c in chapter.cells[:end] if c.cell_type == "code" and not hidden & set(tags(c))]
+    shown = [source for source in shown if "claim(" not in source]  # The page folds it under its sentence.
+    lines = sum(len([line for line in source.splitlines() if line.strip()]) for source in shown)
+    words = len(prose(chapter).partition("## Exercises")[0].split())
+    assert lines <= 0.4 * (lines + words / WORDS_A_LINE)
 
 
 def test_from_scratch_fits_in_twenty_lines(chapter, request):
