@@ -1,8 +1,8 @@
 """A Sphinx extension that puts formulas on the page as MathJax has set them, so that no reader's browser has to.
 
 `python -m website.formulas` sets the formulas of the built site that are new, in a browser, and keeps all of them in
-formulas.json and their style in static/formulas.css. `make book` only reads these. A formula that is not there yet is
-set by MathJax on its page, as before.
+formulas.json and formulas-display.json, and their style in static/formulas.css. `make book` only reads these. A formula
+that is not there yet is set by MathJax on its page, as before.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from lab.results import write_whole
 from website.first_paint import subset
 
 _HERE = Path(__file__).resolve().parent
-STORE = _HERE / "formulas.json"
+STORES = {False: _HERE / "formulas.json", True: _HERE / "formulas-display.json"}
+"""Of the formulas in a line of text, and of those on a line of their own."""
 STYLE = _HERE / "static" / "formulas.css"
 SITE = _HERE.parent / "_build" / "html"
 MATHJAX = _HERE / "vendor" / "mathjax" / "tex-chtml.js"
@@ -69,9 +70,12 @@ def tex_of(match: re.Match[str]) -> tuple[str, bool]:
 
 
 @functools.cache
-def store(path: Path = STORE) -> dict[str, dict[str, Any]]:
+def store() -> dict[str, dict[str, Any]]:
     """Return all formulas that have been set: their TeX, whether they stand on a line of their own, and their HTML."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    known = {}
+    for path in STORES.values():
+        known |= json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return known
 
 
 def set_formulas(page: str, known: dict[str, dict[str, Any]]) -> tuple[str, int]:
@@ -174,8 +178,10 @@ def main() -> None:
         name: {"tex": tex, "display": display, "html": cleaned(container)}
         for (name, (tex, display)), container in zip(found.items(), containers, strict=True)
     }
-    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(one, ensure_ascii=False)}" for name, one in kept.items())
-    write_whole(STORE, f"{{\n{lines}\n}}\n")
+    for display, path in STORES.items():
+        some = {name: one for name, one in kept.items() if one["display"] == display}
+        lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(one, ensure_ascii=False)}" for name, one in some.items())
+        write_whole(path, f"{{\n{lines}\n}}\n")
     write_whole(STYLE, style_of(rules))
     print(f"{len(kept)} formulas are set; make book puts the new ones on their pages.")
 
@@ -184,7 +190,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Connect the step, after all that reads formulas as TeX."""
     app.connect("html-page-context", replace_formulas, priority=950)
     app.add_css_file("formulas.css")
-    known = STORE.read_bytes() + STYLE.read_bytes() if STORE.exists() else b""
+    known = b"".join(path.read_bytes() for path in (*STORES.values(), STYLE) if path.exists())
     # All pages are written anew when a formula is set.
     app.add_config_value("formulas_known", hashlib.sha256(known).hexdigest(), "html", str)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -29,9 +29,9 @@ _GLOSSARY = "book/appendix/glossary"
 _LEFT_OUT = (
     ".cell, .headerlink, script, style, svg, noscript, template, .provenance, .term-notes, .term-note, .caption-number,"
     " .classifier, .toctree-wrapper, dt.sig, dl.glossary > dt, .viewcode-link, .eqno,"
-    " .nnkit-names, .nnkit-chapters"
+    " .nnkit-names, .nnkit-chapters, div.solution"
 )
-"""What is not read as text: code and what it prints, marks beside headings, and what is drawn."""
+"""What is not read as text: code and what it prints, solutions, marks beside headings, and what is drawn."""
 _BLOCKS = re.compile("^(p|li|dd|dt|td|th|figcaption|pre|div|section|dl|ul|ol|table|tr|tbody|thead|aside|blockquote)$")
 _HEADING = re.compile("^h[1-6]$")
 _HOLE = "\ufffc"

@@ -244,5 +244,8 @@ def test_a_picture_says_how_large_it_is(tmp_path):
 
 
 def test_store_has_a_line_a_formula():
-    lines = formulas.STORE.read_text(encoding="utf-8").splitlines()
-    assert len(lines) == len(json.loads("\n".join(lines))) + 2
+    for display, path in formulas.STORES.items():
+        lines = path.read_text(encoding="utf-8").splitlines()
+        found = json.loads("\n".join(lines))
+        assert len(lines) == len(found) + 2
+        assert {one["display"] for one in found.values()} == {display}
