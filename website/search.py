@@ -29,11 +29,14 @@ _GLOSSARY = "book/appendix/glossary"
 _LEFT_OUT = (
     ".cell, .headerlink, script, style, svg, noscript, template, .provenance, .term-notes, .term-note, .caption-number,"
     " .classifier, .toctree-wrapper, dt.sig, dl.glossary > dt, .viewcode-link, .eqno,"
-    " .nnkit-names, .nnkit-chapters, div.solution"
+    " .nnkit-names, .nnkit-chapters, div.solution, .exercise .admonition"
 )
-"""What is not read as text: code and what it prints, solutions, marks beside headings, and what is drawn."""
+"""What is not read as text: code and what it prints, hints and solutions, marks beside headings, and what is drawn."""
 _BLOCKS = re.compile("^(p|li|dd|dt|td|th|figcaption|pre|div|section|dl|ul|ol|table|tr|tbody|thead|aside|blockquote)$")
 _HEADING = re.compile("^h[1-6]$")
+_REFERENCE = "book/appendix/api/"
+_FIRST, _FIRST_OF_THE_REFERENCE = 14, 2
+"""Sentences of a section of which the index keeps the order, so that they can be shown."""
 _HOLE = "\ufffc"
 """In the place of a formula, its number, or code that is no word: a sentence with one is no excerpt."""
 _NAME = re.compile(r"[A-Za-z_][\w.-]*(\(\))?")
@@ -164,6 +167,8 @@ def entry(page: str, outer: Tag, explained: dict[str, list[str]]) -> dict[str, s
             defined.append(term.replace("-", " "))
     blocks = [_PLACES.sub("", block) if page == _GLOSSARY else block for block in _blocks(outer)]
     sentences = [sentence for block in blocks for sentence in readable(block)]
+    # Of the rest, the words will do: a reader searches for what a thing is, and the index has to be small.
+    sentences = sentences[: _FIRST_OF_THE_REFERENCE if page.startswith(_REFERENCE) else _FIRST]
     said = set(re.findall(r"[\w'’-]+", " ".join(sentences).lower()))
     text = re.sub(f"[{_HOLE}{_INSIDE}]", " ", " ".join(blocks)).lower()
     more = [word for word in dict.fromkeys(re.findall(r"[^\W\d_][\w'’-]+", text)) if word not in said]
