@@ -35,7 +35,7 @@ _LEFT_OUT = (
 _BLOCKS = re.compile("^(p|li|dd|dt|td|th|figcaption|pre|div|section|dl|ul|ol|table|tr|tbody|thead|aside|blockquote)$")
 _HEADING = re.compile("^h[1-6]$")
 _REFERENCE = "book/appendix/api/"
-_FIRST, _FIRST_OF_THE_REFERENCE = 14, 2
+_FIRST, _FIRST_OF_THE_REFERENCE = 18, 2
 """Sentences of a section of which the index keeps the order, so that they can be shown."""
 _HOLE = "\ufffc"
 """In the place of a formula, its number, or code that is no word: a sentence with one is no excerpt."""
