@@ -13,6 +13,8 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
+from website.site_assets import LEADS_ON
+
 PAGES = {
     "book/part4-classical/15-a-bug-that-looks-like-a-result": "book/part4-classical/16-a-bug-that-looks-like-a-result",
     "book/part5-reality/16-against-the-frameworks": "book/part5-reality/17-against-the-frameworks",
@@ -34,19 +36,8 @@ PARTS = {
 }
 """Of a document, the one to which parts of it moved, and their anchors, which are the same there."""
 
-_PAGE = """<!DOCTYPE html>
-<html lang="{language}">
-  <head>
-    <meta charset="utf-8" />
-    <meta name="viewport" content="width=device-width, initial-scale=1" />
-    <title>{title}</title>
-    <meta name="robots" content="noindex" />
-    <script>location.replace("{address}" + location.hash);</script>
-    <meta http-equiv="Refresh" content="0; url={address}" />
-  </head>
-  <body><main><h1>{title}</h1><p>This page has moved: <a href="{address}">{title}</a></p></main></body>
-</html>
-"""
+_TAGS = """<meta name="robots" content="noindex" />
+    <script>location.replace("{address}" + location.hash);</script>"""
 
 
 def old_pages() -> set[str]:
@@ -61,7 +52,9 @@ def address(start: str, end: str) -> str:
 
 def page(old: str, title: str, language: str = "en") -> str:
     """Return the page that stands at an old address."""
-    return _PAGE.format(language=language, title=html.escape(title), address=address(old, PAGES[old]))
+    where, title = address(old, PAGES[old]), html.escape(title)
+    told = {"words": "This page has moved: ", "link": title, "tags": _TAGS.format(address=where)}
+    return LEADS_ON.format(language=language, title=title, address=where, **told)
 
 
 def parts(document: str) -> str:

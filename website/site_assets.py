@@ -25,18 +25,19 @@ _MENDED = {
 
 _EMPTY_HEAD = re.compile(r"<th((?:\s[^>]*)?)>(\s*(?:<p>\s*</p>)?\s*)</th>")
 _TITLE = re.compile(r"<title>(.*?)(?: &#8212; | - )(.*?)</title>", re.DOTALL)
-_ROOT = """<!DOCTYPE html>
+LEADS_ON = """<!DOCTYPE html>
 <html lang="{language}">
   <head>
     <meta charset="utf-8" />
     <meta name="viewport" content="width=device-width, initial-scale=1" />
     <title>{title}</title>
-    <meta http-equiv="Refresh" content="0; url={first}" />
     {tags}
+    <meta http-equiv="Refresh" content="0; url={address}" />
   </head>
-  <body><main><h1>{title}</h1><p><a href="{first}">Read the book</a></p></main></body>
+  <body><main><h1>{title}</h1><p>{words}<a href="{address}">{link}</a></p></main></body>
 </html>
 """
+"""A page that only leads to another one, from a folder and without scripts too."""
 
 
 def add_vendored(app: Sphinx, config: Config) -> None:
@@ -94,7 +95,8 @@ def write_root(app: Sphinx, error: Exception | None) -> None:
             html.escape(app.config.html_title),
             tags_of((Path(app.outdir) / first).read_text(encoding="utf-8")),
         )
-        text = _ROOT.format(language=app.config.language, title=title, first=first, tags=tags)
+        told = {"words": "", "link": "Read the book", "tags": tags}
+        text = LEADS_ON.format(language=app.config.language, title=title, address=first, **told)
         (Path(app.outdir) / "index.html").write_text(text, encoding="utf-8")
 
 
