@@ -40,7 +40,7 @@ COVER = """<section class="cover"><p class="title">{title}</p><p>{author}</p>
 figures, and the reference of every name. The solutions of the exercises stand at the end.</p></section>"""
 LIVE = """<p class="note">The sliders of this lab move on the page <code>{document}.html</code> of the site, and in
 JupyterLab (<code>make lab</code>).</p>"""
-ROWS = """<p class="there">{title} has the rows of this table</p>"""
+ROWS = """<p class="there">{title} has the rows of this table{number}</p>"""
 # What a reader of paper cannot use, or finds elsewhere: the site folds the code that draws.
 DROPPED = (
     "a.headerlink, a:has(> .viewcode-link), script, style, .nnkit-lab-controls, .nnkit-lab-static, .term-notes, "
@@ -163,9 +163,9 @@ def _rows_elsewhere(chosen: set[str]) -> Tag:
     title = html.escape(f"{last.number}. {last.title}")
     document = f"book/{last.file}"
     if document not in chosen:
-        return _parse(ROWS.format(title=title))
+        return _parse(ROWS.format(title=title, number=""))
     id = document.replace("/", "-")
-    return _parse(ROWS.format(title=f'<a href="#{id}">{title}</a>').replace("</p>", f"{_page_of(id)}</p>"))
+    return _parse(ROWS.format(title=f'<a href="#{id}">{title}</a>', number=_page_of(id)))
 
 
 def move_to_end(page: Page, text: Tag) -> Tag | None:
