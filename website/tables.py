@@ -13,6 +13,8 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
+from website.search import plain
+
 PHONE = 38
 """Characters that stand side by side on a phone."""
 _WRAPS_AT = 12  # Text in a column breaks into lines of about this many characters.
@@ -61,8 +63,9 @@ _TEX = re.compile(r"\\\((.*?)\\\)")
 
 
 def as_letters(formula: re.Match[str]) -> str:
-    """Return a short formula as a label can show it: x_1 without its line."""
-    return re.sub(r"[\s_\\{}]", "", formula[1]).replace(",", ", ")
+    """Return a short formula as a label can show it, which holds no HTML: x₁ for `x_1`."""
+    tex = re.sub(r"\\[td]?frac12", "½", re.sub(r"\\text\{([^{}]*)\}", r"\1", formula[1]))
+    return plain(tex) or re.sub(r"[\s_\\{}]", "", tex)
 
 
 def label_table(table: re.Match[str]) -> str:

@@ -99,8 +99,14 @@ def name(head) -> str:
 
 
 def test_a_formula_in_a_label_is_letters():
-    head = BeautifulSoup(r"<th>inputs \(x_1, x_2\)</th>", "html.parser")
-    assert name(head) == "inputs x1, x2"
+    alpha, minus = "\N{GREEK SMALL LETTER ALPHA}", "\N{MINUS SIGN}"
+    for tex, letters in (
+        (r"inputs \(x_1, x_2\)", "inputs x₁, x₂"),
+        (r"best \(w = \alpha\)", f"best w = {alpha}"),
+        (r"value \(\alpha - \tfrac12 \alpha^2\)", f"value {alpha} {minus} ½ {alpha}²"),
+        (r"\(\max(0, \text{sum} - 1)\)", f"max(0, sum {minus} 1)"),
+    ):
+        assert name(BeautifulSoup(f"<th>{tex}</th>", "html.parser")) == letters
 
 
 @pytest.mark.parametrize("page", [*CHAPTERS, NOTATION, EVIDENCE])
