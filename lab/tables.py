@@ -12,6 +12,7 @@ from nnkit.gradcheck import GradientReport
 
 _NUMBER = re.compile(r"[+-]?\d[\d.,]*(e[+-]?\d+)?(?= ?%|$| to [+-]?\d| \()")
 _MARKS = re.compile(r"\*\*|`")
+_FORMULA = re.compile(r"\$[^$]*\$")
 
 
 @dataclass(frozen=True, repr=False)
@@ -48,11 +49,14 @@ def as_table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
     Parameters
     ----------
     heads : sequence of str
-        The names of the columns. One that says nothing may be empty.
+        The names of the columns. One that says nothing may be empty; a formula stands beside words, since a head that
+        is a formula alone is empty for some screen readers.
     rows : iterable of sequences
         A cell for each column, as text, or as a number that is shown as it is. In a text, `` `code` `` and ``**bold**``
         are set as such. Columns of numbers stand on the right.
     """
+    if wordless := [head for head in heads if head and not _FORMULA.sub("", head).strip()]:
+        raise ValueError(f"heads must say in words what their columns hold, beside a formula too; got {wordless}")
     table = Table(tuple(heads), tuple(tuple(map(str, row)) for row in rows))
     wrong = [row for row in table.rows if len(row) != len(table.heads)]
     if not table.rows or wrong:

@@ -37,6 +37,12 @@ def test_rows_that_do_not_fit_the_heads_are_an_error(rows):
         as_table(("x", "y"), rows)
 
 
+def test_a_head_that_is_a_formula_alone_is_an_error():
+    assert as_table(("", "about $n^2$"), [("x", "1")]).heads == ("", "about $n^2$")
+    with pytest.raises(ValueError, match=r"heads must say in words .* got \['\$n\^2\$', '\$a\$ \$b\$'\]"):
+        as_table(("x", "$n^2$", "$a$ $b$"), [("1", "1", "1")])
+
+
 class Wrong(nn.Tanh):
     def backward(self, grad):
         return 2 * super().backward(grad)
