@@ -71,6 +71,7 @@ _SYMBOLS = {
     ",": "\N{THIN SPACE}",
 }
 _SMALL = 0.7
+_AFTER = re.compile(r"--after:[\d.]+s")
 _Run = tuple[str, bool, int]
 """A piece of text, whether it is slanted, and whether it is raised (1) or lowered (-1)."""
 
@@ -96,6 +97,11 @@ def svg(figure: Figure, *, whole: bool = False) -> str:
     )
 
 
+def after(seconds: float) -> str:
+    """Return how an artist says, as its `gid`, that it appears so late once a page plays its figure."""
+    return f"--after:{_number(seconds)}s"
+
+
 def _prepare(figure: Figure) -> None:
     """Leave out the paper; let small pictures keep their own pixels, and each text say how it is aligned."""
     for patch in [figure.patch, *(ax.patch for ax in figure.axes)]:
@@ -108,7 +114,8 @@ def _prepare(figure: Figure) -> None:
                 image.set_interpolation("none")
     for text in figure.findobj(Text):
         turned = text.get_rotation() % 360 and text.get_rotation_mode() == "default"
-        text.set_gid("center" if turned else text.get_horizontalalignment())
+        late = _AFTER.findall(text.get_gid() or "")
+        text.set_gid(" ".join(["center" if turned else text.get_horizontalalignment(), *late]))
 
 
 class _Renderer(RendererBase):
@@ -119,6 +126,7 @@ class _Renderer(RendererBase):
         self.width, self.height, self.dots = width, height, dots
         self._elements: list[tuple[str, str, str]] = []  # the clip, the look, and the element
         self._aligned = "left"
+        self._late = [""]  # When each of the open groups appears, the innermost last.
 
     def get_canvas_width_height(self) -> tuple[float, float]:
         return self.width, self.height
@@ -139,8 +147,16 @@ class _Renderer(RendererBase):
         return True
 
     def open_group(self, s: str, gid: str | None = None) -> None:
-        if s == "text" and gid in ("left", "center", "right"):
-            self._aligned = gid
+        own = (gid or "").split()
+        if s == "text" and own and own[0] in ("left", "center", "right"):
+            self._aligned = own[0]
+        self._late.append(own[-1] if own and _AFTER.fullmatch(own[-1]) else self._late[-1])
+
+    def close_group(self, s: str) -> None:
+        self._late.pop()
+
+    def _add(self, gc: Any, look: str, element: str) -> None:
+        self._elements.append((self._clip(gc), ";".join(filter(None, (look, self._late[-1]))), element))
 
     def draw_path(self, gc: Any, path: Path, transform: Any, rgbFace: Any = None) -> None:
         look = _look(gc, rgbFace)
@@ -149,7 +165,7 @@ class _Renderer(RendererBase):
         flat = transform + Affine2D().scale(1, -1).translate(0, self.height)
         dot = _dot(gc, path, flat, rgbFace)
         if dot:
-            self._elements.append((self._clip(gc), *dot))
+            self._add(gc, *dot)
             return
         clip = gc.get_clip_rectangle()
         edges = None
@@ -159,12 +175,12 @@ class _Renderer(RendererBase):
         if _is_circle(path):
             x, y, radius = _centre(path, flat)
             circle = f'<circle cx="{_number(x, 1)}" cy="{_number(y, 1)}" r="{_number(radius)}"/>'
-            self._elements.append((self._clip(gc), look, circle))
+            self._add(gc, look, circle)
             return
         drawn = path.cleaned(flat, remove_nans=True, clip=edges, simplify=simplify, curves=True)
         d = _d(drawn.vertices, drawn.codes)
         if d:
-            self._elements.append((self._clip(gc), look, f'<path d="{d}"/>'))
+            self._add(gc, look, f'<path d="{d}"/>')
 
     def draw_path_collection(self, *args: Any, **kwargs: Any) -> None:
         start = len(self._elements)
@@ -189,7 +205,7 @@ class _Renderer(RendererBase):
         source, kind = _picture(pixels if left < right else pixels[:, ::-1])
         element = f'<image class="{kind}" {place}{size}preserveAspectRatio="none" href="{source}"/>'
         look = "" if transform is None else "image-rendering:pixelated"
-        self._elements.append((self._clip(gc), look, element))
+        self._add(gc, look, element)
 
     def draw_text(
         self, gc: Any, x: float, y: float, s: str, prop: Any, angle: float, ismath: Any = False, mtext: Any = None
@@ -209,7 +225,7 @@ class _Renderer(RendererBase):
         turned = f' transform="rotate({_number(-angle)} {_number(x)} {_number(y)})"' if angle % 360 else ""
         words = _tspans(s) if ismath else html.escape(s)
         element = f'<text x="{_number(x)}" y="{_number(y)}"{turned}>{words}</text>'
-        self._elements.append((self._clip(gc), ";".join(style), element))
+        self._add(gc, ";".join(style), element)
 
     def _clip(self, gc: Any) -> str:
         box = gc.get_clip_rectangle()

@@ -23,6 +23,7 @@ from nnkit.typing import Array
 with needed_by(__name__):
     import matplotlib.pyplot as plt
     from IPython import get_ipython
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
@@ -92,6 +93,26 @@ def label_end(ax: Axes, x: float, y: float, text: str, color: Any) -> None:
     ax.annotate(
         text, (x, y), xytext=(5, 0), textcoords="offset points", color=color, va="center", annotation_clip=False
     )
+
+
+def plays(*steps: Artist | Sequence[Artist], seconds: float = 4.0) -> None:
+    """Let a page draw parts of a figure one after the other, when its reader presses *play*; else all are there.
+
+    Parameters
+    ----------
+    *steps : Artist or sequence of Artist
+        What appears together, in the order of the steps; parts that are not named are there from the start.
+    seconds : float, default 4.0
+        From the first step to the last.
+    """
+    if len(steps) < 2:
+        raise ValueError(f"steps must be at least two; got {len(steps)}")
+    for i, step in enumerate(steps):
+        for artist in [step] if isinstance(step, Artist) else step:
+            # An annotation draws its arrow beside itself, and a text its box.
+            for part in (artist, getattr(artist, "arrow_patch", None), getattr(artist, "_bbox_patch", None)):
+                if part is not None:
+                    part.set_gid(drawings.after(seconds * i / (len(steps) - 1)))
 
 
 def decision_regions(

@@ -42,9 +42,16 @@ def set_beside(drawing: str, site: Path, docname: str) -> str:
     return _RASTER.sub(written, drawing)
 
 
+PLAY = (
+    '<button type="button" class="nnkit-play" aria-label="Play the figure: draw its parts in their order">Play</button>'
+)
+"""Of a figure that can be drawn step by step: `lab.plots.plays`."""
+
+
 def shown(drawing: dict[str, str], text: str) -> str:
     """Return the HTML of a figure: its two drawings, of which the style sheet shows one, each with its description."""
-    return f'<div class="nnkit-figure">{both(drawing, f"""role="img" aria-label="{html.escape(text)}" """)}</div>'
+    play = PLAY if "--after:" in drawing["wide"] else ""
+    return f'<div class="nnkit-figure">{both(drawing, f"""role="img" aria-label="{html.escape(text)}" """)}{play}</div>'
 
 
 def show_drawings(app: Sphinx, doctree: nodes.document, docname: str) -> None:

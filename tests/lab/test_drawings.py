@@ -68,6 +68,27 @@ def test_another_figure_may_stand_in_for_the_phone():
     assert words(ElementTree.fromstring(drawings.drawings(figure)["narrow"])) == ["other"]
 
 
+def test_parts_that_are_played_say_when_they_appear_and_look_as_before():
+    def steps(play: bool):
+        figure = panels()
+        left, right = figure.axes
+        arrow = left.annotate("arrow", (0, 0), (1, 1), arrowprops={"arrowstyle": "->"}, bbox={"fc": "white"})
+        dots = right.scatter([0, 1], [1, 0])
+        turned = right.text(0.5, 0.5, "turned", rotation=30, ha="right")
+        if play:
+            plots.plays(arrow, [dots, turned], right, seconds=3)
+        return drawings.drawings(figure)
+
+    before, pair = steps(False), steps(True)
+    for name, svg in pair.items():
+        groups = re.findall(r"--after:([\d.]+)s", svg)
+        assert sorted(set(groups)) == ["0", "1.5", "3"]
+        late = ElementTree.fromstring(re.sub('<g style="[^"]*--after:1.5s.*?</g>', "", svg))
+        assert {"turned", "arrow"} & set(words(late)) == {"arrow"}
+        assert words(ElementTree.fromstring(svg)) == words(ElementTree.fromstring(before[name]))
+        assert "arrow" not in words(ElementTree.fromstring(re.sub('<g style="[^"]*--after:0s.*?</g>', "", svg)))
+
+
 def test_frames_keep_the_size_of_the_figure():
     assert drawn(panels(), whole=True).get("viewBox") == "0 0 432 216"
 

@@ -9,7 +9,7 @@ from bs4 import BeautifulSoup
 
 from lab.drawings import COLORS
 from tests.website.test_site import CHAPTERS, FILES, LAB_PAGES, SITE
-from tests.website.visit import near
+from tests.website.visit import Window, near
 
 pytestmark = pytest.mark.site
 if not CHAPTERS:
@@ -214,3 +214,52 @@ def test_lab_keeps_its_height(window, page):
                 slider.press(key)
                 heights.add(round(lab.bounding_box()["height"], 1))
         assert len(heights) == 1, f"at {width} pixels the lab is {sorted(heights)} pixels high"
+
+
+PLAYED = [page for page in CHAPTERS if 'class="nnkit-play"' in (SITE / page).read_text(encoding="utf-8")]
+# How much of each part is seen, once the animations stand at a time, in milliseconds.
+_AT = """(figure, time) => {
+  for (const one of figure.getAnimations({subtree: true})) { one.pause(); one.currentTime = time; }
+  return [...figure.querySelectorAll("svg[role=img]")].filter(one => getComputedStyle(one).display !== "none")
+    .flatMap(one => [...one.querySelectorAll("[style*='--after']")]).map(one => +getComputedStyle(one).opacity);
+}"""
+
+
+def test_a_few_pictures_play():
+    assert len(PLAYED) >= 4
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+@pytest.mark.parametrize("page", PLAYED)
+def test_parts_of_a_picture_appear_in_their_order_when_it_is_played_and_are_there_before(window, page, width):
+    window.open((FILES / page).as_uri(), width=width)
+    for figure in window.page.locator(".nnkit-figure:has(> .nnkit-play)").all():
+        button = figure.get_by_role("button", name="Play the figure")
+        box = button.bounding_box()
+        assert min(box["width"], box["height"]) >= 44
+        at_rest = figure.evaluate(_AT, 0)
+        assert min(at_rest) > 0
+        for key in ("Enter", "Space"):  # And again.
+            button.press(key)
+            first, later, end = (figure.evaluate(_AT, time) for time in (500, 2_500, 60_000))
+            assert 0 < sum(map(bool, first)) < sum(map(bool, later)) < len(end)
+            assert end == at_rest
+    assert window.problems == []
+
+
+def test_no_picture_moves_for_a_reader_who_wants_none_or_on_paper_or_without_scripts(browser):
+    address = (FILES / PLAYED[0]).as_uri()
+    with Window(browser) as window:
+        window.open(address)
+        figure = window.page.locator(".nnkit-figure:has(> .nnkit-play)").first
+        figure.locator(".nnkit-play").click()
+        assert figure.evaluate("one => one.getAnimations({subtree: true}).length") > 1
+        window.page.emulate_media(reduced_motion="reduce")
+        assert figure.evaluate("one => one.getAnimations({subtree: true}).length") == 0
+        assert not figure.locator(".nnkit-play").is_visible()
+        window.page.emulate_media(reduced_motion="no-preference", media="print")
+        assert not figure.locator(".nnkit-play").is_visible()
+    with Window(browser, scripts=False) as window:
+        window.open(address)
+        assert window.page.locator(".nnkit-figure").first.is_visible()
+        assert not window.page.locator(".nnkit-play").first.is_visible()

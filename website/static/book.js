@@ -33,6 +33,16 @@
     reachSoon();
   });
 
+  // A figure that can be drawn step by step: style sheets know when each part appears.
+  for (const button of document.querySelectorAll(".nnkit-play")) {
+    button.addEventListener("click", () => {
+      const figure = button.parentElement;
+      figure.classList.remove("nnkit-plays");
+      figure.getBoundingClientRect(); // The browser sees it stop, and starts again from the first part.
+      figure.classList.add("nnkit-plays");
+    });
+  }
+
   // Its name was "Search", and hid the keys that the button shows.
   document.querySelector(".search-button-field")?.removeAttribute("aria-label");
 
