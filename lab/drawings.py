@@ -172,7 +172,7 @@ class _Renderer(RendererBase):
         if clip is not None and rgbFace is None:
             edges = (clip.x0 - 9, self.height - clip.y1 - 9, clip.x1 + 9, self.height - clip.y0 + 9)
         simplify = rgbFace is None and path.codes is None
-        if _is_circle(path):
+        if _is_circle(path, flat):
             x, y, radius = _centre(path, flat)
             circle = f'<circle cx="{_number(x, 1)}" cy="{_number(y, 1)}" r="{_number(radius)}"/>'
             self._add(gc, look, circle)
@@ -273,7 +273,7 @@ def _dots(places: list[str]) -> str:
 
 def _dot(gc: Any, path: Path, flat: Any, face: Any) -> tuple[str, str] | None:
     """Return the look and the path of a full circle in one colour, as a line of no length with round ends."""
-    if face is None or not _is_circle(path):
+    if face is None or not _is_circle(path, flat):
         return None
     rim = gc.get_linewidth() if gc.get_rgb()[3] else 0
     if rim and to_hex(gc.get_rgb()) != to_hex(face):
@@ -286,15 +286,20 @@ def _dot(gc: Any, path: Path, flat: Any, face: Any) -> tuple[str, str] | None:
     return look, f"M{_number(x, 1)} {_number(y, 1)}"
 
 
-def _is_circle(path: Path) -> bool:
+def _is_circle(path: Path, flat: Any) -> bool:
+    """Say whether a path is one full circle as it is drawn, wherever its centre is, and no ellipse."""
     codes: Any = path.codes
-    return codes is not None and len(codes) == 26 and codes[1] == Path.CURVE4
+    if codes is None or len(codes) != 26 or codes[1] != Path.CURVE4:
+        return False
+    wide, high = np.ptp(flat.transform(path.vertices), axis=0)
+    return bool(np.isclose(wide, high, rtol=1e-3))
 
 
 def _centre(path: Path, flat: Any) -> tuple[float, float, float]:
-    """Return the centre of a circle, and its radius, which is one for a line's marker and a half for a scatter's."""
-    (x, y), (right, _) = flat.transform([[0, 0], [np.max(path.vertices), 0]])
-    return x, y, right - x
+    """Return the centre of a circle, and its radius."""
+    points = flat.transform(path.vertices)
+    (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
+    return (left + right) / 2, (top + bottom) / 2, (right - left) / 2
 
 
 def _look(gc: Any, face: Any) -> str | None:

@@ -7,10 +7,12 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.patches import Circle, Ellipse
 
 from lab import drawings, plots
 
 matplotlib.use("agg")
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +28,7 @@ def drawn(figure, **options) -> ElementTree.Element:
 
 
 def words(root) -> list[str]:
-    return ["".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    return ["".join(text.itertext()) for text in root.iter(SVG + "text")]
 
 
 def panels():
@@ -54,7 +56,7 @@ def test_panels_stand_below_each_other_on_a_phone_and_share_no_label():
     boxes = {}
     for name, svg in pair.items():
         root = ElementTree.fromstring(svg)
-        boxes[name] = {(one.get("x"), one.get("y")) for one in root.findall("{http://www.w3.org/2000/svg}svg")}
+        boxes[name] = {(one.get("x"), one.get("y")) for one in root.findall(SVG + "svg")}
         assert words(root).count("size") == (1 if name == "wide" else 2)
     assert len({y for _, y in boxes["wide"]}) == 1
     assert len({y for _, y in boxes["narrow"]}) == 2
@@ -108,21 +110,38 @@ def test_many_dots_are_one_path_and_a_rim_is_kept():
     figure, ax = plt.subplots()
     ax.scatter(np.arange(300), np.arange(300), c=["#0072B2", "#D55E00"] * 150, s=4, linewidths=0)
     root = drawn(figure)
-    dots = [path.get("d") for path in root.iter("{http://www.w3.org/2000/svg}path") if "h0" in path.get("d")]
+    dots = [path.get("d") for path in root.iter(SVG + "path") if "h0" in path.get("d")]
     assert [d.count("h0") for d in dots] == [150, 150]
     figure, ax = plt.subplots()
     ax.scatter([0.5], [0.5], s=100, color="#0072B2", edgecolor="white", linewidth=1)
-    (circle,) = drawn(figure).iter("{http://www.w3.org/2000/svg}circle")
+    (circle,) = drawn(figure).iter(SVG + "circle")
     assert circle.get("r") == "5"
+
+
+def test_a_circle_lies_where_it_is_drawn_and_an_ellipse_is_none():
+    figure, ax = plt.subplots(figsize=(4, 4))
+    ax.set(xlim=(0, 4), ylim=(0, 4), position=(0, 0, 1, 1))
+    ax.axis("off")
+    ax.text(1, 3, "x", ha="center", va="center", bbox={"boxstyle": "circle", "fc": "white", "ec": "black"})
+    ax.add_patch(Circle((3, 1), 0.5, fc="white", ec="black"))
+    ax.add_patch(Ellipse((1, 1), 1, 0.5, fc="white", ec="black"))
+    circles = [
+        [float(one.get(name)) for name in ("cx", "cy", "r")] for one in drawn(figure, whole=True).iter(SVG + "circle")
+    ]
+    assert len(circles) == 2
+    (around, placed) = sorted(circles)
+    assert around[:2] == pytest.approx([72, 72], abs=2)
+    assert 7 < around[2] < 20
+    assert placed == pytest.approx([216, 216, 36], abs=0.1)
 
 
 def test_pictures_keep_their_own_pixels():
     figure = plots.image_grid(np.random.default_rng(0).random((4, 784)), columns=4)
-    images = list(drawn(figure).iter("{http://www.w3.org/2000/svg}image"))
+    images = list(drawn(figure).iter(SVG + "image"))
     assert [image.get("class") for image in images] == ["nnkit-ink"] * 4
     figure, ax = plt.subplots()
     ax.imshow(np.arange(100).reshape(10, 10), cmap="Blues")
-    (image,) = drawn(figure).iter("{http://www.w3.org/2000/svg}image")
+    (image,) = drawn(figure).iter(SVG + "image")
     assert image.get("class") == "nnkit-map"
 
 
