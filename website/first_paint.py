@@ -40,6 +40,12 @@ _DROPPED = (
     re.compile(r"\s*<script>DOCUMENTATION_OPTIONS\.pagename = [^<]*</script>"),
     re.compile(r'\s*<link[^>]* href="[^"]*/sphinx-thebe\.css[^"]*"[^>]*>'),
 )
+_UNDECIDED = re.compile(r'(<html[^>]* data-theme=)"auto"')
+_THEME_OF_LAST_TIME = 'localStorage.getItem("theme") || "auto"'
+_THEME_OF_NOW = (
+    '["light", "dark"].find((one) => one === document.documentElement.dataset.mode) || '
+    '(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")'
+)
 _VIEWPORT = re.compile(r'\s*<meta name="viewport"[^>]*>')
 _SCRIPT = re.compile(r'<script (?![^>]*\b(?:defer|async)\b)([^>]*\bsrc="[^"]*"[^>]*>)')
 _TABLE = re.compile(r"<table\b.*?</table>", re.DOTALL)
@@ -53,6 +59,8 @@ def lightened(page: str) -> str:
     head, end, body = page.partition("</head>")
     for dropped in _DROPPED:
         head = dropped.sub("", head)
+    # The theme is known before anything is painted, not only once its script runs; and also where no script does.
+    head = _UNDECIDED.sub(r'\1"light"', head).replace(_THEME_OF_LAST_TIME, _THEME_OF_NOW)
     first = _VIEWPORT.search(head)
     if first:
         head = head[: first.end()] + _VIEWPORT.sub("", head[first.end() :])

@@ -232,7 +232,7 @@ def test_a_few_pictures_play():
 @pytest.mark.parametrize("width", [PHONE, DESK])
 @pytest.mark.parametrize("page", PLAYED)
 def test_parts_of_a_picture_appear_in_their_order_when_it_is_played_and_are_there_before(window, page, width):
-    window.open((FILES / page).as_uri(), width=width)
+    window.open(FILES + page, width=width)
     for figure in window.page.locator(".nnkit-figure:has(> .nnkit-play)").all():
         button = figure.get_by_role("button", name="Play the figure")
         box = button.bounding_box()
@@ -248,7 +248,7 @@ def test_parts_of_a_picture_appear_in_their_order_when_it_is_played_and_are_ther
 
 
 def test_no_picture_moves_for_a_reader_who_wants_none_or_on_paper_or_without_scripts(browser):
-    address = (FILES / PLAYED[0]).as_uri()
+    address = FILES + PLAYED[0]
     with Window(browser) as window:
         window.open(address)
         figure = window.page.locator(".nnkit-figure:has(> .nnkit-play)").first

@@ -95,6 +95,35 @@ def test_nothing_moves_when_the_fonts_come_late(browser, page, width):
     assert seen.shift < site.MAX_SHIFT, seen.moved
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("page", [CHAPTERS[0] if CHAPTERS else "", API, "_modules/nnkit/layers.html", "search.html"])
+def test_first_paint_is_in_the_colours_that_stay(browser, page, scheme):
+    """The theme's script, which is asked for last, finds the theme as it would set it."""
+    looks = (
+        "() => [document.documentElement.dataset.theme, ...[document.body, document.querySelector('pre, main')].map("
+    )
+    looks += "one => getComputedStyle(one)).flatMap(one => [one.color, one.backgroundColor, one.lineHeight])]"
+    with Visit(browser, FILES, page, scheme=scheme) as visit:
+        after = visit.page.evaluate(looks)
+    assert after[0] == scheme
+    with browser.new_context(color_scheme=scheme) as context:
+        early = context.new_page()
+        early.route("**/*.js*", lambda route: route.abort())
+        early.goto(FILES + page)
+        assert early.evaluate(looks) == after
+        early.evaluate("localStorage.setItem('mode', 'dark')")
+        early.reload()
+        assert early.evaluate(looks)[0] == "dark"
+
+
+def test_without_scripts_a_page_has_its_colours(browser):
+    with browser.new_context(java_script_enabled=False) as context:
+        bare = context.new_page()
+        bare.goto(FILES + CHAPTERS[0])
+        paper = bare.locator("body").evaluate("one => getComputedStyle(one).getPropertyValue('--book-paper')")
+        assert paper.strip() == "#fffdf9"
+
+
 def test_what_holds_up_a_page_would_be_seen(browser, tmp_path):
     (tmp_path / "slow.js").write_text("/* slow */", encoding="utf-8")
     (tmp_path / "bad.html").write_text(
