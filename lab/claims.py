@@ -202,9 +202,9 @@ def claim(sentence: str, values: Any, *, above: float | None = None, below: floa
     """Assert a comparison, and return the sentence that states it with its numbers, and what it could have shown.
 
     The whole 95 % confidence interval must lie on the claimed side. To compare two kinds of runs, give their
-    differences and ``above=0``. If the sentence gives its ``{estimate}``, and one bound is claimed, a clause says
-    from where on such a sample shows it with a power of 80 %. A ratio has none: it is skewed, and the clause supposes
-    that runs scatter normally. Positive numbers with a bound of 1 or more are taken for ratios.
+    differences and ``above=0``. If the sentence gives its ``{estimate}``, and one bound is claimed, another one says
+    what the truth had to be for such runs to show it with a power of 80 %. A ratio has none: it is skewed, and this
+    supposes that runs scatter normally. Positive numbers with a bound of 1 or more are taken for ratios.
 
     Parameters
     ----------
@@ -239,7 +239,8 @@ def _could_have_shown(sentence: str, values: Array, above: float | None, below: 
     shown = shown_from(values, above, below)
     if shown in (above, below) or not math.isfinite(shown):  # Exact numbers, without a spread.
         return ""
-    return f" Such a sample would show it from {shown:{forms['estimate']}} {'down' if above is None else 'on'}."
+    value = f"{shown:{forms['estimate']}} or {'less' if above is None else 'more'}"
+    return f" Runs like these would show it in four cases of five if the truth were {value}."
 
 
 def shown_from(values: Any, above: float | None = None, below: float | None = None) -> float:

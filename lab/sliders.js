@@ -53,14 +53,52 @@ for (const root of document.querySelectorAll("#ID:not([data-ready])")) {
     show();
     return true;
   };
-  root.addEventListener("input", () => {
-    show();
+  const keep = () => {
     const state = new URLSearchParams(names.map((name, i) => [name, texts[i][inputs[i].value]]));
     try {
       history.replaceState(history.state, "", `#${root.id}?${state}`);
     } catch {
       // Some hosts forbid it; the sliders work all the same.
     }
+  };
+  // A button runs along its slider, from the start if it stands at the end, until it is pressed again.
+  const buttons = [...root.querySelectorAll(".nnkit-lab-controls button")];
+  let running = -1;
+  let timer = 0;
+  const say = (i, verb) => buttons[i].setAttribute("aria-label", `${verb} ${names[i].replaceAll("_", " ")}`);
+  const stop = () => {
+    clearInterval(timer);
+    if (running < 0) return;
+    say(running, "Play");
+    delete buttons[running].dataset.runs;
+    running = -1;
+    readout.setAttribute("aria-live", "polite");
+    keep();
+  };
+  const step = () => {
+    if (!frames) return load();
+    inputs[running].stepUp();
+    show();
+    if (inputs[running].value === inputs[running].max) stop();
+  };
+  buttons.forEach((button, i) =>
+    button.addEventListener("click", () => {
+      const again = running === i;
+      stop();
+      if (again) return;
+      running = i;
+      say(i, "Pause");
+      button.dataset.runs = "true";
+      readout.setAttribute("aria-live", "off"); // Nobody could listen to a sentence for each picture.
+      if (inputs[i].value === inputs[i].max) inputs[i].value = 0;
+      show();
+      timer = setInterval(step, 700);
+    }),
+  );
+  root.addEventListener("input", () => {
+    stop();
+    show();
+    keep();
   });
   window.addEventListener("hashchange", restore);
   root.querySelector(".nnkit-lab-controls").hidden = false;

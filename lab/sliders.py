@@ -27,17 +27,23 @@ _STYLE = """
 .nnkit-lab{border:1px solid #8a8f98;border-radius:6px;padding:.75rem 1rem;margin:1rem 0;max-width:46rem}
 .nnkit-lab p{margin:.25rem 0}
 .nnkit-lab-title{font-weight:600}
-.nnkit-lab-controls{display:grid;grid-template-columns:max-content minmax(6rem,1fr) minmax(5.5rem,30%);
+.nnkit-lab-controls{display:grid;grid-template-columns:max-content minmax(6rem,1fr) minmax(5.5rem,30%) 44px;
 gap:.35rem .75rem;align-items:center;margin:.5rem 0}
 .nnkit-lab-controls[hidden]{display:none}
 .nnkit-lab-controls input{width:100%;min-width:0;margin:0;min-height:1.5rem}
 .nnkit-lab-controls output{font-variant-numeric:tabular-nums}
+.nnkit-lab-controls button{width:44px;height:44px;padding:0;border:1px solid #8a8f98;border-radius:6px;
+background:none;color:inherit;cursor:pointer}
+.nnkit-lab-controls button::before{content:"";display:block;box-sizing:border-box;width:.8rem;height:.9rem;margin:auto;
+border:solid transparent;border-width:.45rem 0 .45rem .8rem;border-left-color:currentcolor}
+.nnkit-lab-controls button[data-runs]::before{border:solid currentcolor;border-width:0 .25rem}
+@media(prefers-reduced-motion:reduce){.nnkit-lab-controls button{visibility:hidden}}
 .nnkit-lab-room{display:grid}
 .nnkit-lab .nnkit-lab-room>*,.nnkit-lab-room::after{grid-area:1/1;margin:.25rem 0;min-width:0}
 .nnkit-lab-room::after{content:attr(data-longest);visibility:hidden}
 .nnkit-lab svg{display:block;max-width:100%;height:auto;overflow:visible}
 .nnkit-lab .nnkit-narrow{display:none}
-@media(max-width:480px){.nnkit-lab-controls{grid-template-columns:1fr 8rem}
+@media(max-width:480px){.nnkit-lab-controls{grid-template-columns:1fr 7rem 44px}
 .nnkit-lab-controls label{grid-column:1/-1}}
 @media screen and (max-width:480px){.nnkit-lab .nnkit-wide{display:none}
 .nnkit-lab .nnkit-narrow{display:block;width:100%}}
@@ -45,7 +51,7 @@ gap:.35rem .75rem;align-items:center;margin:.5rem 0}
 _CONTROL = (
     '<label for="{id}">{label}</label><input type="range" id="{id}" min="0" max="{last}" step="1" value="0" '
     'aria-valuetext="{first}"><span class="nnkit-lab-room" data-longest="{longest}">'
-    '<output for="{id}">{first}</output></span>'
+    '<output for="{id}">{first}</output></span><button type="button" aria-label="Play {label}"></button>'
 )
 _PAGE = (
     '<div class="nnkit-lab" id="{id}" role="group" aria-label="Lab: {title}"><style>{style}</style>'

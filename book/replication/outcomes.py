@@ -180,13 +180,13 @@ class Comparison:
         if np.isfinite(self.above) and np.isfinite(self.below):
             return f"The interval is {high - low:.2g} wide, the bounds are {self.below - self.above:.2g} apart."
         if self.none == 1:
-            return "Ratios are skewed, so we do not say from where on such a sample would show it."
+            return "Ratios are skewed, so we do not say which value runs like these would show."
         above = self.above if np.isfinite(self.above) else None
         shown = shown_from(values, above, None if above is not None else self.below)
         if not math.isfinite(shown):
             return f"No outcome of {len(values)} runs could have shown it."
-        way = "down" if above is None else "on"
-        return f"Such a sample would show it from {shown:.3g} {way}, four times out of five."
+        beyond = "less" if above is None else "more"
+        return f"Runs like these would show it in four cases of five if the truth were {shown:.3g} or {beyond}."
 
 
 @dataclass(frozen=True)

@@ -344,12 +344,12 @@ def test_power_says_what_the_runs_could_have_shown():
     wide, narrow = (Comparison(scale * rng.standard_normal(15), "", above=0) for scale in (10, 1))
 
     def shown(outcome):
-        return float(re.search(r"would show it from ([\d.]+) on", outcome.power)[1])
+        return float(re.search(r"if the truth were ([\d.]+) or more", outcome.power)[1])
 
     assert shown(wide) > 5 * shown(narrow) > 0
     three = Comparison(np.ones(3, dtype=bool), "", above=0.5)
     assert "No outcome of 3 runs" in three.power
-    assert " down," in Comparison(np.arange(40) < 4, "", below=0.5, none=0.5).power
+    assert " or less." in Comparison(np.arange(40) < 4, "", below=0.5, none=0.5).power
     assert "skewed" in Comparison(np.linspace(1.1, 9, 15), "", above=1, none=1).power
     assert Number([1.0, 2.0], 1.5, "", tolerance=0.5).power == "These runs exclude numbers below 0.5 and above 2.5."
 

@@ -189,7 +189,8 @@ def test_claim_prints_its_numbers():
     space = "\N{NARROW NO-BREAK SPACE}"
     assert text == (
         f"**Claim, checked.** It gains 5.0{space}% (1.0{space}% to 9.0{space}%, 11 runs). "
-        f"Such a sample would show it from {100 * detectable(gain):.1f}{space}% on."
+        "Runs like these would show it in four cases of five if the truth were "
+        f"{100 * detectable(gain):.1f}{space}% or more."
     )
 
 
@@ -208,16 +209,18 @@ def test_claim_says_nothing_of_power_where_there_is_none_to_say(sentence, values
 
 
 def test_claim_says_its_power_unless_it_is_of_a_ratio():
-    assert "would show it from" in claim("{estimate}", np.linspace(-0.5, 9, 15), above=1).data  # Ratios are positive.
-    assert "would show it from" in claim("{estimate}", np.geomspace(2, 20, 15), above=0.9).data
+    assert (
+        "would show it in four cases of five" in claim("{estimate}", np.linspace(-0.5, 9, 15), above=1).data
+    )  # Ratios are positive.
+    assert "would show it in four cases of five" in claim("{estimate}", np.geomspace(2, 20, 15), above=0.9).data
 
 
 def test_claim_about_answers_counts_runs_and_digits():
     table = np.random.default_rng(0).random((5, 300)) < 0.9
     text = claim("{estimate:.2f} of {digits} digits in {runs} runs.", table, above=0.8).data
-    assert "of 300 digits in 5 runs. Such a sample would show it from 0.8" in text
+    assert "of 300 digits in 5 runs. Runs like these would show it in four cases of five if the truth were 0.8" in text
     text = claim("{estimate:.2f}", table, below=0.95).data
-    assert text.endswith(" down.")
+    assert text.endswith(" or less.")
 
 
 @pytest.mark.parametrize("bounds", [{"above": 0.02}, {"below": 0.08}, {"above": 0.2}, {"above": 0.01}])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote_plus
 
 import pytest
 from bs4 import BeautifulSoup
@@ -214,6 +215,57 @@ def test_lab_keeps_its_height(window, page):
                 slider.press(key)
                 heights.add(round(lab.bounding_box()["height"], 1))
         assert len(heights) == 1, f"at {width} pixels the lab is {sorted(heights)} pixels high"
+
+
+# What a slider says each time its picture changes.
+_FOLLOW = """lab => {
+  const seen = window.seenFrames = [];
+  new MutationObserver(() => seen.push(lab.querySelector(".nnkit-lab-readout").textContent))
+    .observe(lab.querySelector(".nnkit-lab-picture"), {childList: true});
+}"""
+
+
+@pytest.mark.parametrize("page", LAB_PAGES)
+def test_lab_plays_along_its_longest_slider(window, page):
+    window.open(FILES + page)
+    lab = near(window.page.locator(".nnkit-lab"))
+    sliders = lab.locator("input[type=range]").all()
+    i = max(range(len(sliders)), key=lambda i: int(sliders[i].get_attribute("max")))
+    slider, button = sliders[i], lab.locator(".nnkit-lab-controls button").nth(i)
+    last = int(slider.get_attribute("max"))
+    name = button.get_attribute("aria-label")
+    slider.press("End")  # From where it starts anew.
+    lab.evaluate(_FOLLOW)
+    button.click()
+    window.page.wait_for_function("n => seenFrames.length > n", arg=last)
+    assert len(set(window.page.evaluate("seenFrames"))) == last + 1
+    assert slider.input_value() == str(last)
+    assert button.get_attribute("aria-label") == name
+    assert f"={lab.locator('output').nth(i).text_content()}" in unquote_plus(window.page.url)
+
+
+def test_lab_that_plays_can_be_stopped_and_is_still_for_who_wants_no_motion(window):
+    window.open(FILES + LAB_PAGES[0])
+    lab = near(window.page.locator(".nnkit-lab"))
+    slider, button = lab.locator("input[type=range]").first, lab.locator("button").first
+    readout = lab.locator(".nnkit-lab-readout")
+    box = button.bounding_box()
+    assert (box["width"], box["height"]) == (44, 44)
+    for press in (button.click, lambda: slider.press("Home")):
+        slider.press("Home")
+        button.click()
+        assert button.get_attribute("aria-label").startswith("Pause ")
+        assert readout.get_attribute("aria-live") == "off"
+        press()
+        assert button.get_attribute("aria-label").startswith("Play ")
+        assert readout.get_attribute("aria-live") == "polite"
+        stands = slider.input_value()
+        window.page.wait_for_timeout(1_000)
+        assert slider.input_value() == stands
+    with Window(window.page.context.browser) as still:
+        still.page.emulate_media(reduced_motion="reduce")
+        still.open(FILES + LAB_PAGES[0])
+        assert not near(still.page.locator(".nnkit-lab")).locator("button").first.is_visible()
 
 
 PLAYED = [page for page in CHAPTERS if 'class="nnkit-play"' in (SITE / page).read_text(encoding="utf-8")]
