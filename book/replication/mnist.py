@@ -211,8 +211,8 @@ _WHY_SWEEPS = {
     "fig6_activation.tanh_first": "within luck, also by the medians that the report names",
     "fig6_activation.relu_sigmoid": "above 0, but so small that Holm's rule does not confirm it as significant",
     "fig6_activation.tanh_sigmoid": "perhaps true, but too small to be significant",
-    "fig7_batch_size.medium_best": "within luck beside the hardest of the others: after 50 epochs all are close",
-    "fig7_batch_size.highest": "within luck beside the hardest of the other five",
+    "fig7_batch_size.medium_best": "within luck, against the hardest of the others: after 50 epochs all are close",
+    "fig7_batch_size.highest": "within luck, against the hardest of the other five",
     "fig7_batch_size.small_vary": "within luck",
     "fig7_batch_size.large_worse": "within luck",
     "fig7_batch_size.varies_more": "within luck",
@@ -233,7 +233,7 @@ for _name, _why in _WHY_SWEEPS.items():
         text = "{:+.2f} points ({:+.2f} to {:+.2f}, {})".format(*interval(found.values), of_what)
         if name in sweep_p_values():
             p, p_holm = (f"{p:.3f}" if p >= 0.001 else "below 0.001" for p in sweep_p_values()[name])
-            text += f", p-value {p}, by Holm's rule {p_holm}"
+            text += f", p-value {p}, corrected by Holm's rule {p_holm}"
         return Comparison(found.values, text, **found.bounds)
 
 
@@ -368,10 +368,10 @@ def _() -> Outcome:
     count = sum(not _is_recommended(cell) for cell in _cells())
     relu, sigmoid, tanh = _final("fig6")
     found = {
-        f"two layers of 64 beside the hardest of {count} other settings": ahead,
-        "ReLU and tanh beside sigmoid": of_runs((relu + tanh) / 2 - sigmoid),
-        "batches of 64 and 128 beside the hardest": sweep_claims()["fig7_batch_size.medium_best"].values,
-        "Adam beside momentum": sweep_claims()["fig9_optimizer.adam_momentum"].values,
+        f"two layers of 64 against the hardest of {count} other settings": ahead,
+        "ReLU and tanh against sigmoid": of_runs((relu + tanh) / 2 - sigmoid),
+        "batches of 64 and 128 against the hardest": sweep_claims()["fig7_batch_size.medium_best"].values,
+        "Adam against momentum": sweep_claims()["fig9_optimizer.adam_momentum"].values,
     }
     texts = [f"{name} {'{:+.2f} ({:+.2f} to {:+.2f})'.format(*interval(D))}" for name, D in found.items()]
     wants = (

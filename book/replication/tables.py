@@ -185,9 +185,9 @@ def report() -> Markdown:
 
 def contradictions() -> Markdown:
     """Return the table of the sources' contradictions."""
-    lines = ["| It says | But | Where | Checked | So | Chapter |", "|---|---|---|---|---|---|"]
+    lines = ["| It says | But | Where | Checked | What follows | Chapter |", "|---|---|---|---|---|---|"]
     for item in CONTRADICTIONS:
-        checked = EVIDENCE.get(item["id"], lambda: "in its words")()
+        checked = EVIDENCE.get(item["id"], lambda: "by its wording")()
         cells = (f"{item['id'][0]}: {item['says']}", item["but"], item["places"], checked, item["note"])
         lines.append(f"| {' | '.join(cells)} | {_link(item['chapter'])} |")
     return Markdown(spaced("\n".join(lines)))
