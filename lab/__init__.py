@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lab.results import benchmark_origin, load_benchmark, load_result, load_rules, load_store
     from lab.tables import as_table, check_table
 
-_MODULES = ("answers", "claims", "plots", "provenance", "results", "sliders", "sweep", "tables", "verdicts")
+_MODULES = ("answers", "claims", "plots", "provenance", "results", "sliders", "sweep", "tables", "touch", "verdicts")
 __all__ = ["ClaimError", "claim", "detectable", "holm", "interquartile_mean", "interval", "permutation_p"]
 __all__ += ["reported_and_measured", "shown_from", "source_line", "spaced"]
 __all__ += ["as_table", "benchmark_origin", "check_table", "load_benchmark", "load_result", "load_rules", "load_store"]

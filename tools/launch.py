@@ -34,7 +34,7 @@ class BookNeeded(ImportError):
 
 
 address = "{url}"
-needed = ["nnkit", "lab", "matplotlib", "sklearn", "joblib", "ipywidgets"]
+needed = ["nnkit", "lab", "matplotlib", "sklearn", "joblib", "anywidget"]
 missing = [name for name in needed if importlib.util.find_spec(name) is None]
 if "google.colab" in sys.modules:
     home = Path.home() / "nnkit-book"
@@ -43,7 +43,7 @@ if "google.colab" in sys.modules:
         subprocess.run([*clone, str(home)], check=True)
     if importlib.util.find_spec("nnkit") is None:
         install = [sys.executable, "-m", "pip", "install", "-q", "-e"]
-        subprocess.run([*install, f"{{home}}[data,estimators,sweep]"], check=True)
+        subprocess.run([*install, f"{{home}}[data,estimators,sweep,touch]"], check=True)
         site.main()  # what pip installs as editable counts from the next start on, or now
     os.chdir(home / "book" / "{folder}")
 elif not Path("../chapters.toml").is_file():

@@ -1,4 +1,4 @@
-"""A Sphinx extension for the widgets: their modules and weights come when they are needed, and no page has them twice."""
+"""A Sphinx extension for the widgets: their modules and weights come when a reader does."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def in_order(name: str) -> list[str]:
 
 @cache
 def module(name: str) -> str:
-    """Return a widget as the one ES module that anywidget runs, with its title, its question and its tries around it."""
+    """Return a widget as the one ES module that anywidget runs, with its title, question and tries around it."""
     parts = []
     for each in dict.fromkeys([*in_order("parts"), *in_order(name)]):
         text = _EXPORT.sub("", _IMPORT.sub("", source(f"{each}.js")))

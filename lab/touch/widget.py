@@ -62,7 +62,7 @@ class Touch(anywidget.AnyWidget):
     still_says: ClassVar[str]
     title = traits.Unicode().tag(sync=True)
     question = traits.Unicode().tag(sync=True)
-    tries = traits.List().tag(sync=True)
+    tries: Any = traits.List().tag(sync=True)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -105,7 +105,7 @@ def test_chapter_opened_with_another_python_says_which_one_it_needs(other_kernel
 def test_missing_package_of_any_part_is_named(monkeypatch):
     monkeypatch.chdir(ROOT / "book" / "part1-foundations")
     found = importlib.util.find_spec
-    for name in ("nnkit", "lab", "matplotlib", "sklearn", "joblib", "ipywidgets"):
+    for name in ("nnkit", "lab", "matplotlib", "sklearn", "joblib", "anywidget"):
         monkeypatch.setattr(
             importlib.util, "find_spec", lambda asked, name=name: None if asked == name else found(asked)
         )
@@ -140,7 +140,7 @@ def test_launch_cell_clones_installs_and_changes_to_the_chapter_folder(tmp_path,
     for _ in range(2):  # Running the cell again does not fetch again.
         exec(launch.launch_source("part1-foundations"), {})
     assert Path("chapter.ipynb").is_file()
-    package = f"{tmp_path}/nnkit-book[data,estimators,sweep]"
+    package = f"{tmp_path}/nnkit-book[data,estimators,sweep,touch]"
     assert installed == [[sys.executable, "-m", "pip", "install", "-q", "-e", package]]
 
 

@@ -28,6 +28,7 @@ def test_dir_shows_only_public_names_and_all_exist():
         ("from lab import claim", "scipy", "scipy"),
         ("from lab.claims import claim", "IPython", "ipython"),
         ("from lab import sliders; sliders.lab(len, title='t', a=[1]).widget()", "ipywidgets", "ipywidgets"),
+        ("from lab.touch.widget import Touch", "anywidget", "anywidget"),
     ],
 )
 def test_missing_package_is_reported_in_one_sentence_with_its_install_command(code, missing, package):

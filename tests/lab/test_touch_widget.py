@@ -27,7 +27,8 @@ export function render({ model, el }) {
     model.set(name, now);
     model.save_changes();
   };
-  const width = slider({ label: "width", from: 1, to: 8, step: 1, value: model.get("width"), onchange: change("width") });
+  const range = { from: 1, to: 8, step: 1 };
+  const width = slider({ label: "width", ...range, value: model.get("width"), onchange: change("width") });
   const kinds = settings.kind.among.map((each) => [each, each]);
   const kind = choice({ label: "activation", among: kinds, value: model.get("kind"), onchange: change("kind") });
   el.prepend(width, kind);
@@ -126,7 +127,7 @@ def test_without_scripts_it_is_plain_text(browser, widget):
             "A try",
             "How wide?",
             "Width 3 is a start.",
-            "This picture answers your hand where JavaScript runs",
+            "answers your hand where JavaScript runs",
         ):
             assert words in text
 
@@ -141,11 +142,11 @@ def test_a_page_may_hold_two(browser, widget):
 
 
 def test_bad_settings_name_what_came(widget):
-    with pytest.raises(ValueError, match="'width'.*value of 9"):
+    with pytest.raises(ValueError, match=r"'width'.*value of 9"):
         widget(width=9)
     with pytest.raises(TypeError, match="widht is no setting of Own; expected one of name, data, kind, question"):
         widget(widht=1)
-    with pytest.raises(ValueError, match="name must be lower-case.*'A b'"):
+    with pytest.raises(ValueError, match=r"name must be lower-case.*'A b'"):
         widget(name="A b")
     with pytest.raises(ValueError, match="at most 700 kB"):
         widget(data={"numbers": list(range(200_000))}).html()
