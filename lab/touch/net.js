@@ -1,0 +1,380 @@
+// Networks in double precision: the layers, losses and optimizers of nnkit, equation by equation.
+//
+// An array is a flat Float64Array in row order; n is its number of rows, the samples of a batch.
+// As in nnkit, forward keeps in `saved` what backward needs, each backward uses up one forward, and
+// the loss alone takes the mean over the batch. Where training has diverged, it is NaN.
+
+function netRefuse(argument, expected, got) {
+  throw new Error(`${argument} must be ${expected}; got ${got}`);
+}
+
+function netWhole(argument, value) {
+  if (Number.isInteger(value) && value >= 1) return value;
+  return netRefuse(argument, "a whole number of at least 1", value);
+}
+
+function netNumber(argument, value, below = Infinity) {
+  if (typeof value === "number" && value >= 0 && value < below) return value;
+  return netRefuse(argument, `a number of at least 0 and below ${below}`, value);
+}
+
+function netSize(argument, array, size, what) {
+  if (array?.length !== size) netRefuse(argument, `${size} numbers, ${what}`, array?.length ?? array);
+}
+
+function netRows(argument, array, n) {
+  netWhole("n", n);
+  if (array?.length && array.length % n === 0) return;
+  netRefuse(argument, `numbers in ${n} rows of one length`, array?.length ?? array);
+}
+
+function netOnce(owner) {
+  const { saved, constructor } = owner;
+  if (!saved) throw new Error(`${constructor.name} must go forward once before each backward; got none`);
+  owner.saved = null;
+  return saved;
+}
+
+// out += a b, a having n rows of k and b k rows of m; four rows of b at a time, which is faster.
+function netAddProduct(out, a, b, n, k, m) {
+  for (let row = 0; row < n; row++) {
+    const start = row * m;
+    let i = 0;
+    for (; i + 3 < k; i += 4) {
+      const [at, b0, b1, b2, b3] = [row * k + i, i * m, (i + 1) * m, (i + 2) * m, (i + 3) * m];
+      const [a0, a1, a2, a3] = [a[at], a[at + 1], a[at + 2], a[at + 3]];
+      for (let j = 0; j < m; j++) {
+        out[start + j] += a0 * b[b0 + j] + a1 * b[b1 + j] + a2 * b[b2 + j] + a3 * b[b3 + j];
+      }
+    }
+    for (; i < k; i++) for (let j = 0; j < m; j++) out[start + j] += a[row * k + i] * b[i * m + j];
+  }
+  return out;
+}
+
+function netTransposed(a, rows, columns) {
+  const b = new Float64Array(a.length);
+  for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) b[j * rows + i] = a[i * columns + j];
+  return b;
+}
+
+// A standard normal number, after Box and Muller; next() lies in [0, 1).
+const netNormal = (next) => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
+
+// Where a weight starts: Xavier (Glorot and Bengio, 2010), Kaiming (He et al., 2015), zeros.
+export const INITIALIZERS = {
+  xavier_normal: (fanIn, fanOut, next) => Math.sqrt(2 / (fanIn + fanOut)) * netNormal(next),
+  xavier_uniform: (fanIn, fanOut, next) => Math.sqrt(6 / (fanIn + fanOut)) * (2 * next() - 1),
+  kaiming_normal: (fanIn, fanOut, next) => Math.sqrt(2 / fanIn) * netNormal(next),
+  kaiming_uniform: (fanIn, fanOut, next) => Math.sqrt(6 / fanIn) * (2 * next() - 1),
+  zeros: () => 0,
+};
+
+// What training changes, and the gradient of the loss beside it.
+export class Parameter {
+  constructor(data) {
+    this.data = data;
+    this.grad = new Float64Array(data.length);
+  }
+}
+
+// A function with a backward pass, and what all of them check.
+export class Module {
+  saved = null;
+  inFeatures = null;
+  parameters = () => [];
+
+  // As backward, for the gradients of the parameters alone.
+  accumulate(grad, n) {
+    this.backward(grad, n);
+  }
+
+  // Checks the n rows of x, and returns an array for the output.
+  begin(x, n, outFeatures = x?.length / n) {
+    this.saved = null; // A pass that fails leaves none to go back through.
+    netRows("x", x, n);
+    if (this.inFeatures) netSize("x", x, n * this.inFeatures, `${n} rows of ${this.inFeatures}`);
+    this.rows = n;
+    this.outputSize = n * outFeatures;
+    return new Float64Array(this.outputSize);
+  }
+
+  // Checks the gradient, and hands out what forward has saved, once.
+  taken(grad, n) {
+    if (this.saved && n !== this.rows) netRefuse("n", `${this.rows}, as in forward`, n);
+    if (this.saved) netSize("grad", grad, this.outputSize, "as the output");
+    return netOnce(this);
+  }
+}
+
+// y = x W + b for each row; weight is W, inFeatures rows of outFeatures, and bias is b.
+export class Linear extends Module {
+  constructor(inFeatures, outFeatures, { next } = {}, init = "xavier_normal") {
+    super();
+    this.inFeatures = netWhole("inFeatures", inFeatures);
+    this.outFeatures = netWhole("outFeatures", outFeatures);
+    if (!Object.hasOwn(INITIALIZERS, init)) netRefuse("init", `one of ${Object.keys(INITIALIZERS)}`, init);
+    if (init !== "zeros" && typeof next !== "function") netRefuse("next", "a function to draw from", next);
+    const draw = () => INITIALIZERS[init](inFeatures, outFeatures, next);
+    this.weight = new Parameter(Float64Array.from({ length: inFeatures * outFeatures }, draw));
+    this.bias = new Parameter(new Float64Array(outFeatures));
+    this.parameters = () => [this.weight, this.bias];
+  }
+
+  forward(x, n) {
+    const y = this.begin(x, n, this.outFeatures);
+    for (let start = 0; start < y.length; start += this.outFeatures) y.set(this.bias.data, start);
+    this.saved = x;
+    return netAddProduct(y, x, this.weight.data, n, this.inFeatures, this.outFeatures);
+  }
+
+  // dL/dW = x^T grad, and dL/db is the sum of the rows of grad.
+  accumulate(grad, n) {
+    const x = netTransposed(this.taken(grad, n), n, this.inFeatures);
+    netAddProduct(this.weight.grad, x, grad, this.inFeatures, n, this.outFeatures);
+    for (let i = 0; i < grad.length; i++) this.bias.grad[i % this.outFeatures] += grad[i];
+  }
+
+  // dL/dx = grad W^T.
+  backward(grad, n) {
+    this.accumulate(grad, n);
+    const weight = netTransposed(this.weight.data, this.inFeatures, this.outFeatures);
+    const back = new Float64Array(n * this.inFeatures);
+    return netAddProduct(back, grad, weight, n, this.outFeatures, this.inFeatures);
+  }
+}
+
+// A function of each number, with its derivative from its value.
+export class Elementwise extends Module {
+  forward(x, n) {
+    const y = this.begin(x, n);
+    for (let i = 0; i < y.length; i++) y[i] = this.value(x[i]);
+    return (this.saved = y);
+  }
+
+  backward(grad, n) {
+    const y = this.taken(grad, n);
+    const back = new Float64Array(y.length);
+    for (let i = 0; i < y.length; i++) back[i] = grad[i] * this.slope(y[i]);
+    return back;
+  }
+}
+
+export class ReLU extends Elementwise {
+  value = (x) => Math.max(0, x);
+  slope = (y) => (y > 0 ? 1 : 0);
+}
+
+export class Tanh extends Elementwise {
+  value = Math.tanh;
+  slope = (y) => 1 - y * y;
+}
+
+export class Sigmoid extends Elementwise {
+  value = sigmoid;
+  slope = (y) => y * (1 - y);
+}
+
+// 1 / (1 + e^-x), without overflow for any x, since the decay is at most 1.
+export function sigmoid(x) {
+  const decay = Math.exp(-Math.abs(x));
+  return (x >= 0 ? 1 : decay) / (1 + decay);
+}
+
+// x less the logarithm of the sum of e^x, row by row, from shifted scores, which cannot overflow.
+export function logSoftmax(x, n) {
+  const k = x.length / n;
+  const y = new Float64Array(x.length);
+  for (let start = 0; start < x.length; start += k) {
+    let [largest, sum] = [-Infinity, 0];
+    for (let i = start; i < start + k; i++) largest = Math.max(largest, x[i]);
+    for (let i = start; i < start + k; i++) {
+      y[i] = x[i] - largest;
+      sum += Math.exp(y[i]);
+    }
+    const logarithm = Math.log(sum);
+    for (let i = start; i < start + k; i++) y[i] -= logarithm;
+  }
+  return y;
+}
+
+// Each row of scores becomes probabilities y, e^x over the sum of e^x.
+export class Softmax extends Module {
+  forward(x, n) {
+    this.begin(x, n);
+    return (this.saved = logSoftmax(x, n).map(Math.exp));
+  }
+
+  // y (grad - sum(grad y)), the sum being that of the row.
+  backward(grad, n) {
+    const y = this.taken(grad, n);
+    const sums = new Float64Array(n);
+    for (let i = 0; i < y.length; i++) sums[Math.floor((i * n) / y.length)] += grad[i] * y[i];
+    return y.map((p, i) => p * (grad[i] - sums[Math.floor((i * n) / y.length)]));
+  }
+}
+
+// Modules applied one after the other; backward in the opposite order.
+export class Sequential extends Module {
+  constructor(modules) {
+    super();
+    if (!Array.isArray(modules)) netRefuse("modules", "a list of modules", modules);
+    if (new Set(modules).size < modules.length) netRefuse("modules", "distinct", "one twice");
+    this.modules = modules;
+    this.parameters = () => modules.flatMap((module) => module.parameters());
+  }
+
+  forward(x, n) {
+    return this.modules.reduce((output, module) => module.forward(output, n), x);
+  }
+
+  backward(grad, n) {
+    return this.modules.reduceRight((back, module) => module.backward(back, n), grad);
+  }
+
+  // Nobody needs the gradient of the data to train.
+  accumulate(grad, n) {
+    const [first, ...others] = this.modules;
+    const back = others.reduceRight((back, module) => module.backward(back, n), grad);
+    first?.accumulate(back, n);
+  }
+}
+
+// How wrong predictions are, as one number, and the gradient that training starts from.
+export class Loss {
+  saved = null;
+
+  begin(pred, target, n, oneEach) {
+    this.saved = null;
+    netRows("pred", pred, n);
+    if (oneEach) netSize("target", target, n, "one for each row of pred");
+    else netSize("target", target, pred.length, "as pred");
+  }
+}
+
+// The mean of (pred - target)^2 over all N entries; the gradient is 2 / N (pred - target).
+export class MSELoss extends Loss {
+  forward(pred, target, n) {
+    this.begin(pred, target, n);
+    this.saved = Float64Array.from(pred, (value, i) => value - target[i]);
+    return this.saved.reduce((sum, difference) => sum + difference * difference, 0) / pred.length;
+  }
+
+  backward() {
+    return netOnce(this).map((difference, i, { length }) => (2 / length) * difference);
+  }
+}
+
+// The mean over the rows of -log softmax(pred) at the target, a class from 0. The gradient is
+// (softmax(pred) - t) / n, where t is 1 at the target and else 0.
+export class CrossEntropyLoss extends Loss {
+  forward(pred, target, n) {
+    this.begin(pred, target, n, true);
+    const k = pred.length / n;
+    const logP = logSoftmax(pred, n);
+    let sum = 0;
+    for (let row = 0; row < n; row++) {
+      const label = target[row];
+      const fits = Number.isInteger(label) && label >= 0 && label < k;
+      if (!fits) netRefuse(`target[${row}]`, `a whole number from 0 to ${k - 1}`, label);
+      sum -= logP[row * k + label];
+    }
+    this.saved = { logP, target, n, k };
+    return sum / n;
+  }
+
+  backward() {
+    const { logP, target, n, k } = netOnce(this);
+    const back = new Float64Array(logP.length);
+    for (let i = 0; i < back.length; i++) back[i] = Math.exp(logP[i]) / n;
+    for (let row = 0; row < n; row++) back[row * k + target[row]] -= 1 / n;
+    return back;
+  }
+}
+
+// The mean of -t log sigmoid(z) - (1 - t) log(1 - sigmoid(z)) over all N entries z, as the same
+// max(z, 0) - z t + log(1 + e^-|z|), which cannot overflow. The gradient is (sigmoid(z) - t) / N.
+export class BCEWithLogitsLoss extends Loss {
+  forward(pred, target, n) {
+    this.begin(pred, target, n);
+    let sum = 0;
+    for (let i = 0; i < pred.length; i++) {
+      const [z, t] = [pred[i], target[i]];
+      if (!(t >= 0 && t <= 1)) netRefuse(`target[${i}]`, "a number from 0 to 1", t);
+      sum += Math.max(z, 0) - z * t + Math.log1p(Math.exp(-Math.abs(z)));
+    }
+    this.saved = { pred, target };
+    return sum / pred.length;
+  }
+
+  backward() {
+    const { pred, target } = netOnce(this);
+    return Float64Array.from(pred, (z, i) => (sigmoid(z) - target[i]) / pred.length);
+  }
+}
+
+// How gradients become a step; weightDecay times a weight is added to its gradient.
+export class Optimizer {
+  steps = 0;
+
+  constructor(parameters, lr, weightDecay) {
+    if (!parameters?.length) netRefuse("parameters", "at least one Parameter", parameters);
+    this.params = parameters;
+    this.averages = () => parameters.map(({ data }) => new Float64Array(data.length));
+    this.lr = netNumber("lr", lr);
+    this.weightDecay = netNumber("weightDecay", weightDecay);
+  }
+
+  zeroGrad() {
+    for (const { grad } of this.params) grad.fill(0);
+  }
+
+  step() {
+    this.steps += 1;
+    this.params.forEach(({ data, grad }, which) => this.update(data, grad, which));
+  }
+}
+
+// v = momentum v + grad, then weight -= lr v.
+export class SGD extends Optimizer {
+  constructor(parameters, { lr, momentum = 0, weightDecay = 0 } = {}) {
+    super(parameters, lr, weightDecay);
+    this.momentum = netNumber("momentum", momentum, 1);
+    this.velocity = this.averages();
+  }
+
+  update(weight, grad, which) {
+    const { lr, momentum, weightDecay } = this;
+    const v = this.velocity[which];
+    for (let i = 0; i < weight.length; i++) {
+      v[i] = momentum * v[i] + grad[i] + weightDecay * weight[i];
+      weight[i] -= lr * v[i];
+    }
+  }
+}
+
+// m = beta1 m + (1 - beta1) g and v = beta2 v + (1 - beta2) g^2, both corrected for their start at
+// zero, then weight -= lr m / (sqrt(v) + eps); as in nnkit the corrections stand in lr and eps.
+export class Adam extends Optimizer {
+  constructor(parameters, { lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weightDecay = 0 } = {}) {
+    super(parameters, lr, weightDecay);
+    this.beta1 = netNumber("beta1", beta1, 1);
+    this.beta2 = netNumber("beta2", beta2, 1);
+    this.eps = netNumber("eps", eps);
+    [this.m, this.v] = [this.averages(), this.averages()];
+  }
+
+  update(weight, grad, which) {
+    const { beta1, beta2, weightDecay, steps } = this;
+    const [m, v] = [this.m[which], this.v[which]];
+    const correctionV = Math.sqrt(1 - beta2 ** steps);
+    const lr = (this.lr * correctionV) / (1 - beta1 ** steps);
+    const eps = this.eps * correctionV;
+    for (let i = 0; i < weight.length; i++) {
+      const g = grad[i] + weightDecay * weight[i];
+      m[i] = beta1 * m[i] + (1 - beta1) * g;
+      v[i] = beta2 * v[i] + (1 - beta2) * g * g;
+      weight[i] -= (lr * m[i]) / (Math.sqrt(v[i]) + eps);
+    }
+  }
+}
