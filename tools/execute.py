@@ -59,7 +59,8 @@ def data_of(notebook: nbformat.NotebookNode) -> dict[str, str] | None:
 
 def commit_of_what_cells_call() -> str:
     """Return the commit of nnkit, lab and the results; the cells' hash is stored separately."""
-    return commit("book/frameworks", "book/replication", "book/reported.toml", "book/results", "benchmarks")
+    read = ("book/frameworks", "book/replication", "book/reported.toml", "book/questions.toml", "book/results")
+    return commit(*read, "benchmarks")
 
 
 def execute(path: Path) -> float:

@@ -33,6 +33,8 @@ def name_of(source: str, output: nodes.Element | None, tags: list[str]) -> str:
         return _CHECK
     if "lab" in tags:
         return "How the lab is made"
+    if "touch" in tags:
+        return "What to call in a notebook"
     pictures = len(list(output.findall(nodes.image)))
     if pictures:
         return "How the picture is drawn" if pictures == 1 else "How the pictures are drawn"

@@ -109,14 +109,16 @@ def test_notebook_has_no_problems(path):
 
 def test_chapter_follows_the_common_structure(chapter):
     text = "\n".join(cell.source for cell in chapter.cells if cell.cell_type == "markdown")
-    for part in ("{admonition} Predict", "## From scratch", "## The same with nnkit", "## Reported and measured"):
+    for part in ("## From scratch", "## The same with nnkit", "## Reported and measured"):
         assert part in text
     for part in ("## Lab", "## Break it", "## Take-aways", "## Exercises", "## Further reading"):
         assert part in text
     labels = re.findall(r"^:label: (\S+)", text, re.M)
     assert 4 <= len(labels) <= 7
     assert re.findall(r"\{solution-start\} (\S+)", text) == labels
-    assert len([cell for cell in chapter.cells if "lab" in tags(cell)]) == 1
+    # Something to touch: pictures that the book has drawn, or one that answers the hand.
+    assert len([cell for cell in chapter.cells if "lab" in tags(cell)]) <= 1
+    assert any({"lab", "touch"} & set(tags(cell)) for cell in chapter.cells)
     assert len([cell for cell in chapter.cells if "setup" in tags(cell)]) == 1
 
 
@@ -155,7 +157,8 @@ def test_chapter_length_is_within_limits(chapter):
     story, _, exercises = prose.partition("## Exercises")
     assert len(story.split()) in WORDS
     assert len(exercises.split()) <= MAX_WORDS_OF_EXERCISES
-    chapter.cells = [cell for cell in chapter.cells if "remove-cell" not in tags(cell)]  # The page does not show them.
+    # The page does not show them.
+    chapter.cells = [cell for cell in chapter.cells if not {"remove-cell", "ask"} & set(tags(cell))]
     assert len(code_cells(chapter)) <= MAX_CODE_CELLS
     before_exercises = chapter.cells[: next(i for i, c in enumerate(chapter.cells) if "## Exercises" in c.source)]
     own = [cell for cell in before_exercises if cell.cell_type == "code"]
@@ -185,10 +188,29 @@ def test_exercises_say_how_hard_they_are_and_give_a_hint(chapter):
     assert any("**Explain.**" in exercise and "in words" in exercise for _, exercise in exercises)
 
 
+def test_predictions_are_asked_first_and_looked_back_on_and_understanding_is_checked(chapter, request):
+    number = int(request.node.callspec.params["chapter"].stem[:2])
+    heads = [cell.source.partition("\n")[0] for cell in chapter.cells]
+    asked = {
+        cell.source.partition("ask.")[2].partition("(")[0]: i
+        for i, cell in enumerate(chapter.cells)
+        if "ask" in tags(cell)
+    }
+    assert list(asked) == ["predict", "look_back", "check_yourself"]
+    for name, i in asked.items():
+        assert re.search(rf"ask\.{name}\(\s*{number}\b", chapter.cells[i].source)
+        assert "remove-input" in tags(chapter.cells[i])
+    assert asked["predict"] <= 2  # After the question of the chapter, and the cell that finds the book.
+    look_back = next(i for i, cell in enumerate(chapter.cells) if cell.source.startswith("## Look back"))
+    lab = next(i for i, head in enumerate(heads) if head.startswith("## Lab"))
+    assert look_back < asked["look_back"] == lab - 1
+    assert heads[asked["check_yourself"] - 1] == "## Check yourself"
+
+
 def test_parts_stand_in_the_order_of_a_lesson(chapter):
     text = prose(chapter)
     wanted = ["See it", "With a pencil", "From scratch", "The same with nnkit", "Look back", "Lab", "Break it"]
-    wanted += ["Take-aways", "Reported and measured", "Exercises", "Further reading"]
+    wanted += ["Take-aways", "Check yourself", "Reported and measured", "Exercises", "Further reading"]
     heads = [head.partition(":")[0] for head in re.findall(r"^## (.*)$", text, re.M)]
     assert [head for head in heads if head in wanted] == wanted
 
@@ -210,7 +232,7 @@ def test_idea_is_a_picture_before_it_is_a_formula(chapter):
 
 def test_less_than_two_fifths_of_what_one_reads_is_code(chapter):
     end = next(i for i, cell in enumerate(chapter.cells) if "## Exercises" in cell.source)
-    hidden = {"hide-input", "remove-cell", "lab", "setup"}
+    hidden = {"hide-input", "remove-cell", "remove-input", "lab", "setup"}
     shown = [c.source for c in chapter.cells[:end] if c.cell_type == "code" and not hidden & set(tags(c))]
     shown = [source for source in shown if "claim(" not in source]  # The page folds it under its sentence.
     lines = sum(len([line for line in source.splitlines() if line.strip()]) for source in shown)
