@@ -19,13 +19,14 @@ function netNumber(argument, value, below = Infinity) {
 }
 
 function netSize(argument, array, size, what) {
-  if (array?.length !== size) netRefuse(argument, `${size} numbers, ${what}`, array?.length ?? array);
+  if (array?.length !== size) netRefuse(argument, `of length ${size}, ${what}`, array?.length ?? array);
 }
 
-function netRows(argument, array, n) {
+function netRows(argument, array, n, columns) {
   netWhole("n", n);
+  if (columns) netSize(argument, array, n * columns, `${n} rows of ${columns}`);
   if (array?.length && array.length % n === 0) return;
-  netRefuse(argument, `numbers in ${n} rows of one length`, array?.length ?? array);
+  netRefuse(argument, `of a length that n = ${n} divides`, array?.length ?? array);
 }
 
 function netOnce(owner) {
@@ -92,8 +93,7 @@ export class Module {
   // Checks the n rows of x, and returns an array for the output.
   begin(x, n, outFeatures = x?.length / n) {
     this.saved = null; // A pass that fails leaves none to go back through.
-    netRows("x", x, n);
-    if (this.inFeatures) netSize("x", x, n * this.inFeatures, `${n} rows of ${this.inFeatures}`);
+    netRows("x", x, n, this.inFeatures);
     this.rows = n;
     this.outputSize = n * outFeatures;
     return new Float64Array(this.outputSize);

@@ -1,4 +1,4 @@
-// A support vector machine by sequential minimal optimization, two multipliers at a time, after nnkit's SMO.
+// A support vector machine by sequential minimal optimization, pair by pair, after nnkit's SMO.
 //
 // With labels y of +1 and -1, multipliers alpha and coef = y alpha, the dual problem is to maximize
 //     sum y coef - sum coef K coef / 2    with  sum coef = 0  and every  0 <= alpha <= C.
@@ -32,8 +32,8 @@ export class SVC {
   start(X, y, n, d) {
     if (!(Number.isInteger(n) && n >= 2 && n <= SMO_MOST)) smoRefuse("n", `from 2 to ${SMO_MOST} points`, n);
     if (!(Number.isInteger(d) && d >= 1)) smoRefuse("d", "a whole number of at least 1", d);
-    if (X?.length !== n * d) smoRefuse("X", `${n * d} numbers, ${n} rows of ${d}`, X?.length ?? X);
-    if (y?.length !== n) smoRefuse("y", `${n} labels, one for each point`, y?.length ?? y);
+    if (X?.length !== n * d) smoRefuse("X", `of length ${n * d}, ${n} rows of ${d}`, X?.length ?? X);
+    if (y?.length !== n) smoRefuse("y", `of length ${n}, a label for each point`, y?.length ?? y);
     X.forEach((value, i) => Number.isFinite(value) || smoRefuse(`X[${i}]`, "a finite number", value));
     y.forEach((label, i) => label === 1 || label === -1 || smoRefuse(`y[${i}]`, "1 or -1", label));
     if (new Set(y).size < 2) smoRefuse("y", "labels of both classes, 1 and -1", `${y[0]} alone`);
@@ -119,8 +119,13 @@ export class SVC {
     return Math.max(K[i * n + i] - 2 * K[i * n + j] + K[j * n + j], SMO_TAU);
   }
 
+  started(verb) {
+    if (!this.alpha) throw new Error(`SVC must start before it can ${verb}; it has no points yet`);
+  }
+
   // Moves one pair to the top of the objective, or to the first bound; null if there is none to move.
   step() {
+    this.started("step");
     const pair = this.select();
     if (!pair) return null;
     const [i, j] = pair;
@@ -165,8 +170,8 @@ export class SVC {
 
   // The sum over the support vectors of coef K(x, ·), plus the bias: above 0 for class 1.
   decision(x) {
-    if (!this.alpha) throw new Error("SVC must start before it can decide; it has no points yet");
-    if (x?.length !== this.d) smoRefuse("x", `${this.d} numbers`, x?.length ?? x);
+    this.started("decide");
+    if (x?.length !== this.d) smoRefuse("x", `of length ${this.d}`, x?.length ?? x);
     let sum = this.bias;
     for (let i = 0; i < this.n; i++) {
       if (this.alpha[i] > 0) sum += this.alpha[i] * this.y[i] * this.product(this.X, i * this.d, x, 0);
