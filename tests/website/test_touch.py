@@ -1,4 +1,4 @@
-"""The widgets of the built site: each is alive on its page, from a file and over localhost, and costs nothing before."""
+"""The widgets of the built site: alive on their pages, from a file and over localhost, and without cost before."""
 
 from __future__ import annotations
 
