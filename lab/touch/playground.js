@@ -215,8 +215,8 @@ export function playgroundVerdict(run, { data, depth }) {
   const { loss, wrong, points, epoch } = run;
   const n = points.length;
   const all = n === 4 ? "all four points" : `all ${n} points`;
-  const some = `${wrong} of ${n} points ${wrong === 1 ? "is" : "are"} on the wrong side`;
-  if (!(loss < 1e6)) return "The numbers have grown too large to go on. Choose a smaller learning rate, and press Reset.";
+  const some = `${wrong} of ${n} points ${wrong === 1 ? "is" : "are"} wrong`;
+  if (!(loss < 1e6)) return "The numbers have grown too large to go on. Choose a smaller learning rate and press Reset.";
   const near = (level) => data === "xor" && run.squared && Math.abs(loss - level) < 0.005;
   if (epoch && wrong === 0 && loss < 0.05) return `Solved: ${all} are on the right side, and the loss is below 0.05.`;
   if (!epoch || !wrong) return "";
@@ -224,16 +224,14 @@ export function playgroundVerdict(run, { data, depth }) {
   if (near(1 / 4) && depth && epoch > 20)
     return "On the plateau: the loss is near 1/4, which is that of the answer one half for every point. Go on.";
   if (!run.flat()) return "";
-  const hardly = "the loss hardly changes";
+  const hardly = `the loss hardly changes, and ${some}.`;
   if (near(1 / 8))
-    return `Stuck: ${hardly}, and ${some}. It is near 1/8: two points are right, and the other two, one of each class, both get one half.`;
+    return `Stuck near 1/8: ${hardly} Two points are right; the other two, one of each class, both get one half.`;
   if (near(1 / 6))
-    return `Stuck: ${hardly}, and ${some}. It is near 1/6: one corner is cut off, and the other three all get two thirds or one third.`;
-  if (near(1 / 4))
-    return `Stuck: ${hardly}, and ${some}. It is near 1/4: a single line can do no better than one half for every point.`;
-  const level = `It is at ${playgroundNumber(loss)}`;
-  if (data === "xor") return `Stuck: ${hardly}, and ${some}. ${level}.`;
-  return `Stuck, or as good as it gets here: ${hardly}, and ${some}. ${level}.`;
+    return `Stuck near 1/6: ${hardly} One corner is cut off, and the other three all get two thirds or one third.`;
+  if (near(1 / 4)) return `Stuck near 1/4: ${hardly} A single line can do no better than one half for every point.`;
+  const stuck = data === "xor" ? "Stuck" : "Stuck, or as good as it gets here";
+  return `${stuck} at ${playgroundNumber(loss)}: ${hardly}`;
 }
 
 const playgroundNumber = (value) => (value === null ? "none" : value >= 0.001 || value === 0 ? value.toFixed(4) : value.toExponential(1));
@@ -241,7 +239,7 @@ const playgroundNumber = (value) => (value === null ? "none" : value >= 0.001 ||
 const playgroundTexts = {
   data: [["xor", "XOR"], ["blobs", "Blobs"], ["circles", "Circles"], ["moons", "Moons"], ["spirals", "Spirals"], ["own", "Own points"]],
   activation: [["tanh", "tanh"], ["sigmoid", "sigmoid"], ["relu", "ReLU"]],
-  optimizer: [["sgd", "SGD"], ["momentum", "SGD with momentum 0.9"], ["adam", "Adam"]],
+  optimizer: [["sgd", "SGD"], ["momentum", "momentum"], ["adam", "Adam"]],
   criterion: [["squared", "squared error"], ["cross_entropy", "cross-entropy"]],
   learning_rate: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.5, 1, 3].map((rate) => [rate, String(rate)]),
   batch_size: [[1, "1"], [2, "2"], [4, "4"], [8, "8"], [16, "16"], [32, "32"], [300, "all points"]],
@@ -348,7 +346,6 @@ export function render({ model, el }) {
   });
   surface.setAttribute("role", "application");
   surface.setAttribute("tabindex", "0");
-  surface.style.touchAction = "none";
   const fold = canvas({ width: 284, height: 284, label: "The grid of the plane as the two hidden units see it, with the points." });
   const flat = element("p", { class: "nnkit-touch-playground-note" });
   const curve = canvas({ width: 284, height: 150, label: "The loss after each epoch so far, as a curve." });
@@ -357,8 +354,8 @@ export function render({ model, el }) {
   const numbers = element("p", { class: "nnkit-touch-playground-numbers" });
   const figure = (caption, ...drawn) =>
     element("figure", {}, element("figcaption", { text: caption }), ...drawn);
-  const foldFigure = figure("The same plane, as the last hidden layer sees it", fold, flat);
-  const unitsFigure = figure("What each hidden unit answers, low to high", unitsHolder);
+  const foldFigure = figure("As the last hidden layer sees it", fold, flat);
+  const unitsFigure = figure("Each hidden unit, low to high", unitsHolder);
   const key = element(
     "p",
     { class: "nnkit-touch-playground-key" },
@@ -368,6 +365,8 @@ export function render({ model, el }) {
     "class 1. Colour is the probability of class 1, the line where it is one half. A click adds a point, and a point can be " +
       "dragged. By keyboard: N and P choose a point, arrows move it, Enter adds one at the cross, Delete removes.",
   );
+  const drawnOnly = row(slide("noise", "Noise", 0.01), slide("count", "Points", 1), slide("held_out", "Held-out points", 1));
+  el.classList.add("nnkit-touch-playground-all");
   el.append(
     row(select("data", "Data"), play, step, epoch, reset, another, speed),
     numbers,
@@ -377,14 +376,14 @@ export function render({ model, el }) {
     element(
       "div",
       { class: "nnkit-touch-playground" },
-      figure("The plane, and what the network says", surface),
+      figure("The plane", surface),
       foldFigure,
       unitsFigure,
       figure("The loss", curve),
     ),
     row(...classes, remove, clear),
     key,
-    row(slide("width", "Width (hidden units)", 1), slide("depth", "Depth (hidden layers)", 1), slide("seed", "Seed", 1)),
+    row(slide("width", "Width (units)", 1), slide("depth", "Depth (layers)", 1), slide("seed", "Seed", 1)),
     row(
       select("activation", "Activation"),
       select("learning_rate", "Learning rate"),
@@ -397,7 +396,7 @@ export function render({ model, el }) {
       {},
       element("summary", { text: "More settings" }),
       row(select("criterion", "Loss"), select("epochs", "Epochs of one Play")),
-      row(slide("noise", "Noise", 0.01), slide("count", "Points", 1), slide("held_out", "Held-out points", 1)),
+      drawnOnly,
     ),
   );
 
@@ -429,9 +428,10 @@ export function render({ model, el }) {
       // As many epochs as the pace allows, and no longer than a frame can bear.
       const quota = still() ? Infinity : pace;
       const end = performance.now() + 8;
-      for (let done = 0; done < quota && performance.now() < end; done++) {
-        oneEpoch();
+      for (let done = 0; done < quota && performance.now() < end; ) {
+        if (!run.step(model.get("batch_size"))) continue;
         run.measure();
+        done += 1;
         if (!(run.loss < 1e6) || run.epoch >= target) return false;
       }
       return true;
@@ -445,7 +445,7 @@ export function render({ model, el }) {
         const wait = still() ? 1000 : 0;
         if (performance.now() - drawnAt < wait) return undefined;
         drawnAt = performance.now();
-        tell();
+        tell(false);
         publish(250);
         return draw();
       },
@@ -465,13 +465,20 @@ export function render({ model, el }) {
     settle();
   };
   const settle = () => {
-    tell();
+    tell(true);
     publish(0);
     draw();
   };
-  const tell = () => {
-    if (!points.length) return say(complaint || "There are no points yet. Click into the plane to add one.");
-    return say(playgroundVerdict(run, now()) || complaint);
+  // Says what there is to say of the run, once; other sentences stay until that changes.
+  let told = null;
+  const tell = (rests) => {
+    let verdict = points.length ? playgroundVerdict(run, now()) : "There are no points yet. Click into the plane to add one.";
+    if (complaint && !run.epoch) verdict = complaint;
+    else if (!verdict && !run.steps) verdict = "Press Play, and watch the border find its way.";
+    else if (!verdict && rests)
+      verdict = `After ${run.epoch.toLocaleString("en")} ${run.epoch === 1 ? "epoch" : "epochs"}, ${run.wrong} of ${points.length} points are wrong.`;
+    if (verdict !== told) say(verdict);
+    told = verdict;
   };
   // What Python can read; a notebook need not hear of it at every frame.
   let publishedAt = 0;
@@ -492,6 +499,7 @@ export function render({ model, el }) {
     run = new PlaygroundRun(now());
     run.optimize(now());
     run.learnFrom(points, heldOut);
+    told = null;
     model.set("start", run.layers());
     model.set("samples", points.map((point) => [...point]));
     settle();
@@ -526,6 +534,7 @@ export function render({ model, el }) {
     if (gone) return;
     const wanted = now();
     for (const [name, show] of Object.entries(controls)) show(wanted[name]);
+    drawnOnly.hidden = wanted.data === "xor" || wanted.data === "own"; // These are not drawn at random.
     const [data, net] = [dataKey(wanted), netKey(wanted)];
     if (data !== applied.data) takePoints(wanted);
     if (data !== applied.data || net !== applied.net) {
@@ -550,9 +559,12 @@ export function render({ model, el }) {
   const paint = (each) => {
     label = each;
     classes.forEach((made, i) => made.setAttribute("aria-pressed", String(i === label)));
-    if (chosen < 0) return;
+  };
+  const repaint = (each) => {
+    paint(each);
+    if (chosen < 0) return say(`The next point will be of class ${label}.`);
     const changed = points.map((point, i) => (i === chosen ? [point[0], point[1], label] : point));
-    edited(changed, `Point ${chosen + 1} is of class ${label} now.`);
+    return edited(changed, `Point ${chosen + 1} is of class ${label} now.`);
   };
   const keep = (value, i) => Math.min(plane[i] + plane[2], Math.max(plane[i], value));
   // Takes over changed points without starting anew, so that one sees the network follow.
@@ -610,23 +622,35 @@ export function render({ model, el }) {
       ask();
       return;
     }
-    const [px, py] = toPlane(x, y);
-    added(keep(px, 0), keep(py, 1));
-    held = { dx: 0, dy: 0, moved: false };
+    held = { from: { x, y } }; // A finger that only scrolls the page must add nothing.
   };
   const drag = (event) => {
-    if (!held || chosen < 0) return;
+    if (!held) return;
     const { x, y } = surface.place(event);
+    if (held.from) {
+      if (Math.hypot(x - held.from.x, y - held.from.y) > 8) held = null;
+      return;
+    }
     const [px, py] = toPlane(x + held.dx, y + held.dy);
-    const [was] = [points[chosen]];
+    const was = points[chosen];
     const there = [keep(px, 0), keep(py, 1), was[2]];
     if (!held.moved && Math.hypot(...toScreen(there).map((value, i) => value - toScreen(was)[i])) < 3) return;
     held.moved = true;
     moved(points.map((point, i) => (i === chosen ? there : point)));
   };
   const drop = () => {
-    if (held?.moved) edited(points, `Point ${chosen + 1} is at ${spot(points[chosen])} now.`);
+    const { from, moved: dragged } = held ?? {};
     held = null;
+    if (from) added(...toPlane(from.x, from.y));
+    else if (dragged) edited(points, `Point ${chosen + 1} is at ${spot(points[chosen])} now.`);
+  };
+  const cancel = () => {
+    if (held?.from) held = null;
+    drop();
+  };
+  // Only a finger on a point drags it; elsewhere it scrolls the page.
+  const grip = (event) => {
+    if (held && !held.from) event.preventDefault();
   };
   const typed = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -659,7 +683,7 @@ export function render({ model, el }) {
         cursor ??= [plane[0] + plane[2] / 2, plane[1] + plane[2] / 2];
         added(...cursor);
       }
-    } else if (name === "0" || name === "1") paint(Number(name));
+    } else if (name === "0" || name === "1") repaint(Number(name));
     else if (name === "Delete" || name === "Backspace") removed(chosen);
     else if (name === "Escape" && chosen >= 0) {
       chosen = -1;
@@ -672,13 +696,16 @@ export function render({ model, el }) {
   surface.addEventListener("pointerdown", press);
   surface.addEventListener("pointermove", drag);
   surface.addEventListener("pointerup", drop);
-  surface.addEventListener("pointercancel", drop);
+  surface.addEventListener("pointercancel", cancel);
+  surface.addEventListener("touchstart", grip, { passive: false });
   surface.addEventListener("keydown", typed);
   surface.addEventListener("focus", () => ask());
   surface.addEventListener("blur", () => ask());
 
   // Drawing.
   const small = element("canvas", { width: grid, height: grid });
+  const pixels = small.getContext("2d");
+  const image = pixels.createImageData(grid, grid);
   const numbersOf = new Map();
   const mixed = element("canvas", { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
   // Red, green and blue of a colour, however the theme writes it.
@@ -693,8 +720,6 @@ export function render({ model, el }) {
   // Shares from 0 to 1 as colours: blue, paper, orange; drawn small, and scaled into a square.
   const paintShares = (context, share, colors, left, top, side) => {
     const [low, middle, high] = [colors.blue, colors.paper, colors.orange].map(rgb);
-    const pixels = small.getContext("2d");
-    const image = pixels.createImageData(grid, grid);
     for (let i = 0; i < grid * grid; i++) {
       const value = 2 * share(i) - 1;
       const end = value < 0 ? low : high;
@@ -759,37 +784,39 @@ export function render({ model, el }) {
     }
     return placesFor.get(plane);
   };
+  const stroke = (context, color, width) => {
+    context.strokeStyle = color;
+    context.lineWidth = width;
+    context.stroke();
+  };
+  // The line where a surface is one half.
+  const drawBorder = (context, values, colors) => {
+    const scale = inset.side / (grid - 1);
+    context.beginPath();
+    for (const [x1, y1, x2, y2] of playgroundContour(values, grid, 0.5)) {
+      context.moveTo(inset.left + x1 * scale, inset.top + y1 * scale);
+      context.lineTo(inset.left + x2 * scale, inset.top + y2 * scale);
+    }
+    stroke(context, colors.ink, 1.75);
+  };
   const drawSurface = (colors, outputs) => {
     const context = surface.begin();
     const probability = run.probability(outputs);
     paintShares(context, (i) => probability[i], colors, inset.left, inset.top, inset.side);
-    const scale = inset.side / (grid - 1);
-    context.beginPath();
-    for (const [x1, y1, x2, y2] of playgroundContour(probability, grid, 0.5)) {
-      context.moveTo(inset.left + x1 * scale, inset.top + y1 * scale);
-      context.lineTo(inset.left + x2 * scale, inset.top + y2 * scale);
-    }
-    context.strokeStyle = colors.ink;
-    context.lineWidth = 1.75;
-    context.stroke();
+    drawBorder(context, probability, colors);
     const size = points.length <= 20 ? 7 : 4;
     for (const point of heldOut) mark(context, toScreen(point), point[2], colors, 3.5, true);
     for (const point of points) mark(context, toScreen(point), point[2], colors, size);
-    context.strokeStyle = colors.ink;
-    context.lineWidth = 2;
-    if (chosen >= 0) {
-      context.beginPath();
-      context.arc(...toScreen(points[chosen]), size + 5, 0, 2 * Math.PI);
-      context.stroke();
-    } else if (cursor && document.activeElement === surface) {
+    context.beginPath();
+    if (chosen >= 0) context.arc(...toScreen(points[chosen]), size + 5, 0, 2 * Math.PI);
+    else if (cursor && document.activeElement === surface) {
       const [x, y] = toScreen(cursor);
-      context.beginPath();
       for (const [dx, dy] of [[8, 0], [0, 8]]) {
         context.moveTo(x - dx, y - dy);
         context.lineTo(x + dx, y + dy);
       }
-      context.stroke();
     }
+    stroke(context, colors.ink, 2);
     axes(context, colors, plane, ["x\u2081", "x\u2082"]);
   };
   // The grid of the input plane, carried into the plane of the two hidden units.
@@ -832,18 +859,8 @@ export function render({ model, el }) {
         const at = 2 * (line * fine + i);
         context[i ? "lineTo" : "moveTo"](across(hidden[at]), up(hidden[at + 1]));
       }
-    context.strokeStyle = colors.quiet;
-    context.lineWidth = 0.8;
-    context.stroke();
-    const scale = inset.side / (grid - 1);
-    context.beginPath();
-    for (const [x1, y1, x2, y2] of playgroundContour(output, grid, 0.5)) {
-      context.moveTo(inset.left + x1 * scale, inset.top + y1 * scale);
-      context.lineTo(inset.left + x2 * scale, inset.top + y2 * scale);
-    }
-    context.strokeStyle = colors.ink;
-    context.lineWidth = 1.75;
-    context.stroke();
+    stroke(context, colors.quiet, 0.8);
+    drawBorder(context, output, colors);
     points.forEach((point, i) => {
       const at = 2 * (2 * lines * fine + i);
       mark(context, [across(hidden[at]), up(hidden[at + 1])], point[2], colors, points.length <= 20 ? 7 : 4);
@@ -888,13 +905,11 @@ export function render({ model, el }) {
     const across = (at) => left + (at / last) * wide;
     const up = (loss) => top + high * (1 - Math.min(1, loss / ceiling));
     context.font = "12px sans-serif";
-    context.strokeStyle = colors.quiet;
-    context.lineWidth = 1;
     context.beginPath();
     context.moveTo(left, top);
     context.lineTo(left, top + high);
     context.lineTo(left + wide, top + high);
-    context.stroke();
+    stroke(context, colors.quiet, 1);
     context.fillStyle = colors.quiet;
     context.textBaseline = "top";
     context.textAlign = "left";
@@ -926,22 +941,22 @@ export function render({ model, el }) {
     const line = (which, color, dash) => {
       const stride = Math.max(1, Math.floor(losses.length / wide));
       context.beginPath();
-      for (let i = 0; i < losses.length; i += i + stride < losses.length || i === losses.length - 1 ? stride : losses.length - 1 - i)
-        context[i ? "lineTo" : "moveTo"](across(i * run.every), up(losses[i][which]));
+      for (let i = 0; i < losses.length; i += stride) context.lineTo(across(i * run.every), up(losses[i][which]));
+      if (losses.length) context.lineTo(across((losses.length - 1) * run.every), up(losses.at(-1)[which]));
       context.setLineDash(dash);
-      context.strokeStyle = color;
-      context.lineWidth = 1.75;
-      context.stroke();
+      stroke(context, color, 1.75);
       context.setLineDash([]);
     };
     line(0, colors.blue, []);
     if (!heldOut.length) return;
     line(1, colors.orange, [5, 3]);
     context.textAlign = "right";
+    const below = Math.min(top + high - 8, up(run.loss ?? 0) + 11);
+    const above = Math.max(top + 5, Math.min(up(run.heldOutLoss ?? 0) - 10, below - 15));
     context.fillStyle = colors.orange;
-    context.fillText("held-out", left + wide, Math.max(top + 6, up(run.heldOutLoss ?? 0) - 10));
+    context.fillText("held-out", left + wide, above);
     context.fillStyle = colors.blue;
-    context.fillText("training", left + wide, Math.min(top + high - 8, up(run.loss ?? 0) + 11));
+    context.fillText("training", left + wide, below);
   };
   const write = () => {
     const { points: all, position } = run;
