@@ -74,7 +74,7 @@ function classifying({ data }) {
       const { drawn, said } = layer(i, units.length);
       const most = Math.max(...units.map(Math.abs), 1e-9);
       const alive = units.filter((unit) => Math.abs(unit) > 0).length;
-      const text = `Hidden layer ${i + 1}: ${alive} of ${units.length} units answer, the darker the more.`;
+      const text = `Hidden layer ${i + 1}: ${alive} of ${units.length} units answer; the stronger the colour, the more.`;
       said.textContent = text;
       drawn.setAttribute("aria-label", text);
       const context = drawn.begin();
@@ -120,7 +120,7 @@ function classifying({ data }) {
       text: `Orange ink speaks for ${best}, blue ink for ${second}, the next answer.`,
     });
     const next = shares[second] < 0.0005 ? "" : `, with ${viewPercent(shares[second])}`;
-    return `The network reads ${best}, with a probability of ${viewPercent(shares[best])}; next comes ${second}${next}.`;
+    return `The network reads ${best}, with a probability of ${viewPercent(shares[best]).replace(">", "more than ")}; next comes ${second}${next}.`;
   };
   const why = element("p", {
     class: "nnkit-touch-small",

@@ -154,7 +154,6 @@ def _numbers(layer: Mapping[str, Any], name: str, dtype: np.dtype[Any], count: i
     except (KeyError, TypeError, binascii.Error) as error:
         raise ValueError(f"the {name} of layer {i + 1} must be there as base64; got {error!r}") from error
     if len(held) != count * dtype.itemsize:
-        raise ValueError(
-            f"the {name} of layer {i + 1} must be {count} numbers, as its header says; got {len(held)} bytes"
-        )
+        expected = f"{count} numbers of {dtype.itemsize} byte(s), as its header says"
+        raise ValueError(f"the {name} of layer {i + 1} must be {expected}; got {len(held)} bytes")
     return np.frombuffer(held, dtype)
