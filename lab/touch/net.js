@@ -2,7 +2,7 @@
 //
 // An array is a flat Float64Array in row order; n is its number of rows, the samples of a batch.
 // As in nnkit, forward keeps in `saved` what backward needs, each backward uses up one forward, and
-// the loss alone takes the mean over the batch. Where training has diverged, it is NaN.
+// the loss alone takes the mean over the batch.
 
 function netRefuse(argument, expected, got) {
   throw new Error(`${argument} must be ${expected}; got ${got}`);
@@ -36,19 +36,28 @@ function netOnce(owner) {
   return saved;
 }
 
-// out += a b, a having n rows of k and b k rows of m; four rows of b at a time, which is faster.
+// out += a b, a having n rows of k and b k rows of m: by two rows of a and four of b, for speed.
 function netAddProduct(out, a, b, n, k, m) {
-  for (let row = 0; row < n; row++) {
-    const start = row * m;
-    let i = 0;
-    for (; i + 3 < k; i += 4) {
-      const [at, b0, b1, b2, b3] = [row * k + i, i * m, (i + 1) * m, (i + 2) * m, (i + 3) * m];
+  const [rows, inner] = [n - (n % 2), k - (k % 4)];
+  for (let row = 0; row < rows; row += 2) {
+    for (let i = 0; i < inner; i += 4) {
+      const [at, to] = [row * k + i, (row + 1) * k + i];
       const [a0, a1, a2, a3] = [a[at], a[at + 1], a[at + 2], a[at + 3]];
-      for (let j = 0; j < m; j++) {
-        out[start + j] += a0 * b[b0 + j] + a1 * b[b1 + j] + a2 * b[b2 + j] + a3 * b[b3 + j];
+      const [c0, c1, c2, c3] = [a[to], a[to + 1], a[to + 2], a[to + 3]];
+      for (let j = 0, p = i * m, o = row * m; j < m; j++, p++, o++) {
+        const b0 = b[p];
+        const b1 = b[p + m];
+        const b2 = b[p + 2 * m];
+        const b3 = b[p + 3 * m];
+        out[o] += a0 * b0 + a1 * b1 + a2 * b2 + a3 * b3;
+        out[o + m] += c0 * b0 + c1 * b1 + c2 * b2 + c3 * b3;
       }
     }
-    for (; i < k; i++) for (let j = 0; j < m; j++) out[start + j] += a[row * k + i] * b[i * m + j];
+  }
+  for (let row = 0; row < n; row++) {
+    for (let i = row < rows ? inner : 0; i < k; i++) {
+      for (let j = 0; j < m; j++) out[row * m + j] += a[row * k + i] * b[i * m + j];
+    }
   }
   return out;
 }
@@ -62,7 +71,7 @@ function netTransposed(a, rows, columns) {
 // A standard normal number, after Box and Muller; next() lies in [0, 1).
 const netNormal = (next) => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
 
-// Where a weight starts: Xavier (Glorot and Bengio, 2010), Kaiming (He et al., 2015), zeros.
+// Where a weight starts: Xavier (Glorot), Kaiming (He) and zeros.
 export const INITIALIZERS = {
   xavier_normal: (fanIn, fanOut, next) => Math.sqrt(2 / (fanIn + fanOut)) * netNormal(next),
   xavier_uniform: (fanIn, fanOut, next) => Math.sqrt(6 / (fanIn + fanOut)) * (2 * next() - 1),
@@ -71,7 +80,7 @@ export const INITIALIZERS = {
   zeros: () => 0,
 };
 
-// What training changes, and the gradient of the loss beside it.
+// What training changes, beside its gradient.
 export class Parameter {
   constructor(data) {
     this.data = data;
@@ -79,18 +88,18 @@ export class Parameter {
   }
 }
 
-// A function with a backward pass, and what all of them check.
+// A function with a backward pass.
 export class Module {
   saved = null;
   inFeatures = null;
   parameters = () => [];
 
-  // As backward, for the gradients of the parameters alone.
+  // As backward, without dL/dx where that saves work.
   accumulate(grad, n) {
     this.backward(grad, n);
   }
 
-  // Checks the n rows of x, and returns an array for the output.
+  // Checks x, and returns an array for the output.
   begin(x, n, outFeatures = x?.length / n) {
     this.saved = null; // A pass that fails leaves none to go back through.
     netRows("x", x, n, this.inFeatures);
@@ -107,7 +116,7 @@ export class Module {
   }
 }
 
-// y = x W + b for each row; weight is W, inFeatures rows of outFeatures, and bias is b.
+// y = x W + b; weight is W, inFeatures rows of outFeatures, and bias is b.
 export class Linear extends Module {
   constructor(inFeatures, outFeatures, { next } = {}, init = "xavier_normal") {
     super();
@@ -175,13 +184,13 @@ export class Sigmoid extends Elementwise {
   slope = (y) => y * (1 - y);
 }
 
-// 1 / (1 + e^-x), without overflow for any x, since the decay is at most 1.
+// 1 / (1 + e^-x), for any x without overflow.
 export function sigmoid(x) {
   const decay = Math.exp(-Math.abs(x));
   return (x >= 0 ? 1 : decay) / (1 + decay);
 }
 
-// x less the logarithm of the sum of e^x, row by row, from shifted scores, which cannot overflow.
+// x less the logarithm of the sum of e^x in each row, from shifted scores, which cannot overflow.
 export function logSoftmax(x, n) {
   const k = x.length / n;
   const y = new Float64Array(x.length);
@@ -205,12 +214,13 @@ export class Softmax extends Module {
     return (this.saved = logSoftmax(x, n).map(Math.exp));
   }
 
-  // y (grad - sum(grad y)), the sum being that of the row.
+  // y (grad - the row's sum of grad y).
   backward(grad, n) {
     const y = this.taken(grad, n);
+    const row = (i) => Math.floor((i * n) / y.length);
     const sums = new Float64Array(n);
-    for (let i = 0; i < y.length; i++) sums[Math.floor((i * n) / y.length)] += grad[i] * y[i];
-    return y.map((p, i) => p * (grad[i] - sums[Math.floor((i * n) / y.length)]));
+    for (let i = 0; i < y.length; i++) sums[row(i)] += grad[i] * y[i];
+    return y.map((p, i) => p * (grad[i] - sums[row(i)]));
   }
 }
 
@@ -218,7 +228,7 @@ export class Softmax extends Module {
 export class Sequential extends Module {
   constructor(modules) {
     super();
-    if (!Array.isArray(modules)) netRefuse("modules", "a list of modules", modules);
+    if (!Array.isArray(modules)) netRefuse("modules", "a list", modules);
     if (new Set(modules).size < modules.length) netRefuse("modules", "distinct", "one twice");
     this.modules = modules;
     this.parameters = () => modules.flatMap((module) => module.parameters());
@@ -232,7 +242,6 @@ export class Sequential extends Module {
     return this.modules.reduceRight((back, module) => module.backward(back, n), grad);
   }
 
-  // Nobody needs the gradient of the data to train.
   accumulate(grad, n) {
     const [first, ...others] = this.modules;
     const back = others.reduceRight((back, module) => module.backward(back, n), grad);
@@ -240,15 +249,14 @@ export class Sequential extends Module {
   }
 }
 
-// How wrong predictions are, as one number, and the gradient that training starts from.
+// How wrong predictions are, and the gradient that training starts from.
 export class Loss {
   saved = null;
 
-  begin(pred, target, n, oneEach) {
+  begin(pred, target, n, size = pred?.length) {
     this.saved = null;
     netRows("pred", pred, n);
-    if (oneEach) netSize("target", target, n, "one for each row of pred");
-    else netSize("target", target, pred.length, "as pred");
+    netSize("target", target, size, `beside ${pred.length} of pred`);
   }
 }
 
@@ -265,11 +273,11 @@ export class MSELoss extends Loss {
   }
 }
 
-// The mean over the rows of -log softmax(pred) at the target, a class from 0. The gradient is
+// The mean over the rows of -log softmax(pred) at the target, a class from 0; the gradient is
 // (softmax(pred) - t) / n, where t is 1 at the target and else 0.
 export class CrossEntropyLoss extends Loss {
   forward(pred, target, n) {
-    this.begin(pred, target, n, true);
+    this.begin(pred, target, n, n);
     const k = pred.length / n;
     const logP = logSoftmax(pred, n);
     let sum = 0;
@@ -292,8 +300,8 @@ export class CrossEntropyLoss extends Loss {
   }
 }
 
-// The mean of -t log sigmoid(z) - (1 - t) log(1 - sigmoid(z)) over all N entries z, as the same
-// max(z, 0) - z t + log(1 + e^-|z|), which cannot overflow. The gradient is (sigmoid(z) - t) / N.
+// The mean of -t log sigmoid(z) - (1 - t) log(1 - sigmoid(z)) over all N entries z, computed as
+// max(z, 0) - z t + log(1 + e^-|z|), without overflow; the gradient is (sigmoid(z) - t) / N.
 export class BCEWithLogitsLoss extends Loss {
   forward(pred, target, n) {
     this.begin(pred, target, n);
@@ -354,7 +362,7 @@ export class SGD extends Optimizer {
 }
 
 // m = beta1 m + (1 - beta1) g and v = beta2 v + (1 - beta2) g^2, both corrected for their start at
-// zero, then weight -= lr m / (sqrt(v) + eps); as in nnkit the corrections stand in lr and eps.
+// zero, then weight -= lr m / (sqrt(v) + eps); the corrections stand in lr and eps.
 export class Adam extends Optimizer {
   constructor(parameters, { lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weightDecay = 0 } = {}) {
     super(parameters, lr, weightDecay);

@@ -478,13 +478,13 @@ REFUSED = [
         "grad must be of length 2, as the output; got 1",
     ),
     ("const t = new Softmax(); t.forward([1, 2], 1); t.backward([1, 2], 2)", "n must be 1, as in forward; got 2"),
-    ("new Sequential(new Tanh())", "modules must be a list of modules; got .+"),
+    ("new Sequential(new Tanh())", "modules must be a list; got .+"),
     ("const t = new Tanh(); new Sequential([t, t])", "modules must be distinct; got one twice"),
-    ("new MSELoss().forward([1, 2], [1], 1)", "target must be of length 2, as pred; got 1"),
+    ("new MSELoss().forward([1, 2], [1], 1)", "target must be of length 2, beside 2 of pred; got 1"),
     ("new MSELoss().forward([], [], 1)", "pred must be of a length that n = 1 divides; got 0"),
     (
         "new CrossEntropyLoss().forward([1, 2], [0, 1], 1)",
-        "target must be of length 1, one for each row of pred; got 2",
+        "target must be of length 1, beside 2 of pred; got 2",
     ),
     (
         "new CrossEntropyLoss().forward([1, 2, 3, 4], [0, 2], 2)",
@@ -542,10 +542,12 @@ def test_what_cannot_be_is_refused_in_a_sentence(page, program, sentence):
 
 PLANTED: list[tuple[tuple[Any, ...], str, str]] = [
     ((check_passes, 3, 2), "y.set(this.bias.data, start)", "y.fill(0, start)"),
-    ((check_passes, 3, 2), "for (; i < k; i++)", "for (; i < k - 1; i++)"),
+    ((check_passes, 3, 2), "i < k; i++) {", "i < k - 1; i++) {"),
     ((check_passes, 3, 2), "bias.grad[i % this.outFeatures] += grad[i]", "bias.grad[i % this.outFeatures] = grad[i]"),
     ((check_passes, 3, 2), "netAddProduct(back, grad, weight,", "netAddProduct(back, grad, this.weight.data,"),
-    ((check_passes, 6, 9), "i + 3 < k; i += 4", "i + 3 < k; i += 5"),
+    ((check_passes, 6, 9), "i < inner; i += 4", "i < inner; i += 5"),
+    ((check_passes, 6, 9), "c2 * b2 + c3 * b3", "c2 * b2 + a3 * b3"),
+    ((check_passes, 6, 9), "row < rows ? inner : 0", "inner"),
     ((check_passes, 4, 5), "b[j * rows + i] = a[i * columns + j]", "b[i * columns + j] = a[i * columns + j]"),
     ((check_passes, 7, "ReLU"), "(y > 0 ? 1 : 0)", "(y >= 0 ? 1 : 0)"),
     ((check_passes, 4, "Tanh"), "1 - y * y", "1 - y"),
