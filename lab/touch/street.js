@@ -237,22 +237,37 @@ export function render({ model, el }) {
     lines.forEach((line, i) => line.setAttribute("d", streetContour(values, across.length, i - 1)));
   };
 
+  let marks = [];
+  const put = (mark, places) => {
+    for (const [name, value] of Object.entries(places)) mark.setAttribute(name, value.toFixed(1));
+  };
   const drawPoints = () => {
     const largest = Math.max(1e-12, ...coef.map(Math.abs));
-    const drawn = points.map((point, k) => {
+    // A mark stays the same element as long as its point is there, or a finger would lose what it holds.
+    const signs = points.map(({ sign }) => sign).join();
+    if (marks.signs !== signs) {
+      marks = points.map(({ sign }, k) => {
+        const hold = svg("circle", { r: 17, class: "nnkit-touch-street-hold" });
+        const mark = svg(sign < 0 ? "circle" : "rect", { class: `nnkit-touch-street-${streetColour(sign)}` });
+        const ring = svg("circle");
+        return { hold, mark, ring, group: svg("g", { "data-point": k }, hold, mark, ring) };
+      });
+      marks.signs = signs;
+      dots.replaceChildren(...marks.map(({ group }) => group));
+    }
+    points.forEach((point, k) => {
       const [x, y] = toPixel(point);
       const share = Math.abs(coef[k] ?? 0) / largest;
       const size = Math.sqrt(share > 0 ? 20 + 52 * share : 13); // The area grows with the multiplier.
-      const look = { class: `nnkit-touch-street-${streetColour(point.sign)}`, "data-holds": share > 0 };
-      const mark =
-        point.sign < 0
-          ? svg("circle", { cx: x.toFixed(1), cy: y.toFixed(1), r: size.toFixed(2), ...look })
-          : svg("rect", { x: (x - 0.9 * size).toFixed(1), y: (y - 0.9 * size).toFixed(1), width: (1.8 * size).toFixed(2), height: (1.8 * size).toFixed(2), ...look });
+      const { hold, mark, ring } = marks[k];
+      put(hold, { cx: x, cy: y });
+      if (point.sign < 0) put(mark, { cx: x, cy: y, r: size });
+      else put(mark, { x: x - 0.9 * size, y: y - 0.9 * size, width: 1.8 * size, height: 1.8 * size });
+      mark.toggleAttribute("data-holds", share > 0);
       const held = pair?.moved.includes(k);
-      const ring = k === chosen || held ? svg("circle", { cx: x, cy: y, r: size + 5, class: held ? "nnkit-touch-street-pair" : "nnkit-touch-street-chosen" }) : null;
-      return svg("g", { "data-point": k }, svg("circle", { cx: x, cy: y, r: 17, class: "nnkit-touch-street-hold" }), mark, ring);
+      put(ring, { cx: x, cy: y, r: held || k === chosen ? size + 5 : 0 });
+      ring.setAttribute("class", `nnkit-touch-street-${held ? "pair" : "chosen"}`);
     });
-    dots.replaceChildren(...drawn);
     names.replaceChildren();
     link.setAttribute("d", "");
     if (pair) {
@@ -450,6 +465,9 @@ export function render({ model, el }) {
     set({ points: streetText(points.map((each, k) => (k === chosen ? { ...each, ...place } : each))) }, false);
     update();
   });
+  // Browsers do not all heed touch-action inside an svg: without this, they would scroll the page instead.
+  const keepStill = (event) => nearest(surface.place(event.touches[0])) >= 0 && event.preventDefault();
+  overlay.addEventListener("touchstart", keepStill, { passive: false });
   const drop = () => {
     if (dragged) model.save_changes();
     // The click that follows a drag adds no point.
@@ -529,13 +547,13 @@ export function render({ model, el }) {
       element("span", { text: "SMO:" }),
       button({ text: "Start over", label: "Start over, before the first pair", onclick: () => change({ pairs: 0 }) }),
       first,
-      button({ text: "Ten pairs", label: "Ten more pairs", onclick: () => further(10) }),
+      button({ text: "Ten pairs", label: "Ten pairs more", onclick: () => further(10) }),
       button({ text: "To the end", onclick: () => change({ pairs: -1 }) }),
     ),
     row(
       tap,
       button({ text: "Next point", label: "Choose the next point", onclick: () => choose(chosen + 1) }),
-      button({ text: "Remove it", label: "Remove the chosen point", onclick: remove }),
+      button({ text: "Remove point", label: "Remove point, the chosen one", onclick: remove }),
     ),
   );
 
