@@ -177,7 +177,7 @@ export class PlaygroundRun {
 
   measure() {
     Object.assign(this, this.lossOf(this.points));
-    this.heldOutLoss = this.lossOf(this.heldOut).loss;
+    ({ loss: this.heldOutLoss, wrong: this.heldOutWrong } = this.lossOf(this.heldOut));
     if (this.loss === null || this.position || this.epoch % this.every) return;
     this.curve.length = this.epoch / this.every;
     this.curve.push([this.loss, this.heldOutLoss]);
@@ -215,9 +215,10 @@ export function playgroundVerdict(run, { data, depth }) {
   const { loss, wrong, points, epoch } = run;
   const n = points.length;
   const all = n === 4 ? "all four points" : `all ${n} points`;
-  const some = `${wrong} of ${n} points ${wrong === 1 ? "is" : "are"} wrong`;
+  const some = playgroundWrong(wrong, n);
   if (!(loss < 1e6)) return "The numbers have grown too large to go on. Choose a smaller learning rate and press Reset.";
   const near = (level) => data === "xor" && run.squared && Math.abs(loss - level) < 0.005;
+  if (epoch && wrong === 0 && run.heldOut.length) return `All ${n} points are on the right side. And the held-out points?`;
   if (epoch && wrong === 0 && loss < 0.05) return `Solved: ${all} are on the right side, and the loss is below 0.05.`;
   if (!epoch || !wrong) return "";
   // A hidden layer leaves this level sooner or later, however flat it is.
@@ -230,9 +231,10 @@ export function playgroundVerdict(run, { data, depth }) {
   if (near(1 / 6))
     return `Stuck near 1/6: ${hardly} One corner is cut off, and the other three all get two thirds or one third.`;
   if (near(1 / 4)) return `Stuck near 1/4: ${hardly} A single line can do no better than one half for every point.`;
-  const stuck = data === "xor" ? "Stuck" : "Stuck, or as good as it gets here";
-  return `${stuck} at ${playgroundNumber(loss)}: ${hardly}`;
+  return `${data === "xor" ? "Stuck" : "Stuck, or as good as it gets here"}: ${hardly}`;
 }
+
+const playgroundWrong = (wrong, n) => `${wrong} of ${n} points ${wrong === 1 ? "is" : "are"} wrong`;
 
 const playgroundNumber = (value) => (value === null ? "none" : value >= 0.001 || value === 0 ? value.toFixed(4) : value.toExponential(1));
 
@@ -476,7 +478,7 @@ export function render({ model, el }) {
     if (complaint && !run.epoch) verdict = complaint;
     else if (!verdict && !run.steps) verdict = "Press Play, and watch the border find its way.";
     else if (!verdict && rests)
-      verdict = `After ${run.epoch.toLocaleString("en")} ${run.epoch === 1 ? "epoch" : "epochs"}, ${run.wrong} of ${points.length} points are wrong.`;
+      verdict = `After ${run.epoch.toLocaleString("en")} ${run.epoch === 1 ? "epoch" : "epochs"}, ${playgroundWrong(run.wrong, points.length)}.`;
     if (verdict !== told) say(verdict);
     told = verdict;
   };
@@ -961,10 +963,11 @@ export function render({ model, el }) {
   const write = () => {
     const { points: all, position } = run;
     const step = position ? `, step ${Math.ceil(position / model.get("batch_size"))} of the next` : "";
-    const losses = heldOut.length
-      ? `Loss: ${playgroundNumber(run.loss)} training, ${playgroundNumber(run.heldOutLoss)} held-out.`
-      : `Loss: ${playgroundNumber(run.loss)}.`;
-    numbers.textContent = `Epoch ${run.epoch.toLocaleString("en")}${step}. ${losses} ${run.wrong} of ${all.length} points wrong.`;
+    const [loss, wrong] = [playgroundNumber(run.loss), `${run.wrong} of ${all.length}`];
+    const measured = heldOut.length
+      ? `Loss: ${loss} training, ${playgroundNumber(run.heldOutLoss)} held-out. Wrong: ${wrong}, held-out ${run.heldOutWrong} of ${heldOut.length}.`
+      : `Loss: ${loss}. ${wrong} points wrong.`;
+    numbers.textContent = `Epoch ${run.epoch.toLocaleString("en")}${step}. ${measured}`;
   };
   // What is there at all: a fold needs two units, small pictures need a hidden layer.
   const layOut = ({ width, depth }) => {
