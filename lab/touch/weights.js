@@ -4,33 +4,42 @@ import { Linear, Parameter, ReLU, Sequential, Sigmoid, Softmax, Tanh } from "./n
 const weightsActivations = { ReLU, Tanh, Sigmoid, Softmax };
 
 function weightsBytes(text, what) {
+  let letters;
   try {
-    return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+    letters = atob(text);
   } catch {
     throw new Error(`The ${what} cannot be read: base64 is expected.`);
   }
+  const bytes = new Uint8Array(letters.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = letters.charCodeAt(i);
+  return bytes;
 }
 
-// `count` numbers of `size` bytes each, read by `get` from a view of the bytes at a place.
-function weightsNumbers(text, count, size, get, what) {
-  const bytes = weightsBytes(text, what);
-  if (bytes.length !== count * size)
-    throw new Error(`The ${what} do not fit their header: ${count} numbers are expected, and ${bytes.length / size} are there.`);
-  const view = new DataView(bytes.buffer);
-  return Float64Array.from({ length: count }, (_, i) => get(view, i * size));
+// The bytes of `count` numbers of `size` bytes each.
+function weightsNumbers(text, count, size, what) {
+  const { buffer } = weightsBytes(text, what);
+  if (buffer.byteLength === count * size) return buffer;
+  const there = buffer.byteLength / size;
+  throw new Error(`The ${what} do not fit their header: ${count} numbers are expected, and ${there} are there.`);
 }
 
-const weightsFloat = (view, at) => view.getFloat32(at, true);
+function weightsFloats(text, count, what) {
+  const view = new DataView(weightsNumbers(text, count, 4, what)); // The lowest byte first, on every processor.
+  return Float64Array.from({ length: count }, (_, i) => view.getFloat32(4 * i, true));
+}
 
 // The weight and the bias of one packed layer, in row order inFeatures x outFeatures.
 export function unpacked(layer, name = "the layer") {
   const { in: inFeatures, out: outFeatures } = layer;
   if (![inFeatures, outFeatures].every((width) => Number.isInteger(width) && width >= 1))
     throw new Error(`The header of ${name} must say how many numbers go in and out; got ${inFeatures} and ${outFeatures}.`);
-  const scale = weightsNumbers(layer.scale, outFeatures, 4, weightsFloat, `scales of ${name}`);
-  const bias = weightsNumbers(layer.bias, outFeatures, 4, weightsFloat, `biases of ${name}`);
-  const weight = weightsNumbers(layer.weight, inFeatures * outFeatures, 1, (view, at) => view.getInt8(at), `weights of ${name}`);
-  for (let i = 0, j = 0; i < weight.length; i++, j = (j + 1) % outFeatures) weight[i] *= scale[j];
+  const scale = weightsFloats(layer.scale, outFeatures, `scales of ${name}`);
+  const bias = weightsFloats(layer.bias, outFeatures, `biases of ${name}`);
+  const whole = new Int8Array(weightsNumbers(layer.weight, inFeatures * outFeatures, 1, `weights of ${name}`));
+  const weight = new Float64Array(whole.length);
+  for (let start = 0; start < weight.length; start += outFeatures) {
+    for (let j = 0; j < outFeatures; j++) weight[start + j] = whole[start + j] * scale[j];
+  }
   if (![...scale, ...bias].every(Number.isFinite)) throw new Error(`The numbers of ${name} must be finite.`);
   return { weight, bias, inFeatures, outFeatures };
 }
