@@ -41,14 +41,11 @@ function netAddProduct(out, a, b, n, k, m) {
   const [rows, inner] = [n - (n % 2), k - (k % 4)];
   for (let row = 0; row < rows; row += 2) {
     for (let i = 0; i < inner; i += 4) {
-      const [at, to] = [row * k + i, (row + 1) * k + i];
-      const [a0, a1, a2, a3] = [a[at], a[at + 1], a[at + 2], a[at + 3]];
-      const [c0, c1, c2, c3] = [a[to], a[to + 1], a[to + 2], a[to + 3]];
+      const at = row * k + i, to = at + k;
+      const a0 = a[at], a1 = a[at + 1], a2 = a[at + 2], a3 = a[at + 3];
+      const c0 = a[to], c1 = a[to + 1], c2 = a[to + 2], c3 = a[to + 3];
       for (let j = 0, p = i * m, o = row * m; j < m; j++, p++, o++) {
-        const b0 = b[p];
-        const b1 = b[p + m];
-        const b2 = b[p + 2 * m];
-        const b3 = b[p + 3 * m];
+        const b0 = b[p], b1 = b[p + m], b2 = b[p + 2 * m], b3 = b[p + 3 * m];
         out[o] += a0 * b0 + a1 * b1 + a2 * b2 + a3 * b3;
         out[o + m] += c0 * b0 + c1 * b1 + c2 * b2 + c3 * b3;
       }
