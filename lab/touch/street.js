@@ -38,7 +38,7 @@ const streetFresh = {
 const streetColour = (sign) => (sign < 0 ? "blue" : "orange");
 
 // A number as it is read: a real minus, and no more digits than anybody looks at.
-const streetNumber = (value, digits = 2) => value.toFixed(digits).replace("-", "\u2212");
+const streetNumber = (value, digits = 2) => value.toFixed(digits).replace(/^-(?=0\.0*$)/, "").replace("-", "\u2212");
 
 // Points as text for the address: b or o for blue or orange, and both places in hundredths, as in b-120_35o40_0.
 function streetText(points) {
@@ -81,6 +81,9 @@ function streetContour(values, columns, level) {
   const pieces = [];
   for (let r = 0; r + 1 < rows; r++) {
     for (let c = 0; c + 1 < columns; c++) {
+      const at = r * columns + c;
+      const above = (values[at] >= level) + (values[at + 1] >= level) + (values[at + columns] >= level) + (values[at + columns + 1] >= level);
+      if (above === 0 || above === 4) continue;
       const corners = [[c, r], [c + 1, r], [c + 1, r + 1], [c, r + 1]];
       const ends = [];
       for (let side = 0; side < 4; side++) {
@@ -279,7 +282,7 @@ export function render({ model, el }) {
         const below = y > ends[1 - side][1] || (y === ends[1 - side][1] && side === 1);
         const height = Math.max(14, Math.min(streetHeight - 6, below ? y + 27 : y - 17));
         const place = { x: Math.max(20, Math.min(streetWidth - 20, x)), y: height, "text-anchor": "middle" };
-        names.append(svg("text", place, "\u03b1", svg("tspan", { "baseline-shift": "sub", "font-size": "10", text: k + 1 })));
+        names.append(svg("text", place, "\u03b1", svg("tspan", { "baseline-shift": "sub", "font-size": "13", text: k + 1 })));
       });
     }
     overlay.setAttribute("aria-label", `${points.length} points. ${pointSentence(chosen) || "None is chosen."} Arrow keys move the chosen point, page up and page down choose another, b and o add one, and delete removes it.`);
@@ -579,7 +582,7 @@ export function render({ model, el }) {
       update();
     });
   };
-  const listened = [...Object.keys(settings), "data"].map((name) => `change:${name}`);
+  const listened = Object.keys(settings).map((name) => `change:${name}`);
   for (const event of listened) model.on(event, follow);
   const stopTheme = onTheme(el, draw);
   update();

@@ -14,11 +14,12 @@ export const settings = {
 const walkWidth = 340;
 const walkHeight = 300;
 const walkRoom = 14; // Around the outermost digits of the map, in pixels.
+const walkFilm = 540; // A phone shows it at half the size.
 const walkSteps = 9;
 // Neighbours on the map get colours that differ; the digits themselves are written, so that nobody needs the colours.
 const walkColours = ["blue", "accent", "green", "orange", "purple", "red", "sky", "yellow", "ink", "quiet"];
 
-const walkNumber = (value, digits = 2) => value.toFixed(digits).replace("-", "\u2212");
+const walkNumber = (value) => value.toFixed(2).replace(/^-0\.00$/, "0.00").replace("-", "\u2212");
 
 // A code as text for the address: its numbers in hundredths, as in 91_154_579_28.
 const walkText = (code) => code.map((value) => Math.round(100 * value)).join("_");
@@ -91,17 +92,21 @@ export function render({ model, el }) {
   const nearby = canvas({ width: 84, height: 84, label: "The test digit whose code is nearest to this place." });
   const nearbyName = element("figcaption");
   const map = canvas({ width: walkWidth, height: walkHeight, label: "Three hundred test digits, each written at the place of its code." });
+  const halo = svg("circle", { r: 9, class: "nnkit-touch-walk-halo" });
   const marker = svg("circle", { r: 9, class: "nnkit-touch-walk-place" });
   const hold = svg("circle", { r: 22, class: "nnkit-touch-walk-hold" });
+  const under = svg("path", { class: "nnkit-touch-walk-halo" });
   const line = svg("path", { class: "nnkit-touch-walk-line" });
   const overlay = svg(
     "svg",
     { viewBox: `0 0 ${walkWidth} ${walkHeight}`, class: "nnkit-touch-walk-over", tabindex: 0, role: "application" },
+    under,
     line,
+    halo,
     marker,
     hold,
   );
-  const film = canvas({ width: 340, height: 54, label: "Digits along the straight line, each with the mean that is nearest." });
+  const film = canvas({ width: walkFilm, height: 86, label: "Digits along the straight line, each with the mean that is nearest." });
   const draw = (context, values, side, x = 0, y = 0) => {
     const { ink } = palette(el);
     drawPixels(context, values, { side, x, y, color: (value) => [ink, value] });
@@ -110,7 +115,7 @@ export function render({ model, el }) {
   const drawMap = () => {
     const context = map.begin();
     const colours = palette(el);
-    context.font = "600 12px sans-serif";
+    context.font = "600 13.5px sans-serif";
     context.textAlign = "center";
     context.textBaseline = "middle";
     pixels.forEach(([x, y], k) => {
@@ -118,7 +123,7 @@ export function render({ model, el }) {
       context.fillText(labels[k], x, y);
     });
     const [from, to] = ["begin", "end"].map((name) => toPixel(turned(stands(get(name)))));
-    line.setAttribute("d", `M${from.join(" ")}L${to.join(" ")}`);
+    for (const each of [under, line]) each.setAttribute("d", `M${from.join(" ")}L${to.join(" ")}`);
   };
 
   let shown = []; // The pictures along the line, which stay until another line is chosen.
@@ -139,19 +144,19 @@ export function render({ model, el }) {
     }
     const context = film.begin();
     const { ink, accent } = palette(el);
-    const room = 340 / walkSteps;
+    const room = walkFilm / walkSteps;
     shown.forEach((each, i) => {
       const x = (i + 0.5) * room;
-      draw(context, each.pixels, 28, Math.round(x - 14), 22);
+      draw(context, each.pixels, 56, x - 28, 28);
       context.fillStyle = ink;
-      context.font = "600 14px sans-serif";
+      context.font = "600 23px sans-serif";
       context.textAlign = "center";
-      context.fillText(each.reads, x, 15);
+      context.fillText(each.reads, x, 22);
     });
     if (!get("code")) {
       context.strokeStyle = accent;
-      context.lineWidth = 2;
-      context.strokeRect(get("along") * (340 - room) + 1, 1, room - 2, 52);
+      context.lineWidth = 2.5;
+      context.strokeRect(get("along") * (walkFilm - room) + 1, 1, room - 2, 84);
     }
     const reads = shown.map((each) => each.reads).join(", ");
     film.setAttribute("aria-label", `Nine digits along the straight line from ${named(get("begin"))} to ${named(get("end"))}. The nearest means are those of ${reads}.`);
@@ -174,7 +179,7 @@ export function render({ model, el }) {
 
   const drawAll = (anyway = false) => {
     const [x, y] = toPixel(turned(code));
-    for (const circle of [marker, hold]) {
+    for (const circle of [halo, marker, hold]) {
       circle.setAttribute("cx", x.toFixed(1));
       circle.setAttribute("cy", y.toFixed(1));
     }
@@ -251,7 +256,7 @@ export function render({ model, el }) {
     if (!dragged) move(at(event));
   });
   film.addEventListener("click", (event) => {
-    const step = Math.min(walkSteps - 1, Math.floor((film.place(event).x / 340) * walkSteps));
+    const step = Math.min(walkSteps - 1, Math.floor((film.place(event).x / walkFilm) * walkSteps));
     change({ code: "", along: step / (walkSteps - 1) });
   });
 
@@ -295,8 +300,8 @@ export function render({ model, el }) {
     });
   });
   const others = choice({
-    label: "The others",
-    among: [["nearest", "of the nearest digit"], ["stay", "stay as they are"]],
+    label: "The two others",
+    among: [["nearest", "jump with the nearest"], ["stay", "stay as they are"]],
     value: get("others"),
     onchange: (value) => change({ others: value }),
   });
@@ -325,7 +330,7 @@ export function render({ model, el }) {
     element("div", { class: "nnkit-touch-walk-numbers" }, ...numbers),
     element("p", {
       class: "nnkit-touch-walk-note",
-      text: `The map shows two directions of the four-number code, those in which these ${codes.length} test digits differ most: ${Math.round(100 * share)} % of the variance, each to its own scale. A place on it says nothing of the two others.`,
+      text: `The map shows two directions of the four-number code, those in which these ${codes.length} test digits differ most: ${Math.round(100 * share)} % of the variance, each to its own scale. A place on it says nothing of the two others; as you move over it, they are those of the nearest digit, or stay.`,
     }),
     row(others),
   );

@@ -122,14 +122,14 @@ def test_a_place_dragged_over_the_map_is_decoded_under_the_mouse(walk):
 
 def test_the_two_other_directions_can_stay_as_they_are(walk):
     page = walk(state="code=211_87_-339_-181").page
-    page.get_by_label("The others").select_option("stay as they are")
+    page.get_by_label("The two others").select_option("stay as they are")
     before = state_of(page)
     page.mouse.click(*on_map(page, before, (3, 0)))
     after = state_of(page)
     assert directions(after)[:2] == pytest.approx([3, 0], abs=0.05)
     assert directions(after)[2:] == pytest.approx(directions(before)[2:], abs=0.02)
     assert_decoded(page)
-    page.get_by_label("The others").select_option("of the nearest digit")
+    page.get_by_label("The two others").select_option("jump with the nearest")
     page.mouse.click(*on_map(page, before, (2, 0)))
     assert np.abs(directions(state_of(page))[2:] - directions(before)[2:]).max() > 0.1
 
