@@ -356,7 +356,7 @@ export function render({ model, el }) {
   const numbers = element("p", { class: "nnkit-touch-playground-numbers" });
   const figure = (caption, ...drawn) =>
     element("figure", {}, element("figcaption", { text: caption }), ...drawn);
-  const foldFigure = figure("As the last hidden layer sees it", fold, flat);
+  const foldFigure = figure("As the last hidden layer sees it", fold);
   const unitsFigure = figure("Each hidden unit, low to high", unitsHolder);
   const key = element(
     "p",
@@ -374,15 +374,17 @@ export function render({ model, el }) {
     numbers,
   );
   const say = speaker(el);
+  const pictures = element(
+    "div",
+    { class: "nnkit-touch-playground" },
+    figure("The plane", surface),
+    foldFigure,
+    unitsFigure,
+    figure("The loss", curve),
+  );
   el.append(
-    element(
-      "div",
-      { class: "nnkit-touch-playground" },
-      figure("The plane", surface),
-      foldFigure,
-      unitsFigure,
-      figure("The loss", curve),
-    ),
+    pictures,
+    flat,
     row(...classes, remove, clear),
     key,
     row(slide("width", "Width (units)", 1), slide("depth", "Depth (layers)", 1), slide("seed", "Seed", 1)),
@@ -903,7 +905,7 @@ export function render({ model, el }) {
     const losses = run.curve;
     const last = Math.max(1, run.epoch);
     const most = losses.reduce((so, [own, other]) => Math.max(so, own, other ?? 0), 0.01);
-    const ceiling = Number.isFinite(most) ? most * 1.05 : 1;
+    const ceiling = Number.isFinite(most) ? most * 1.15 : 1;
     const across = (at) => left + (at / last) * wide;
     const up = (loss) => top + high * (1 - Math.min(1, loss / ceiling));
     context.font = "12px sans-serif";
@@ -972,10 +974,11 @@ export function render({ model, el }) {
   // What is there at all: a fold needs two units, small pictures need a hidden layer.
   const layOut = ({ width, depth }) => {
     const folds = depth > 0 && width === 2;
-    fold.hidden = !folds;
+    foldFigure.hidden = !folds;
     flat.hidden = folds;
+    pictures.dataset.folds = folds;
     flat.textContent = depth
-      ? "With two units in the last hidden layer, you can watch here how the plane folds. Set the width to 2."
+      ? "With two units in the last hidden layer, you can watch how the plane folds. Set the width to 2."
       : "Without a hidden layer the plane stays as it is, and the border is a straight line.";
     unitsFigure.hidden = depth === 0;
     const { side, above } = unitSizes(width);
@@ -991,7 +994,7 @@ export function render({ model, el }) {
     const outputs = run.outputs(places());
     drawSurface(colors, outputs);
     if (applied.settings.depth) drawUnits(colors, outputs);
-    if (!fold.hidden) drawFold(colors);
+    if (!foldFigure.hidden) drawFold(colors);
     drawCurve(colors);
     write();
   };
