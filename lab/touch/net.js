@@ -2,7 +2,7 @@
 //
 // An array is a flat Float64Array in row order; n is its number of rows, the samples of a batch.
 // As in nnkit, forward keeps in `saved` what backward needs, each backward uses up one forward, and
-// the loss alone takes the mean over the batch.
+// the loss alone takes the mean over the batch. A call overwrites what the last has returned.
 
 function netRefuse(argument, expected, got) {
   throw new Error(`${argument} must be ${expected}; got ${got}`);
@@ -15,7 +15,7 @@ function netWhole(argument, value) {
 
 function netNumber(argument, value, below = Infinity) {
   if (typeof value === "number" && value >= 0 && value < below) return value;
-  return netRefuse(argument, `a number of at least 0 and below ${below}`, value);
+  return netRefuse(argument, `at least 0 and below ${below}`, value);
 }
 
 function netSize(argument, array, size, what) {
@@ -36,8 +36,8 @@ function netOnce(owner) {
   return saved;
 }
 
-// out += a b, a having n rows of k and b k rows of m: by two rows of a and four of b, for speed.
-function netAddProduct(out, a, b, n, k, m) {
+// out += a b, a being n x k and b k x m: by two rows of a and four of b, for speed.
+function netProduct(out, a, b, n, k, m) {
   const [rows, inner] = [n - (n % 2), k - (k % 4)];
   for (let row = 0; row < rows; row += 2) {
     for (let i = 0; i < inner; i += 4) {
@@ -59,8 +59,14 @@ function netAddProduct(out, a, b, n, k, m) {
   return out;
 }
 
-function netTransposed(a, rows, columns) {
-  const b = new Float64Array(a.length);
+// An array that its owner makes once, since that costs more than filling it.
+function netRoom(owner, name, size) {
+  if (owner[name]?.length !== size) owner[name] = new Float64Array(size);
+  return owner[name];
+}
+
+function netTurned(a, rows, columns) {
+  const b = netRoom(netTurned, a.length, a.length);
   for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) b[j * rows + i] = a[i * columns + j];
   return b;
 }
@@ -77,7 +83,6 @@ export const INITIALIZERS = {
   zeros: () => 0,
 };
 
-// What training changes, beside its gradient.
 export class Parameter {
   constructor(data) {
     this.data = data;
@@ -85,7 +90,6 @@ export class Parameter {
   }
 }
 
-// A function with a backward pass.
 export class Module {
   saved = null;
   inFeatures = null;
@@ -98,11 +102,11 @@ export class Module {
 
   // Checks x, and returns an array for the output.
   begin(x, n, outFeatures = x?.length / n) {
-    this.saved = null; // A pass that fails leaves none to go back through.
+    this.saved = null; // A pass that fails leaves none.
     netRows("x", x, n, this.inFeatures);
     this.rows = n;
     this.outputSize = n * outFeatures;
-    return new Float64Array(this.outputSize);
+    return netRoom(this, "output", this.outputSize);
   }
 
   // Checks the gradient, and hands out what forward has saved, once.
@@ -131,22 +135,22 @@ export class Linear extends Module {
     const y = this.begin(x, n, this.outFeatures);
     for (let start = 0; start < y.length; start += this.outFeatures) y.set(this.bias.data, start);
     this.saved = x;
-    return netAddProduct(y, x, this.weight.data, n, this.inFeatures, this.outFeatures);
+    return netProduct(y, x, this.weight.data, n, this.inFeatures, this.outFeatures);
   }
 
   // dL/dW = x^T grad, and dL/db is the sum of the rows of grad.
   accumulate(grad, n) {
-    const x = netTransposed(this.taken(grad, n), n, this.inFeatures);
-    netAddProduct(this.weight.grad, x, grad, this.inFeatures, n, this.outFeatures);
+    const x = netTurned(this.taken(grad, n), n, this.inFeatures);
+    netProduct(this.weight.grad, x, grad, this.inFeatures, n, this.outFeatures);
     for (let i = 0; i < grad.length; i++) this.bias.grad[i % this.outFeatures] += grad[i];
   }
 
   // dL/dx = grad W^T.
   backward(grad, n) {
     this.accumulate(grad, n);
-    const weight = netTransposed(this.weight.data, this.inFeatures, this.outFeatures);
-    const back = new Float64Array(n * this.inFeatures);
-    return netAddProduct(back, grad, weight, n, this.outFeatures, this.inFeatures);
+    const weight = netTurned(this.weight.data, this.inFeatures, this.outFeatures);
+    const back = netRoom(this, "back", n * this.inFeatures).fill(0);
+    return netProduct(back, grad, weight, n, this.outFeatures, this.inFeatures);
   }
 }
 
@@ -160,7 +164,7 @@ export class Elementwise extends Module {
 
   backward(grad, n) {
     const y = this.taken(grad, n);
-    const back = new Float64Array(y.length);
+    const back = netRoom(this, "back", y.length);
     for (let i = 0; i < y.length; i++) back[i] = grad[i] * this.slope(y[i]);
     return back;
   }
@@ -187,10 +191,9 @@ export function sigmoid(x) {
   return (x >= 0 ? 1 : decay) / (1 + decay);
 }
 
-// x less the logarithm of the sum of e^x in each row, from shifted scores, which cannot overflow.
-export function logSoftmax(x, n) {
+// x less the logarithm of its row's sum of e^x, from shifted scores, which cannot overflow.
+export function logSoftmax(x, n, y = new Float64Array(x.length)) {
   const k = x.length / n;
-  const y = new Float64Array(x.length);
   for (let start = 0; start < x.length; start += k) {
     let [largest, sum] = [-Infinity, 0];
     for (let i = start; i < start + k; i++) largest = Math.max(largest, x[i]);
@@ -204,7 +207,7 @@ export function logSoftmax(x, n) {
   return y;
 }
 
-// Each row of scores becomes probabilities y, e^x over the sum of e^x.
+// y = e^x over its row's sum of e^x.
 export class Softmax extends Module {
   forward(x, n) {
     this.begin(x, n);
@@ -221,7 +224,7 @@ export class Softmax extends Module {
   }
 }
 
-// Modules applied one after the other; backward in the opposite order.
+// Modules applied one after the other; what it returns is new.
 export class Sequential extends Module {
   constructor(modules) {
     super();
@@ -232,11 +235,11 @@ export class Sequential extends Module {
   }
 
   forward(x, n) {
-    return this.modules.reduce((output, module) => module.forward(output, n), x);
+    return this.modules.reduce((output, module) => module.forward(output, n), x).slice();
   }
 
   backward(grad, n) {
-    return this.modules.reduceRight((back, module) => module.backward(back, n), grad);
+    return this.modules.reduceRight((back, module) => module.backward(back, n), grad).slice();
   }
 
   accumulate(grad, n) {
@@ -246,7 +249,7 @@ export class Sequential extends Module {
   }
 }
 
-// How wrong predictions are, and the gradient that training starts from.
+// How wrong predictions are.
 export class Loss {
   saved = null;
 
@@ -276,7 +279,7 @@ export class CrossEntropyLoss extends Loss {
   forward(pred, target, n) {
     this.begin(pred, target, n, n);
     const k = pred.length / n;
-    const logP = logSoftmax(pred, n);
+    const logP = logSoftmax(pred, n, netRoom(this, "logP", pred.length));
     let sum = 0;
     for (let row = 0; row < n; row++) {
       const label = target[row];
@@ -290,7 +293,7 @@ export class CrossEntropyLoss extends Loss {
 
   backward() {
     const { logP, target, n, k } = netOnce(this);
-    const back = new Float64Array(logP.length);
+    const back = netRoom(this, "back", logP.length);
     for (let i = 0; i < back.length; i++) back[i] = Math.exp(logP[i]) / n;
     for (let row = 0; row < n; row++) back[row * k + target[row]] -= 1 / n;
     return back;
@@ -318,7 +321,7 @@ export class BCEWithLogitsLoss extends Loss {
   }
 }
 
-// How gradients become a step; weightDecay times a weight is added to its gradient.
+// weightDecay times a weight is added to its gradient.
 export class Optimizer {
   steps = 0;
 
