@@ -54,7 +54,7 @@ class Border(Touch):
     question = "What does a classifier change when it learns: where its border lies, or how sure it is?"
     tries = (
         (
-            "Turn the arrow until as few points as possible stand on the wrong side. Then stretch it. What do the bars do?",
+            "Turn the arrow until few points stand on the wrong side. Then stretch it. What do the bars do?",
             None,
         ),
         ("Sure and wrong: this arrow points the wrong way, and is long.", {"d1": -4.0, "d2": -4.0}),
@@ -62,7 +62,8 @@ class Border(Touch):
     )
     still_says = (
         "Left, points of the chapter's two clouds, a dashed border between them and an arrow across it. Right, the "
-        "probability of class 1 across the border, for an arrow of length 1, 3 and 10: the longer the arrow, the steeper the step."
+        "probability of class 1 across the border, for an arrow of length 1, 3 and 10: the longer "
+        "the arrow, the steeper the step."
     )
 
     d1 = traits.Float(1.2, min=-15, max=15).tag(sync=True)
@@ -78,7 +79,7 @@ class Border(Touch):
         *d, bias = _lowest(X, y)
         best = {"d1": d[0], "d2": d[1], "bias": bias, "loss": float(np.mean(_prices(X @ d + bias, y)))}
         columns = {"x1": X[:, 0].tolist(), "x2": X[:, 1].tolist(), "y": y.tolist()}
-        return columns | {"best": {name: round(value, 6) for name, value in best.items()}}
+        return columns | {"best": {name: round(value, 8) for name, value in best.items()}}
 
     @property
     def X(self) -> Array:
@@ -97,7 +98,7 @@ class Border(Touch):
         return float(np.mean(self.losses))
 
     def still(self) -> Figure:
-        X, y, best = self.X[::6], self.y[::6], self.data["best"]
+        X, y, best = self.X[::8], self.y[::8], self.data["best"]
         figure, (left, right) = plt.subplots(1, 2, figsize=(5.8, 2.8))
         d = np.array([best["d1"], best["d2"]])
         foot = -best["bias"] * d / (d @ d)

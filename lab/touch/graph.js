@@ -109,7 +109,7 @@ const graphWide = {
   ...{ h_2: [304, 276], W2_1: [366, 134], W2_2: [366, 238], yhat: [432, 186], b2: [420, 304], L: [516, 186], y: [516, 304] },
   // Where the local derivative of an edge is written that no weight stands on.
   marks: {
-    ...{ b1_1: [166, 81, "middle"], b1_2: [188, 319, "middle"], z_1: [256, 89, "middle"], z_2: [256, 269, "middle"] },
+    ...{ b1_1: [164, 88, "middle"], b1_2: [193, 327, "middle"], z_1: [256, 89, "middle"], z_2: [256, 269, "middle"] },
     ...{ b2: [434, 254, "start"], yhat: [474, 179, "middle"], y: [510, 254, "end"] },
   },
 };
@@ -128,8 +128,11 @@ export function render({ model, el }) {
   const gradients = {};
   const values = {};
   const shown = (value) => {
-    const text = String(Number((value + 0).toPrecision(4)));
-    return text.replace("-", "\u2212").replace(/e\+?/, "\u00b710^");
+    if (Math.abs(value) >= 1e5) {
+      const [first, power] = value.toExponential(1).split("e+");
+      return `${first}\u00b710${[...power].map((digit) => "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"[digit]).join("")}`.replace("-", "\u2212");
+    }
+    return String(Number((value + 0).toPrecision(4))).replace("-", "\u2212");
   };
   const factor = (value) => (value < 0 ? `(${shown(value)})` : shown(value));
   const now = () => {

@@ -15,9 +15,10 @@ const lineBowl = { x: [-1.5, 4.5], y: [-4, 2] };
 // "some", "all" and "pencil" are the chapter's; any others are written as "x,y x,y".
 function linePoints(text, hundred) {
   if (text === "pencil") return [[1, 2], [2, 3]];
-  const all = hundred.x.map((x, i) => [x, hundred.y[i]]);
-  if (text === "all") return all;
-  if (text === "some") return all.sort(([a], [b]) => a - b).filter((_, i) => i % 4 === 2);
+  if (text === "all" || text === "some") {
+    const all = hundred.x.map((x, i) => [x, hundred.y[i]]);
+    return text === "all" ? all : all.sort(([a], [b]) => a - b).filter((_, i) => i % 4 === 2);
+  }
   const points = text.trim().split(/\s+/).map((pair) => pair.split(",").map((number) => (number ? Number(number) : NaN)));
   const { x: [left, right], y: [low, high] } = linePlane;
   const fits = ([x, y, ...more]) => x >= left && x <= right && y >= low && y <= high && more.length === 0;
@@ -71,7 +72,6 @@ export function render({ model, el }) {
   let bowl;
   let line = [model.get("w"), model.get("b")];
   let path = [line]; // where the descent has been
-  let chosen = 0;
   let timer = 0;
 
   const left = plane({ width: 268, height: 276, ...linePlane, every: [1, 2], xName: "feature x", yName: "target y", label: "The points and the line" });
@@ -119,9 +119,11 @@ export function render({ model, el }) {
   const bind = (low, value, high) => Math.min(high, Math.max(low, value));
   const movePoint = (i, x, y) => {
     stop();
-    points[i] = [+bind(linePlane.x[0], x, linePlane.x[1]).toFixed(2), +bind(linePlane.y[0], y, linePlane.y[1]).toFixed(2)];
-    chosen = i;
+    points[i] = [bind(linePlane.x[0], x, linePlane.x[1]), bind(linePlane.y[0], y, linePlane.y[1])];
+    points = linePoints(lineWritten(points)); // What Python and the address know is what is drawn.
+    which.value = "own";
     path = [line];
+    taken = 0;
     bowl = lineBowlOf(points);
     tell({ points: lineWritten(points) });
     draw();
@@ -145,7 +147,6 @@ export function render({ model, el }) {
   };
   // One of the points is in the way of the Tab key, not all of them.
   const choose = (i) => {
-    chosen = i;
     [...dots.children].forEach((dot, j) => dot.setAttribute("tabindex", j === i ? 0 : -1));
   };
   dragging(left, {
@@ -262,8 +263,10 @@ export function render({ model, el }) {
     choose(0);
     which.value = ["some", "all", "pencil"].includes(text) ? text : read ? "own" : "some";
     draw();
-    if (read) say(aboutTheRate());
-    else say(`The points "${text.slice(0, 40)}" cannot be read. Write up to 100 as x,y x,y with x from \u22122.4 to 2.4 and y from \u22126.5 to 4.5. These are the chapter's.`);
+    unread.textContent = read
+      ? ""
+      : `The points "${text.slice(0, 40)}" cannot be read. Write up to 100 as x,y x,y with x from \u22122.4 to 2.4 and y from \u22126.5 to 4.5. These are the chapter's.`;
+    say(aboutTheRate());
   };
   const followLine = () => {
     if (telling) return;
@@ -334,7 +337,7 @@ export function render({ model, el }) {
     label: "points",
     among: [["some", "25 of the chapter"], ["all", "all 100 of the chapter"], ["pencil", "the pencil's two"], ["own", "as you moved them"]],
     value: "some",
-    onchange: (now) => tell({ points: now === "own" ? lineWritten(points) : now }),
+    onchange: (now) => (now === "own" ? movePoint(0, ...points[0]) : tell({ points: now })),
   });
   const speed = slider({
     label: "learning rate \u03b7",
@@ -346,15 +349,17 @@ export function render({ model, el }) {
     onchange: (now) => tell({ learning_rate: now }),
   });
   const numbers = element("p", { class: "nnkit-line-numbers" });
+  const unread = element("p", { class: "nnkit-line-unread", role: "status" });
   el.append(
     element("div", { class: "nnkit-line-planes" }, left.element, right.element),
     numbers,
     row(button({ text: "Step", onclick: oneStep }), playing, button({ text: "Reset", label: "Reset: back to the start of the descent", onclick: again }), which),
     speed,
+    unread,
   );
   const words = speaker(el);
   followPoints();
-  followRate();
+  speed.value = rate(); // Its words need the limit of these points.
   const heard = { points: followPoints, w: followLine, b: followLine, learning_rate: followRate };
   for (const [name, follow] of Object.entries(heard)) model.on(`change:${name}`, follow);
   return () => {

@@ -15,6 +15,7 @@ from nnkit.typing import Array
 with needed_by(__name__):
     import matplotlib.pyplot as plt
     from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
 
 _X, _Y = (-2.4, 2.4), (-6.5, 4.5)  # what the picture shows, and where points may be
 _MOST = 100
@@ -118,11 +119,7 @@ class Line(Touch):
         for x, target in zip(X[:, 0], y[:, 0], strict=True):
             error = self.w * x + self.b - target
             side = abs(error) * height / width * (-1 if x > 0 else 1)
-            left.add_patch(
-                plt.Rectangle(
-                    (x, target), side, error, facecolor="#D55E00", edgecolor="#D55E00", alpha=0.15, linewidth=0.5
-                )
-            )
+            left.add_patch(Rectangle((x, target), side, error, color="#D55E00", alpha=0.15, linewidth=0.5))
         left.plot(X, y, "o", color="#0072B2", markersize=3)
         slopes, heights = np.meshgrid(np.linspace(-1.5, 4.5, 25), np.linspace(-4, 2, 25))
         losses = np.mean((X[:, 0] * slopes[..., None] + heights[..., None] - y[:, 0]) ** 2, axis=-1)
