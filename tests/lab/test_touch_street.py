@@ -82,6 +82,7 @@ def test_the_numbers_are_those_of_nnkit(street, start, kernel, C, gamma):
     seen = state_of(window.page)
     assert (seen.start, seen.kernel, seen.C, seen.gamma) == (start, kernel, C, gamma)
     machine = nn.SVC(C, kernel=kernel, gamma=gamma).fit(seen.X, seen.y)
+    assert number(window.page, "gap") == "under 0.001"
     holds, of, free = re.findall(r"\d+", number(window.page, "support"))
     alpha = np.abs(machine.dual_coef_[0])
     assert (int(holds), int(of), int(free)) == (len(machine.support_), len(seen.y), np.sum(alpha < C))
