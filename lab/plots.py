@@ -88,11 +88,38 @@ def loss_bands(
     return ax
 
 
-def label_end(ax: Axes, x: float, y: float, text: str, color: Any) -> None:
+def label_end(ax: Axes, x: float, y: float, text: str, color: Any, *, size: float = 10) -> None:
     """Write a curve's name just right of its last point, in its colour."""
-    ax.annotate(
-        text, (x, y), xytext=(5, 0), textcoords="offset points", color=color, va="center", annotation_clip=False
-    )
+    look: dict[str, Any] = {"color": color, "va": "center", "fontsize": size}
+    ax.annotate(text, (x, y), xytext=(5, 0), textcoords="offset points", annotation_clip=False, **look)
+
+
+def label_ends(
+    ax: Axes, ends: Sequence[tuple[float, float, str, Any]], *, apart: float = 0.08, size: float = 9
+) -> None:
+    """Write several curves' names right of their last points, moved up or down where they would lie on each other.
+
+    Parameters
+    ----------
+    ax : Axes
+        Its scales, and limits that are not those of the data, must have been set.
+    ends : sequence of (x, y, name, color)
+        The last point of each curve; all names stand right of the rightmost.
+    apart : float, default 0.08
+        How far apart the middles of two names must be, as a share of the panel's height.
+    size : float, default 9
+        Of the letters, in points.
+    """
+    ax.get_xlim(), ax.get_ylim()  # They follow the data once they are asked for.
+    to_panel = ax.transData + ax.transAxes.inverted()
+    ordered = sorted(ends, key=lambda end: end[1])
+    heights = to_panel.transform([end[:2] for end in ordered])[:, 1]
+    for _ in range(200):  # Neighbours that are too close push each other away, each by half of what is missing.
+        for i, gap in enumerate(np.diff(heights)):
+            heights[i : i + 2] += np.array([-0.5, 0.5]) * max(apart - gap, 0)
+    x = max(end[0] for end in ends)
+    for height, (_, _, name, color) in zip(heights, ordered, strict=True):
+        label_end(ax, x, float(to_panel.inverted().transform((0, height))[1]), name, color, size=size)
 
 
 def plays(*steps: Artist | Sequence[Artist], seconds: float = 4.0) -> None:

@@ -32,6 +32,21 @@ def test_band_shows_the_interquartile_mean_and_range():
     assert list(plots.loss_bands(np.ones((3, 2)), x=[10, 20], ax=ax).lines[1].get_xdata()) == [10, 20]
 
 
+@pytest.mark.parametrize("scale", ["linear", "log"])
+def test_names_of_curves_that_end_together_stand_apart_in_the_order_of_their_ends(scale):
+    _, ax = plt.subplots()
+    ax.set(yscale=scale, ylim=(1, 100))
+    ends = [(3, 50.2, "second", "red"), (2, 50, "third", "green"), (3, 50.4, "first", "blue"), (3, 2, "last", "black")]
+    plots.label_ends(ax, ends, apart=0.1)
+    names = sorted(ax.texts, key=lambda text: -text.xy[1])
+    assert [text.get_text() for text in names] == ["first", "second", "third", "last"]
+    assert {text.xy[0] for text in names} == {3}
+    to_panel = ax.transData + ax.transAxes.inverted()
+    heights = to_panel.transform([text.xy for text in names])[:, 1]
+    assert np.allclose(heights[:2] - heights[1:3], 0.1, atol=1e-3)
+    assert np.isclose(names[-1].xy[1], 2)
+
+
 def test_regions_cover_the_plane_and_show_both_classes():
     X, y = nn.make_xor(40, rng=0)
     asked = []
