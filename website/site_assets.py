@@ -112,4 +112,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_css_file("figures.css")
     app.add_css_file("print.css", media="print")
     app.add_js_file("book.js", loading_method="defer")
+    app.add_js_file("read.js", loading_method="defer")
     return {"parallel_read_safe": True, "parallel_write_safe": True}
