@@ -106,11 +106,11 @@ const graphEdges = [
 const graphWide = {
   ...{ width: 548, height: 356, x_1: [30, 96], x_2: [30, 276], W1_11: [92, 96], W1_12: [92, 156], W1_21: [92, 216] },
   ...{ W1_22: [92, 276], b1_1: [142, 34], b1_2: [142, 326], z_1: [208, 96], z_2: [208, 276], h_1: [304, 96] },
-  ...{ h_2: [304, 276], W2_1: [366, 134], W2_2: [366, 238], yhat: [432, 186], b2: [420, 304], L: [516, 186], y: [516, 304] },
+  ...{ h_2: [304, 276], W2_1: [360, 138], W2_2: [360, 234], yhat: [424, 186], b2: [412, 304], L: [518, 186], y: [518, 304] },
   // Where the local derivative of an edge is written that no weight stands on.
   marks: {
     ...{ b1_1: [164, 88, "middle"], b1_2: [193, 327, "middle"], z_1: [256, 89, "middle"], z_2: [256, 269, "middle"] },
-    ...{ b2: [434, 254, "start"], yhat: [474, 179, "middle"], y: [510, 254, "end"] },
+    ...{ b2: [426, 254, "start"], yhat: [471, 179, "middle"], y: [512, 254, "end"] },
   },
 };
 const graphNarrow = {
@@ -248,7 +248,7 @@ export function render({ model, el }) {
       const derivative = local[`${from} ${to}`] ?? 1;
       const known = step >= (graphValueAt[to] ?? 0);
       const [x, y, anchor] = where.marks[from];
-      return known ? [svg("text", { x, y, "text-anchor": anchor }, `\u00d7 ${shown(derivative)}`)] : [];
+      return known ? [svg("text", { x, y, "text-anchor": anchor }, `\u00d7 ${shown(Number(derivative.toPrecision(3)))}`)] : [];
     }));
     back.disabled = step === 0;
     start.disabled = step === 0;

@@ -198,7 +198,7 @@ def test_a_state_that_cannot_be_is_a_sentence(browser):
 
 
 def test_it_fits_a_phone_and_nothing_lies_on_another(browser):
-    wide = Graph(x_1=-12.25, x_2=22.5, W1_11=-1.75, W2_2=-33.5, b1_2=20.25)
+    wide = Graph(x_1=-12.25, x_2=12.5, W1_11=-1.75, W2_2=-12.5, b1_2=10.25)
     for width, layout in ((1400, "wide"), (390, "narrow"), (320, "narrow")):
         with page_with(browser, wide, width=width, scheme="dark" if width == 390 else "light") as window:
             page = window.page
