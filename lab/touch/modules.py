@@ -15,6 +15,7 @@ _IMPORT = re.compile(r'^import \{ ([\w, ]+) \} from "\./(\w+)\.js";.*\n', re.MUL
 _EXPORT = re.compile(r"^export (?=(?:const|function|class) (\w+))", re.MULTILINE)
 _DEFAULT = re.compile(r"^export default (\{.*\});\n?", re.MULTILINE)
 _COMMENT = re.compile(r"^ *//.*\n|(?<=[;,{(\[]) +// [^\n\"'`]*$", re.MULTILINE)
+_INDENT = re.compile(r"^ +", re.MULTILINE)
 _BLANK = re.compile(r"\n{2,}")
 
 
@@ -61,9 +62,10 @@ def script(name: str) -> str:
     """
     text, wanted = source(f"{name}.js"), needs(name)
     exported = [each[0] if isinstance(each, tuple) else each for each in _EXPORT.findall(text)]
-    takes = [f"const {{ {names} }} = {other};" for names, other in _IMPORT.findall(text)]
+    takes = [f"const {{ {names} }} = {other}Module;" for names, other in _IMPORT.findall(text)]
     gives = f"return {{ {', '.join(exported)} }};"
     body = _DEFAULT.sub("", _EXPORT.sub("", _IMPORT.sub("", text)))
-    lean = _BLANK.sub("\n", _COMMENT.sub("", body))
+    lean = _BLANK.sub("\n", _INDENT.sub("", _COMMENT.sub("", body)))
     lines = "\n".join([*takes, lean, gives])
-    return f"nnkitTouch.define({json.dumps(name)}, {json.dumps(wanted)}, ({', '.join(wanted)}) => {{\n{lines}\n}});\n"
+    given = ", ".join(f"{other}Module" for other in wanted)
+    return f"nnkitTouch.define({json.dumps(name)}, {json.dumps(wanted)}, ({given}) => {{\n{lines}\n}});\n"

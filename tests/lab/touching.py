@@ -38,7 +38,9 @@ def write_page(folder: Path, *widgets: Any, scheme: str = "light") -> Path:
 
         def moved(found: re.Match[str], name: str = f"page-{widget.id}.js") -> str:
             content = json.loads(found[2])
-            if data := content["state"].pop("data", None):
+            data = content["state"].get("data")
+            if isinstance(data, dict) and data:
+                del content["state"]["data"]
                 text = f"nnkitTouch.data[{json.dumps(name)}] = {json.dumps({'data': data})};"
                 (folder / "_touch" / name).write_text(text, encoding="utf-8")
                 content["source"] = name
