@@ -37,7 +37,7 @@ def notebook_of_lab():
 def notebook_of_widgets():
     """Return a notebook with widgets, and a cell that says what Python sees of them."""
     sources = (
-        "from lab import touch\nfrom lab.touch import ask\n\nplayground = touch.Playground(width=2, seed=7)\nplayground",
+        "from lab import touch\nfrom lab.touch import ask\n\nplayground = touch.Playground(seed=7)\nplayground",
         "pad = touch.Pad()\npad",
         "box = ask.predict(5)\nbox",
         "print('Python sees', playground.width, playground.epoch, int((pad.digit > 0.5).sum()), box.answers)",
