@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlencode
 
 from lab import needed_by
 from lab.drawings import both, drawings
@@ -147,8 +148,10 @@ class Touch(anywidget.AnyWidget):
     def _tries_html(self) -> str:
         items = []
         for text, state in self.tries:
-            query = "&amp;".join(f"{key}={html.escape(str(value), quote=True)}" for key, value in (state or {}).items())
-            link = f' <a class="nnkit-touch-try" href="#{self.id}?{query}">Try it</a>' if state else ""
+            query = html.escape(urlencode(state or {}))
+            # Not a link: the theme takes every address behind a # for the name of a place.
+            start = '<button type="button" class="nnkit-touch-button nnkit-touch-try" hidden '
+            link = f' {start}data-state="{query}">Try it</button>' if state else ""
             items.append(f"<li>{html.escape(text)}{link}</li>")
         return f'<ul class="nnkit-touch-tries">{"".join(items)}</ul>' if items else ""
 

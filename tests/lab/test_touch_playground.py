@@ -190,7 +190,7 @@ def test_a_run_that_is_solved_says_so_and_colours_the_corners(browser):
 def test_the_tries_do_what_they_say(browser):
     with page_with(browser, Playground()) as window:
         page = window.page
-        for (_, state), link in zip(Playground().tries, page.get_by_role("link", name="Try it").all(), strict=True):
+        for (_, state), link in zip(Playground().tries, page.get_by_role("button", name="Try it").all(), strict=True):
             link.click()
             page.wait_for_function(
                 "state => Object.entries(state).every(([name, value]) =>"

@@ -16,7 +16,7 @@ FILES = SITE.as_uri() + "/"
 MAX_SCRIPTS = 60_000
 """Packed, what the widgets of a page load in all, without weights."""
 MAX_WEIGHTS = 700_000
-ASKS = ("predict", "look_back", "check_yourself")
+ASKS = ("predict", "look-back", "check-yourself")
 
 
 def found(page: str) -> list[tuple[str, str]]:

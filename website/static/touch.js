@@ -117,6 +117,14 @@
         }
       };
       const came = restore();
+      for (const button of root.querySelectorAll(".nnkit-touch-try")) {
+        button.hidden = false;
+        button.onclick = () => {
+          const address = `#${root.id}?${button.dataset.state}`;
+          if (location.hash === address) restore();
+          else location.hash = address;
+        };
+      }
       model.saved = () => (writing ||= setTimeout(write, 300));
       window.addEventListener("hashchange", restore);
       live.replaceChildren();
