@@ -220,7 +220,8 @@ export function framed(widget) {
   return {
     render({ model, el, ...more }) {
       el.classList.add("nnkit-touch");
-      el.dataset.lmSuppressShortcuts = "true"; // Or JupyterLab would take the keys.
+      // Or JupyterLab would take the keys: it looks for this on what has the focus, before it looks around it.
+      el.addEventListener("focusin", ({ target }) => (target.dataset.lmSuppressShortcuts = "true"));
       const live = element("div", { class: "nnkit-touch-live" });
       const tries = (model.get("tries") ?? []).map(([text, state]) =>
         element("li", {}, ...tried(text, state, () => {
