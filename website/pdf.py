@@ -35,15 +35,19 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 
 COVER = """<section class="cover"><p class="title">{title}</p><p>{author}</p>
 <p class="small">nnkit {version}. Text: CC BY 4.0. Code: MIT.</p>
-<p class="small">This is the book on paper. Its labs show their first picture; the sliders move on the site, which
+<p class="small">This is the book on paper. Its labs and widgets show one picture; they move on the site, which
 <code>make book</code> builds, and in JupyterLab, which <code>make lab</code> opens. So does the code that draws the
 figures, and the reference of every name. The solutions of the exercises stand at the end.</p></section>"""
 LIVE = """<p class="note">The sliders of this lab move on the page <code>{document}.html</code> of the site, and in
 JupyterLab (<code>make lab</code>).</p>"""
+TOUCH = """<p class="note">This picture answers your hand on the page <code>{document}.html</code> of the site, and in
+JupyterLab.</p>"""
 ROWS = """<p class="there">{title} has the rows of this table{number}</p>"""
 # What a reader of paper cannot use, or finds elsewhere: the site folds the code that draws.
 DROPPED = (
     "a.headerlink, a:has(> .viewcode-link), script, style, .nnkit-lab-controls, .nnkit-lab-static, .term-notes, "
+    # The chapter's text answers what it asked, and questions with their answers below them ask nothing.
+    ".nnkit-touch-static, #touch-look-back, #check-yourself, .nnkit-touch .nnkit-narrow, "
     ".toctree-wrapper, .noprint, button, "
     "details.hide:not(.verdicts), .cell.tag_hide-input > .cell_input"
 )
@@ -153,6 +157,8 @@ def article(page: Page, chosen: set[str], site: Path) -> Tag:
         rows.replace_with(_rows_elsewhere(chosen))
     for lab in text.select(".nnkit-lab"):
         lab.append(BeautifulSoup(LIVE.format(document=page.document), "html.parser"))
+    for widget in text.select(".nnkit-touch:has(.nnkit-touch-still)"):
+        widget.append(BeautifulSoup(TOUCH.format(document=page.document), "html.parser"))
     text.name, text["class"], text["id"] = "section", f"page level-{page.level}", page.id
     return text
 

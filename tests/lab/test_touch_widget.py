@@ -86,7 +86,10 @@ def test_a_widget_is_alive_on_a_page_and_keeps_its_state_in_the_address(browser,
         page.wait_for_url(re.compile(r"#touch-own\?width=3&kind=relu$"))
         page.get_by_role("button", name="Try it").click()
         page.wait_for_function("document.querySelector('.nnkit-touch-says').textContent.startsWith('Width 3, tanh')")
-        assert page.locator(".nnkit-touch-static").count() == 0
+        assert not page.locator(".nnkit-touch-static").is_visible()
+        page.emulate_media(media="print")
+        assert page.locator(".nnkit-touch-static").is_visible()
+        assert not page.locator(".nnkit-touch-live").is_visible()
         assert window.problems == []
 
 

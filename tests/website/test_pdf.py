@@ -232,4 +232,4 @@ def test_page_of_the_site_prints_unfolded_and_on_white(browser, tmp_path):
     text = "\n".join(sheet.extract_text() for sheet in PdfReader(tmp_path / "page.pdf").pages)
     assert "exact = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 1))" in text
     assert "plt.show()" in text
-    assert "The sliders of this lab move on the page itself" in text
+    assert "This picture answers your hand" in text
