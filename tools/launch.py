@@ -43,7 +43,8 @@ if "google.colab" in sys.modules:
         subprocess.run([*clone, str(home)], check=True)
     if importlib.util.find_spec("nnkit") is None:
         install = [sys.executable, "-m", "pip", "install", "-q", "-e"]
-        subprocess.run([*install, f"{{home}}[data,estimators,sweep,touch]"], check=True)
+        extras = "[data,estimators,sweep,touch]"
+        subprocess.run([*install, f"{{home}}{{extras}}"], check=True)
         site.main()  # what pip installs as editable counts from the next start on, or now
     os.chdir(home / "book" / "{folder}")
 elif not Path("../chapters.toml").is_file():
