@@ -19,8 +19,7 @@ NAMES = sorted(path.stem for path in EXPERIMENTS.glob("[!_]*.py"))
 RAN_WITHOUT_RULES = {
     *("autoencoder_deep", "autoencoder_grid", "denoising", "svm_learning_curve"),
     *("latent_codes", "latent_maps", "latent_walks", "nearest_neighbours"),
-    *("mnist_best", "mnist_grid", "mnist_regularization", "mnist_sweeps"),
-    *("xor_activations", "xor_quadrants", "xor_seeds"),
+    *("mnist_best", "mnist_sweeps"),
 }
 """Experiments whose results are from before their rules, until they are run again."""
 
