@@ -9,6 +9,10 @@ tables, and ends with 1 if a goal is clearly missed.
 from __future__ import annotations
 
 import argparse
+import datetime
+import json
+import os
+import platform
 import re
 import sys
 import time
@@ -24,10 +28,13 @@ from sklearn.datasets import load_digits
 import nnkit as nn
 from benchmarks.site import pages, server
 from benchmarks.threads import limited
+from lab import provenance
+from lab.results import write_whole
 from lab.verdicts import Ratio, ratio
 from nnkit.typing import Array
 from website.pdf import SITE, browser_path, chromium
 
+KEPT = Path(__file__).with_name("touch.json")
 ENGINE = Path(__file__).resolve().parents[1] / "lab" / "touch" / "net.js"
 WIDTHS, BATCH_SIZE, LR = (64, 32, 10), 32, 1e-3
 EPOCHS, WARM_UP = 20, 3
@@ -174,6 +181,32 @@ def ratios(runs: dict[str, list[tuple[float, float]]]) -> dict[str, Ratio]:
     return {name: ratio({"seconds": {name: seconds[name], NET: seconds[NET]}}, NET) for name in DTYPES}
 
 
+def keep(runs: dict[str, list[tuple[float, float]]], browser: str, started: float, load: float) -> None:
+    """Write what was measured where chapter 17 finds it."""
+    origin = {
+        "command": "python -m benchmarks.touch --keep",
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "nnkit": nn.__version__,
+        "commit": provenance.commit("benchmarks/*.py"),
+        "versions": {"python": platform.python_version(), "numpy": np.__version__, "Chromium": browser},
+        "repeats": len(runs[NET]),
+        "processor": provenance.processor(),
+        "cores": os.cpu_count(),
+        "seconds": round(time.perf_counter() - started, 1),
+        "load_average": [round(load, 2), round(os.getloadavg()[0], 2)],
+    }
+    columns = {name: np.array(run).T.tolist() for name, run in runs.items()}
+    row = {
+        "network": "-".join(map(str, WIDTHS)),
+        "batch_size": BATCH_SIZE,
+        "epochs": EPOCHS,
+        "seconds": {name: seconds for name, (seconds, _) in columns.items()},
+        "losses": {name: losses for name, (_, losses) in columns.items()},
+    }
+    write_whole(KEPT, json.dumps({"provenance": origin, "rows": [row]}, indent=1) + "\n")
+    print(f"\nwrote {KEPT.name}")
+
+
 def _engine_table(runs: dict[str, list[tuple[float, float]]], found: dict[str, Ratio]) -> Iterator[str]:
     steps = EPOCHS * (len(digits()[0]) // BATCH_SIZE)
     yield "| | seconds (range) | µs a step | last loss | net.js takes (quartiles) |"
@@ -238,6 +271,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--slower", type=int, default=1, help="how many times slower the pages' processor is")
     parser.add_argument("--width", type=int, default=1400, help="of the window, in pixels (default 1400)")
     parser.add_argument("--site", type=Path, default=SITE, help="folder of the built site")
+    parser.add_argument("--keep", action="store_true", help=f"write the rounds of training to {KEPT.name}")
     options = parser.parse_args(arguments)
     if browser_path() is None:
         parser.error("this needs a browser")
@@ -246,12 +280,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     complaints = []
 
     if options.repeats:
+        started, load = time.perf_counter(), os.getloadavg()[0]
         runs = compare(options.repeats)
         found = ratios(runs)
         print("\n".join(_engine_table(runs, found)), flush=True)
         for name, times in found.items():
             if times.low > AT_MOST:
                 complaints.append(f"{NET} takes {times} times the seconds of {name}, at most {AT_MOST:g}")
+        if options.keep:
+            with chromium() as browser:
+                version = browser.version
+            keep(runs, version, started, load)
 
     if options.seconds:
         chosen = options.pages or with_widgets(options.site)

@@ -47,9 +47,12 @@ def _committed(name: str) -> Path:
     return path
 
 
-def load_benchmark() -> dict[str, Any]:
-    """Return what the benchmark measured: its own ``rows``, ``profile`` and ``provenance``, and those of its parts."""
-    return read_json(BENCHMARK)
+def load_benchmark(name: str = "results") -> dict[str, Any]:
+    """Return what the benchmark measured: its own ``rows``, ``profile`` and ``provenance``, and those of its parts.
+
+    ``"touch"`` is the benchmark of the widgets' engine, with the ``seconds`` and ``losses`` of each contestant.
+    """
+    return read_json(BENCHMARK.with_stem(name))
 
 
 def benchmark_origin(results: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from lab.touch.modules import in_order, script, source
+from lab.touch.widget import remade
 
 FOLDER = "_touch"
 _WIDGET = re.compile(r'<div class="nnkit-touch" id="(?P<id>[^"]+)"[^>]* data-touch="(?P<module>\w+)">')
@@ -44,6 +45,7 @@ def bring_to_life(app: Sphinx, pagename: str, templatename: str, context: dict[s
         content = json.loads(widget[3])
         data = content["state"].pop("data", None)
         if isinstance(data, dict) and data:
+            data = remade(data)
             name = f"{pagename.replace('/', '-')}-{widget[2]}.js"
             text = f"nnkitTouch.data[{json.dumps(name)}] = {json.dumps({'data': data}, separators=(',', ':'))};\n"
             (folder / name).write_text(text, encoding="utf-8")

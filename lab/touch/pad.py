@@ -114,7 +114,7 @@ class Pad(Touch):
             raise ValueError(f"mode must be one of {', '.join(EACH)}; got {mode!r}")
         if network is not None and mode != "classify":
             raise ValueError(f"network must be None unless mode is 'classify'; got a network and {mode!r}")
-        words = _WORDS[mode]
+        words, given = _WORDS[mode], set(settings)
         self.still_says = words["still"]  # type: ignore[misc]  # a class says it for all modes, and here each its own
         self._networks = {"": _checked(network)} if network is not None else _networks(mode)
         self._places = stored.sample(EACH[mode])
@@ -123,7 +123,12 @@ class Pad(Touch):
         settings.setdefault("data", self._data(mode))
         for name in ("title", "question", "tries"):
             settings.setdefault(name, words[name])
+        self._stored = network is None and "data" not in given
         super().__init__(mode=mode, **settings)
+
+    def recipe(self) -> dict[str, Any] | None:
+        """Return the mode, unless the reader's own network answers."""
+        return {"mode": self.mode} if self._stored else None
 
     def _data(self, mode: str) -> dict[str, Any]:
         data: dict[str, Any] = {role or "network": packed(each) for role, each in self._networks.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import importlib
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -20,7 +21,7 @@ with needed_by(__name__):
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Touch", "traits"]
+__all__ = ["Touch", "remade", "traits"]
 
 MAX_BYTES = 700_000
 """The largest HTML that a widget may put on a page, its weights included."""
@@ -116,6 +117,11 @@ class Touch(anywidget.AnyWidget):
             If it is larger than `MAX_BYTES`.
         """
         state = {key: value for key, value in self._start.items() if key not in ("title", "question", "tries")}
+        weights = ""
+        recipe = self.recipe()
+        if recipe is not None and state["data"] == self.get_state("data")["data"]:
+            weights = json.dumps(state["data"], separators=(",", ":"))
+            state["data"] = {"made_by": type(self).__name__, "from": recipe}
         page = _PAGE.format(
             id=self.id,
             module=self.module,
@@ -126,9 +132,13 @@ class Touch(anywidget.AnyWidget):
             # "</" would end the script, even inside a string.
             data=json.dumps({"state": state}, separators=(",", ":")).replace("</", "<\\/"),
         )
-        if (size := len(page.encode())) > MAX_BYTES:
+        if (size := len(page.encode()) + len(weights)) > MAX_BYTES:
             raise ValueError(f"a widget must be at most {MAX_BYTES // 1000} kB as HTML; got {size / 1000:.0f} kB")
         return page
+
+    def recipe(self) -> dict[str, Any] | None:
+        """Return the settings from which the trait ``data`` follows, so that no notebook has to hold it; or None."""
+        return None
 
     def static_html(self) -> str:
         """Return what the page shows where no JavaScript runs: the still picture and its caption."""
@@ -162,6 +172,14 @@ class Touch(anywidget.AnyWidget):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.title!r})"
+
+
+def remade(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the ``data`` of a widget: as they are, or from the `recipe` that stands in their place."""
+    if "made_by" not in data:
+        return data
+    made: Touch = getattr(importlib.import_module("lab.touch"), data["made_by"])(**data["from"])
+    return made.get_state("data")["data"]
 
 
 def _listed(tries: Tries) -> list[list[Any]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.touch.modules import in_order, script, style
+from lab.touch.widget import remade
 from tests.website.visit import Window
 
 STATIC = Path(__file__).resolve().parents[2] / "website" / "static"
@@ -41,6 +42,7 @@ def write_page(folder: Path, *widgets: Any, scheme: str = "light") -> Path:
             data = content["state"].get("data")
             if isinstance(data, dict) and data:
                 del content["state"]["data"]
+                data = remade(data)
                 text = f"nnkitTouch.data[{json.dumps(name)}] = {json.dumps({'data': data})};"
                 (folder / "_touch" / name).write_text(text, encoding="utf-8")
                 content["source"] = name
