@@ -262,6 +262,24 @@ def play(browser: Any, address: str, *, width: int, slower: int, seconds: float)
                 playing.first.click()
 
 
+def watch(options: argparse.Namespace) -> list[str]:
+    """Play with the widgets of the pages, print what was seen, and return what was missed."""
+    complaints = []
+    chosen = options.pages or with_widgets(options.site)
+    print("\n| Page | Widget | What it does | frame, ms | 95 % | longest | long tasks | longest, ms |")
+    print("|---|---|---|--:|--:|--:|--:|--:|")
+    look = {"width": options.width, "slower": options.slower, "seconds": options.seconds}
+    with server(options.site) as base:
+        for page in chosen:
+            with chromium() as browser:
+                for name, what, seen in play(browser, base + page, **look):
+                    print(f"| {page.removesuffix('.html')} | {name} | {what} | {seen} |", flush=True)
+                    if seen.tasks:
+                        longest = f"the longest {max(seen.tasks):.0f} ms, at most {LONG}"
+                        complaints.append(f"{page}, {name} {what}: {len(seen.tasks)} long tasks, {longest}")
+    return complaints
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.touch", description=__doc__)
@@ -293,18 +311,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             keep(runs, version, started, load)
 
     if options.seconds:
-        chosen = options.pages or with_widgets(options.site)
-        print("\n| Page | Widget | What it does | frame, ms | 95 % | longest | long tasks | longest, ms |")
-        print("|---|---|---|--:|--:|--:|--:|--:|")
-        look = {"width": options.width, "slower": options.slower, "seconds": options.seconds}
-        with server(options.site) as base:
-            for page in chosen:
-                with chromium() as browser:
-                    for name, what, seen in play(browser, base + page, **look):
-                        print(f"| {page.removesuffix('.html')} | {name} | {what} | {seen} |", flush=True)
-                        if seen.tasks:
-                            longest = f"the longest {max(seen.tasks):.0f} ms, at most {LONG}"
-                            complaints.append(f"{page}, {name} {what}: {len(seen.tasks)} long tasks, {longest}")
+        complaints += watch(options)
     print("\nAll goals are met." if not complaints else "\nMissed:\n" + "\n".join(complaints))
     return 1 if complaints else 0
 

@@ -33,7 +33,7 @@ _WORDS: dict[str, dict[str, Any]] = {
             ("A 4 that it reads as a 9. Which ink misleads it?", {"sample": 115}),
             ("Draw a letter or a house. How sure is it?", None),
         ),
-        "still": "A test digit, and the probabilities that the network of chapter 6 gives to the ten digits.",
+        "still": "A test digit, and the probabilities that the network gives to the ten digits.",
     },
     "encode": {
         "title": "A digit in 32 numbers",
@@ -43,7 +43,7 @@ _WORDS: dict[str, dict[str, Any]] = {
             ("Draw a letter or a house. What comes back?", None),
             ("Set a few numbers at random. Is what comes back still a digit?", {"sample": 8}),
         ),
-        "still": "A test digit, its 32 numbers in the autoencoder of chapter 9, and what is drawn from them.",
+        "still": "A test digit, its 32 numbers in the autoencoder, and what is drawn from them.",
     },
     "denoise": {
         "title": "Clean a noisy digit",
@@ -53,7 +53,7 @@ _WORDS: dict[str, dict[str, Any]] = {
             ("Three times the noise: clear, but is it the same digit?", {"sigma": 0.6}),
             ("At 1, press “Other noise” a few times. Do the answers agree?", {"sigma": 1.0}),
         ),
-        "still": "A test digit, the same with noise, and what the denoising autoencoder of chapter 12 returns.",
+        "still": "A test digit, the same with noise, and what the denoising autoencoder returns.",
     },
     "neighbours": {
         "title": "Ask the neighbours",

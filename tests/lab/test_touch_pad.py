@@ -141,7 +141,7 @@ def test_undo_clear_and_a_test_digit(browser):
         clear.click()
         says(page, "The pad is empty")
         assert of_model(page, "picture") == []
-        slider = page.get_by_label("Test digit")
+        slider = page.get_by_role("slider", name="Test digit")
         slider.focus()
         page.keyboard.press("ArrowRight")
         says(page, "The network reads 7")
@@ -251,7 +251,7 @@ def test_the_code_can_be_moved_and_the_digit_follows(browser):
         # Another digit brings its own code.
         bars.nth(0).focus()
         page.keyboard.press("End")
-        page.get_by_label("Test digit").focus()
+        page.get_by_role("slider", name="Test digit").focus()
         page.keyboard.press("ArrowRight")
         says(page, "Drawn again from 32 numbers")
         assert of_model(page, "code") == []
@@ -283,7 +283,7 @@ def test_noise_is_added_and_cleaned(browser):
         page.get_by_role("button", name="Other noise").click()
         says(page, sentence(0.6, 1))
         page.wait_for_url(re.compile("seed=1"))
-        slider = page.get_by_label("Noise")
+        slider = page.get_by_role("slider", name="Noise")
         slider.focus()
         page.keyboard.press("Home")
         says(page, sentence(0, 1))

@@ -35,6 +35,9 @@ NO_PAGE = {
     *("nnkit.checks", "nnkit.files", "nnkit.typing"),
     *(f"nnkit.estimators.{name}" for name in ("base", "kernels", "smo")),
     *("lab.drawings", "lab.provenance", "lab.verdicts"),
+    # A chapter shows each of them where it is used; CONTRIBUTING.md says how they are made.
+    *(f"lab.touch.{name}" for name in ("border", "graph", "line", "pad", "playground", "street", "walk")),
+    *(f"lab.touch.{name}" for name in ("ask", "modules", "stored", "weights", "widget")),
 }
 
 

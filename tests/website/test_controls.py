@@ -18,8 +18,9 @@ NOTE = "#note-term-hidden-layer"
 LEAST = 44
 """Pixels of a button that a finger hits."""
 
+# What is in a label is pressed by the label.
 _SMALL = """least => [...document.querySelectorAll("button, summary, .btn, input:not([type=hidden])")].filter(one => {
-  const {width, height} = one.getBoundingClientRect();
+  const {width, height} = (/radio|checkbox/.test(one.type) && one.labels[0] || one).getBoundingClientRect();
   return one.checkVisibility({visibilityProperty: true}) && width && height
     && (width < least - 0.5 || height < least - 0.5);
 }).map(one => { const {width, height} = one.getBoundingClientRect();
@@ -55,7 +56,7 @@ def test_buttons_are_large_enough_for_a_finger(browser, page, width):
 
 @pytest.mark.parametrize("width", [1400, 390])
 def test_sliders_have_their_room_before_their_script_has_run(browser, width):
-    with Visit(browser, FILES, "book/index.html", width=width) as visit:
+    with Visit(browser, FILES, CHAPTERS[0], width=width) as visit:
         before, after = visit.page.evaluate(
             """() => [true, false].map(hidden => {
               const controls = document.querySelector(".nnkit-lab-controls");

@@ -113,7 +113,7 @@ def test_bookmarks_contents_and_text(printed):
 
 def test_labs_solutions_and_links_are_printed(printed):
     text = "\n".join(page.extract_text() for page in printed.pages)
-    assert "The sliders of this lab move on the page" in text
+    assert "This picture answers your hand on the page" in text
     assert "Solution on page" in text
     assert "exact = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 1))" in text  # In a solution
     assert "\\begin{" not in text

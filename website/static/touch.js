@@ -129,10 +129,12 @@
       window.addEventListener("hashchange", restore);
       live.replaceChildren();
       render({ model, el: live });
-      const printed = document.createElement("div"); // Paper gets the still picture.
-      printed.className = "nnkit-touch-printed";
-      printed.append(...shown);
-      root.append(printed);
+      if (shown.some((each) => each.className === "nnkit-touch-still")) {
+        const printed = document.createElement("div"); // For paper.
+        printed.className = "nnkit-touch-printed";
+        printed.append(...shown);
+        root.append(printed);
+      }
       root.append(wrong);
       root.model = model;
       root.dataset.state = "alive";
