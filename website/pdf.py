@@ -47,7 +47,8 @@ ROWS = """<p class="there">{title} has the rows of this table{number}</p>"""
 DROPPED = (
     "a.headerlink, a:has(> .viewcode-link), script, style, .nnkit-lab-controls, .nnkit-lab-static, .term-notes, "
     # The chapter's text answers what it asked, and questions with their answers below them ask nothing.
-    ".nnkit-touch-static, .nnkit-touch-tries, #touch-look-back, #check-yourself, .nnkit-touch .nnkit-narrow, "
+    ".nnkit-touch-static, .nnkit-touch-tries, .nnkit-touch .nnkit-narrow, #touch-look-back, #check-yourself, "
+    "#touch-predict > .nnkit-touch-question, #touch-predict ul, "
     ".toctree-wrapper, .noprint, button, "
     "details.hide:not(.verdicts), .cell.tag_hide-input > .cell_input"
 )

@@ -128,6 +128,9 @@ def test_what_the_mouse_is_on_stays_legible(browser, page):
     with Visit(browser, FILES, page) as visit:
         if "search" in page:
             visit.page.locator("#search-results li").first.wait_for()
+        for widget in visit.page.locator(".nnkit-touch[data-touch]").all():  # Alive, it has other buttons.
+            widget.scroll_into_view_if_needed()
+            visit.page.wait_for_selector(f"#{widget.get_attribute('id')}[data-state=alive]")
         visit.page.add_style_tag(content="* { transition: none !important }")
         for scheme in ("light", "dark"):
             look(visit.page, scheme, 1400)
