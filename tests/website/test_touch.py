@@ -172,3 +172,27 @@ def test_a_missing_part_is_a_sentence_and_can_be_tried_again(browser, localhost)
         visit.page.unroute("**/_touch/*")
         said.click()
         come_to_life(visit.page, name)
+
+
+def test_contents_show_what_was_read_and_answered_until_one_forgets(browser, localhost):
+    xor = next(page for page in CHAPTERS if "/05-" in page)
+    with Visit(browser, localhost, xor) as visit:
+        page = visit.page
+        predict = come_to_life(page, "touch-predict")
+        predict.get_by_role("spinbutton").first.fill("950")
+        predict.get_by_role("button", name="Commit to it").click()
+        come_to_life(page, "touch-check-yourself").get_by_role("button").first.click()
+        assert "950 of 1,000" in come_to_life(page, "touch-look-back").inner_text()
+        page.evaluate("scrollTo(0, document.body.scrollHeight)")
+        mark = page.locator(".bd-links .nnkit-mark")
+        page.wait_for_function("/^read, /.test(document.querySelector('.bd-links .nnkit-mark')?.title)")
+        assert re.fullmatch(r"read, 1 of \d answered", mark.get_attribute("title"))
+        assert "950" not in page.url
+        visit.open(f"{localhost}book/index.html")
+        assert page.locator("article table .nnkit-mark").count() == 1
+        page.get_by_role("button", name=re.compile("Forget")).click()
+        page.wait_for_function("!document.querySelector('.nnkit-mark')")
+        visit.open(localhost + xor)
+        assert page.locator(".nnkit-mark").count() == 0
+        assert "nothing" in come_to_life(page, "touch-look-back").inner_text()
+        assert visit.problems == []
