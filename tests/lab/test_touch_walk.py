@@ -266,8 +266,7 @@ def test_weights_that_do_not_fit_are_a_sentence(browser):
     widget = Walk()
     layers = [dict(layer) for layer in widget.data["decoder"]]
     layers[0]["in"] = 5
-    widget.data = {**widget.data, "decoder": layers}
-    widget._start["data"] = widget.data
+    widget._start["data"] = {**widget.data, "decoder": layers}
     with page_with(browser, widget) as window:
         assert "do not fit" in window.page.locator(".nnkit-touch-live").inner_text()
         assert window.problems == []
