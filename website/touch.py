@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -12,50 +10,19 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from lab.touch.modules import in_order, script, source
-from lab.touch.widget import remade
+from lab.touch.modules import source
+from lab.touch.pages import brought_to_life, widgets_on
 
 FOLDER = "_touch"
-_WIDGET = re.compile(r'<div class="nnkit-touch" id="(?P<id>[^"]+)"[^>]* data-touch="(?P<module>\w+)">')
-_DATA = re.compile(
-    r'(<div class="nnkit-touch" id="([^"]+)".*?<script type="application/json">)(.*?)(</script>)', re.DOTALL
-)
 STYLE_BEGINS = "/* What follows is lab/touch. */"
-
-
-def widgets_on(page: str) -> list[tuple[str, str]]:
-    """Return the name and the module of every widget on a page."""
-    return _WIDGET.findall(page)
 
 
 def bring_to_life(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object) -> None:
     """Write what a page's widgets need to files of their own, so that the text does not wait for them."""
     body = context.get("body", "")
-    found = widgets_on(body)
-    if not found:
-        return
-    if len({name for name, _ in found}) < len(found):
-        raise ValueError(f"{pagename} has two widgets with one name among {', '.join(name for name, _ in found)}")
-    folder = Path(app.outdir) / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    for each in {needed for _, module in found for needed in [*in_order("parts"), *in_order(module)]}:
-        (folder / f"{each}.js").write_text(script(each), encoding="utf-8")
-
-    def moved(widget: re.Match[str]) -> str:
-        content = json.loads(widget[3])
-        data = content["state"].pop("data", None)
-        if isinstance(data, dict) and data:
-            data = remade(data)
-            name = f"{pagename.replace('/', '-')}-{widget[2]}.js"
-            text = f"nnkitTouch.data[{json.dumps(name)}] = {json.dumps({'data': data}, separators=(',', ':'))};\n"
-            (folder / name).write_text(text, encoding="utf-8")
-            content["source"] = name
-        elif data is not None:
-            content["state"]["data"] = data
-        return widget[1] + json.dumps(content, separators=(",", ":")).replace("</", "<\\/") + widget[4]
-
-    context["body"] = _DATA.sub(moved, body)
-    app.add_js_file("touch.js", loading_method="defer")
+    if widgets_on(body):
+        context["body"] = brought_to_life(body, pagename, Path(app.outdir) / FOLDER)
+        app.add_js_file("touch.js", loading_method="defer")
 
 
 def widget_of(path: Path, name: str) -> str:

@@ -28,7 +28,6 @@ Measured = str | tuple[str, float | None]
 _GROUPS = {"predict": "prediction", "look_back": "prediction", "check_yourself": "check"}
 _ANSWERS: dict[tuple[str, int], dict[str, Any]] = {}  # By the group of questions and the chapter.
 _BOXES: weakref.WeakSet[Ask] = weakref.WeakSet()
-_STATIC = re.compile(r'<p class="nnkit-touch-static">.*?</p>', re.DOTALL)
 
 
 @cache
@@ -73,6 +72,7 @@ class Ask(Touch):
     """
 
     module = "ask"
+    static_says = ""
     kind = traits.Enum(tuple(_GROUPS), "predict").tag(sync=True)
     chapter = traits.Int(1).tag(sync=True)
     questions: Any = traits.List().tag(sync=True)
@@ -111,10 +111,6 @@ class Ask(Touch):
         for box in list(_BOXES):
             if box is not self and box._shared == self._shared:
                 box.answers = dict(change["new"])
-
-    def html(self) -> str:
-        """Return the box as HTML: the questions as plain text, and the state that the page's host brings to life."""
-        return _STATIC.sub("", super().html())
 
     def static_html(self) -> str:
         """Return the questions as text, for where no JavaScript runs."""

@@ -1,5 +1,5 @@
 // Two weights as an arrow that is turned and stretched: the border stands across it, and its length is how bold it is.
-import { element, svg, slider, button, row, speaker, still } from "./parts.js";
+import { button, element, hears, row, slider, speaker, still, svg } from "./parts.js";
 import { plane, dragging, handle } from "./axes.js";
 
 export const settings = {
@@ -289,10 +289,10 @@ export function render({ model, el }) {
   draw();
   say("Drag the tip of the arrow to turn and stretch it, and its foot to move the border. A red bar beside a point is the price that it pays.");
   const heard = { d1: follow, d2: follow, bias: follow, learning_rate: followRate };
-  for (const [name, hear] of Object.entries(heard)) model.on(`change:${name}`, hear);
+  const unheard = hears(model, heard);
   return () => {
     stop();
-    for (const [name, hear] of Object.entries(heard)) model.off(`change:${name}`, hear);
+    unheard();
   };
 }
 

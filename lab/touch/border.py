@@ -61,9 +61,9 @@ class Border(Touch):
         ("Sure and right: the border hardly moves from here, but the arrow still grows.", {"d1": 2.0, "d2": 2.0}),
     )
     still_says = (
-        "Left, points of the chapter's two clouds, a dashed border between them and an arrow across it. Right, the "
-        "probability of class 1 across the border, for an arrow of length 1, 3 and 10: the longer "
-        "the arrow, the steeper the step."
+        "The plane: points of the chapter's two clouds, a dashed border between them and an arrow across it. "
+        "Across the border: the probability of class 1, for an arrow of length 1, 3 and 10. The longer the arrow, "
+        "the steeper the step."
     )
 
     d1 = traits.Float(1.2, min=-15, max=15).tag(sync=True)
@@ -107,12 +107,12 @@ class Border(Touch):
             left.plot(*X[y == cls].T, marker, color=color, markersize=3)
         left.plot(*np.transpose([foot - along, foot + along]), "--", color="black", linewidth=1)
         left.annotate("", foot + 0.45 * d, foot, arrowprops={"arrowstyle": "-|>", "linewidth": 2, "color": "black"})
-        left.set(xlim=(-4.5, 4.5), ylim=(-4, 4), xlabel="feature 1", ylabel="feature 2")
+        left.set(xlim=(-4.5, 4.5), ylim=(-4, 4), xlabel="feature 1", ylabel="feature 2", title="the plane")
         distance = np.linspace(-4, 4, 49)
         for length, color, style in ((1, "#666666", ":"), (3, "#D55E00", "--"), (10, "#0072B2", "-")):
             right.plot(distance, sigmoid(length * distance), style, color=color)
             right.text(1.2, 0.5 - 0.14 * (10, 3, 1).index(length), f"length {length}", color=color)
-        right.set(xlabel="distance from the border", ylabel="probability of class 1")
+        right.set(xlabel="distance from the border", ylabel="probability of class 1", title="across the border")
         figure.tight_layout()
         return figure
 

@@ -1,5 +1,5 @@
 // The pencil's network as a graph: change any number, and go forward and backward one node at a time.
-import { element, svg, button, row, speaker } from "./parts.js";
+import { button, element, hears, row, speaker, svg } from "./parts.js";
 
 const graphRange = { from: -99, to: 99 };
 
@@ -305,10 +305,10 @@ export function render({ model, el }) {
   const watch = new ResizeObserver(() => requestAnimationFrame(() => el.isConnected && lay()));
   watch.observe(el);
   const heard = Object.fromEntries(Object.keys(settings).map((name) => [name, name === "step" ? follow : followNumber(name)]));
-  for (const [name, hear] of Object.entries(heard)) model.on(`change:${name}`, hear);
+  const unheard = hears(model, heard);
   return () => {
     watch.disconnect();
-    for (const [name, hear] of Object.entries(heard)) model.off(`change:${name}`, hear);
+    unheard();
   };
 }
 

@@ -1,5 +1,5 @@
 // A line through points that can be dragged, its squared errors, and the bowl of all lines on which it descends.
-import { element, svg, slider, choice, button, row, speaker, still } from "./parts.js";
+import { button, choice, element, hears, row, slider, speaker, still, svg } from "./parts.js";
 import { plane, dragging, handle } from "./axes.js";
 
 export const settings = {
@@ -361,10 +361,10 @@ export function render({ model, el }) {
   followPoints();
   speed.value = rate(); // Its words need the limit of these points.
   const heard = { points: followPoints, w: followLine, b: followLine, learning_rate: followRate };
-  for (const [name, follow] of Object.entries(heard)) model.on(`change:${name}`, follow);
+  const unheard = hears(model, heard);
   return () => {
     stop();
-    for (const [name, follow] of Object.entries(heard)) model.off(`change:${name}`, follow);
+    unheard();
   };
 }
 

@@ -61,8 +61,8 @@ class Line(Touch):
         ("With the pencil's two points, one step at 0.1 makes the line a tenth as wrong.", {"points": "pencil"}),
     )
     still_says = (
-        "Left, 25 of the chapter's points, a flat line, and the square of each error. Right, the loss of every line as "
-        "a bowl seen from above, and the steps of gradient descent from the flat line to the lowest point."
+        "The line: 25 of the chapter's points, a flat line, and the square of each error. The bowl: the loss of every "
+        "line, seen from above, and the steps of gradient descent from the flat line to the lowest point."
     )
 
     points = traits.Unicode("some").tag(sync=True)
@@ -113,7 +113,7 @@ class Line(Touch):
     def still(self) -> Figure:
         X, y = self.X, self.y
         figure, (left, right) = plt.subplots(1, 2, figsize=(5.8, 2.8))
-        left.set(xlim=_X, ylim=_Y, xlabel="feature $x$", ylabel="target $y$")
+        left.set(xlim=_X, ylim=_Y, xlabel="feature $x$", ylabel="target $y$", title="the line")
         left.plot(_X, [self.w * x + self.b for x in _X], color="#D55E00")
         width, height = left.bbox.width / (_X[1] - _X[0]), left.bbox.height / (_Y[1] - _Y[0])
         for x, target in zip(X[:, 0], y[:, 0], strict=True):
@@ -131,7 +131,7 @@ class Line(Touch):
             downhill = -2 * float(np.mean(error * X)), -2 * float(np.mean(error))
             path.append((w + self.learning_rate * downhill[0], b + self.learning_rate * downhill[1]))
         right.plot(*np.transpose(path), ".-", color="#D55E00", linewidth=0.8, markersize=4)
-        right.set(xlim=(-1.5, 4.5), ylim=(-4, 2), xlabel="slope $w$", ylabel="height $b$")
+        right.set(xlim=(-1.5, 4.5), ylim=(-4, 2), xlabel="slope $w$", ylabel="height $b$", title="the bowl")
         right.grid(False)
         figure.tight_layout()
         return figure

@@ -1,5 +1,5 @@
 // Draw a digit, and see what one of the book's classifiers makes of it while you draw.
-import { button, canvas, element, onTheme, palette, row, slider, speaker } from "./parts.js";
+import { button, canvas, element, hears, onTheme, palette, row, slider, speaker } from "./parts.js";
 import { unpackedDigits } from "./weights.js";
 import { centred, drawPixels, INK_PAD, INK_SIDE } from "./ink.js";
 import { asInk, inkOf, PAD_VIEWS, pictured } from "./padviews.js";
@@ -234,16 +234,14 @@ export function render({ model, el }) {
     if (model.get("sample") >= 0) chosen(model.get("sample"));
     else follow();
   };
-  const heard = ["strokes", "picture", ...(view.heard ?? [])];
-  model.on("change:sample", chooses);
-  for (const name of heard) model.on(`change:${name}`, follow);
+  const followed = ["strokes", "picture", ...(view.heard ?? [])].map((name) => [name, follow]);
+  const unheard = hears(model, { sample: chooses, ...Object.fromEntries(followed) });
   const undoTheme = onTheme(el, () => refresh(false));
   refresh();
   return () => {
     cancelAnimationFrame(asked);
     undoTheme();
-    model.off("change:sample", chooses);
-    for (const name of heard) model.off(`change:${name}`, follow);
+    unheard();
   };
 }
 

@@ -179,6 +179,28 @@ export function frames(work, { el, slice = 8, onframe = () => {} }) {
   return made;
 }
 
+// Calls what hears a setting when it changes, until what this returns is called.
+export function hears(model, byName) {
+  const heard = Object.entries(byName).map(([name, hear]) => [`change:${name}`, hear]);
+  for (const [event, hear] of heard) model.on(event, hear);
+  return () => {
+    for (const [event, hear] of heard) model.off(event, hear);
+  };
+}
+
+// Settings that come together are one change: `update` follows once, after the last of them.
+export function atOnce(update) {
+  let asked = false;
+  return () => {
+    if (asked) return;
+    asked = true;
+    queueMicrotask(() => {
+      asked = false;
+      update();
+    });
+  };
+}
+
 export function still() {
   return matchMedia("(prefers-reduced-motion: reduce)").matches;
 }

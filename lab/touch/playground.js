@@ -1,5 +1,5 @@
 // A small network learns to tell two classes of points in the plane, and shows how it sees them meanwhile.
-import { element, svg, slider, choice, button, row, speaker, canvas, palette, onTheme, frames, still, random, normal } from "./parts.js";
+import { atOnce, button, canvas, choice, element, frames, hears, normal, onTheme, palette, random, row, slider, speaker, still, svg } from "./parts.js";
 import { Linear, ReLU, Tanh, Sigmoid, Sequential, MSELoss, BCEWithLogitsLoss, SGD, Adam, sigmoid } from "./net.js";
 
 export const settings = {
@@ -531,10 +531,8 @@ export function render({ model, el }) {
   const dataKey = ({ data, points: text, count, noise, held_out: more }) =>
     JSON.stringify(data === "own" ? [data, text] : [data, text, count, noise, more]);
   const netKey = ({ width, depth, activation, criterion, seed }) => JSON.stringify([width, depth, activation, criterion, seed]);
-  let asked = false;
   let gone = false;
   const follow = () => {
-    asked = false;
     if (gone) return;
     const wanted = now();
     for (const [name, show] of Object.entries(controls)) show(wanted[name]);
@@ -553,11 +551,7 @@ export function render({ model, el }) {
     if (wanted.batch_size !== applied.settings.batch_size) run.position = 0;
     applied.settings = wanted;
   };
-  // Several settings that come at once are one change.
-  const later = () => {
-    if (!asked) queueMicrotask(follow);
-    asked = true;
-  };
+  const later = atOnce(follow);
 
   // The reader's hand on the points.
   const paint = (each) => {
@@ -1007,14 +1001,14 @@ export function render({ model, el }) {
   };
 
   follow();
-  for (const name of Object.keys(settings)) model.on(`change:${name}`, later);
+  const unheard = hears(model, Object.fromEntries(Object.keys(settings).map((name) => [name, later])));
   const forget = onTheme(el, ask);
   return () => {
     gone = true;
     clock.end();
     forget();
     cancelAnimationFrame(drawing);
-    for (const name of Object.keys(settings)) model.off(`change:${name}`, later);
+    unheard();
   };
 }
 

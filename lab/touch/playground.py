@@ -99,8 +99,9 @@ class Playground(Touch):
         ),
     )
     still_says = (
-        "A small network has learned to tell two classes of points in the plane. Left: its probabilities as colours, "
-        "and the line where they are one half. Right: the plane as its two hidden units see it, or else its loss."
+        "A small network has learned to tell two classes of points in the plane. In the plane, its probabilities "
+        "are colours, with a line where they are one half. The other picture is the plane as two hidden units see it, "
+        "or the loss."
     )
 
     data = traits.Enum(["xor", "blobs", "circles", "moons", "spirals", "own"], "xor").tag(sync=True)

@@ -1,6 +1,6 @@
 // Chapter 14's street: points of two classes that can be dragged, and SMO, which finds the widest street between them.
 import { SVC } from "./smo.js";
-import { button, canvas, choice, element, frames, normal, onTheme, palette, random, row, slider, speaker, svg } from "./parts.js";
+import { atOnce, button, canvas, choice, element, frames, hears, normal, onTheme, palette, random, row, slider, speaker, svg } from "./parts.js";
 
 export const settings = {
   start: { among: ["villages", "blobs", "moons"] },
@@ -572,24 +572,14 @@ export function render({ model, el }) {
     reach.querySelector("input").disabled = get("kernel") === "linear";
     solve();
   };
-  // Settings that come together are one change.
-  let asked = false;
-  const follow = () => {
-    if (asked) return;
-    asked = true;
-    queueMicrotask(() => {
-      asked = false;
-      update();
-    });
-  };
-  const listened = Object.keys(settings).map((name) => `change:${name}`);
-  for (const event of listened) model.on(event, follow);
+  const follow = atOnce(update);
+  const unheard = hears(model, Object.fromEntries(Object.keys(settings).map((name) => [name, follow])));
   const stopTheme = onTheme(el, draw);
   update();
   return () => {
     working.end();
     stopTheme();
-    for (const event of listened) model.off(event, follow);
+    unheard();
   };
 }
 

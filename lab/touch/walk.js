@@ -1,7 +1,7 @@
 // Chapter 11's code of four numbers as a map to walk on: the decoder draws a digit for every place of it.
 import { network, unpackedDigits } from "./weights.js";
 import { drawPixels } from "./ink.js";
-import { button, canvas, choice, element, onTheme, palette, row, slider, speaker, svg } from "./parts.js";
+import { atOnce, button, canvas, choice, element, hears, onTheme, palette, row, slider, speaker, svg } from "./parts.js";
 
 export const settings = {
   begin: { from: 0, to: 309, whole: true },
@@ -348,17 +348,8 @@ export function render({ model, el }) {
     numbers.forEach((each, i) => (each.value = code[i]));
     drawAll();
   };
-  let asked = false;
-  const follow = () => {
-    if (asked) return;
-    asked = true;
-    queueMicrotask(() => {
-      asked = false;
-      update();
-    });
-  };
-  const listened = Object.keys(settings).map((name) => `change:${name}`);
-  for (const event of listened) model.on(event, follow);
+  const follow = atOnce(update);
+  const unheard = hears(model, Object.fromEntries(Object.keys(settings).map((name) => [name, follow])));
   const stopTheme = onTheme(el, () => {
     drawMap();
     drawAll(true);
@@ -366,7 +357,7 @@ export function render({ model, el }) {
   update();
   return () => {
     stopTheme();
-    for (const event of listened) model.off(event, follow);
+    unheard();
   };
 }
 

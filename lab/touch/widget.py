@@ -31,9 +31,7 @@ Tries = Iterable[tuple[str, Mapping[str, Any] | None]]
 _PAGE = (
     '<div class="nnkit-touch" id="{id}" role="group" aria-label="{title}" data-touch="{module}">'
     '<p class="nnkit-touch-title">{title}</p><p class="nnkit-touch-question">{question}</p>'
-    '<div class="nnkit-touch-live">{still}'
-    '<p class="nnkit-touch-static">This picture answers your hand where JavaScript runs, or in a running notebook.</p>'
-    "</div>{tries}"
+    '<div class="nnkit-touch-live">{still}</div>{tries}'
     '<script type="application/json">{data}</script></div>'
 )
 
@@ -62,6 +60,7 @@ class Touch(anywidget.AnyWidget):
 
     module: ClassVar[str]
     still_says: ClassVar[str]
+    static_says: ClassVar[str] = "This picture answers your hand where JavaScript runs, or in a running notebook."
     title = traits.Unicode().tag(sync=True)
     question = traits.Unicode().tag(sync=True)
     tries: Any = traits.List().tag(sync=True)
@@ -127,7 +126,7 @@ class Touch(anywidget.AnyWidget):
             module=self.module,
             title=html.escape(self.title),
             question=html.escape(self.question),
-            still=self.static_html(),
+            still=self.static_html() + (self.static_says and f'<p class="nnkit-touch-static">{self.static_says}</p>'),
             tries=self._tries_html(),
             # "</" would end the script, even inside a string.
             data=json.dumps({"state": state}, separators=(",", ":")).replace("</", "<\\/"),

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import re
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from lab.touch.modules import in_order, script, style
-from lab.touch.widget import remade
+from lab.touch.modules import style
+from lab.touch.pages import brought_to_life
 from tests.website.visit import Window
 
 STATIC = Path(__file__).resolve().parents[2] / "website" / "static"
-_DATA = re.compile(r'(<script type="application/json">)(.*?)(</script>)', re.DOTALL)
 _PAGE = """<!doctype html>
 <html lang="en" data-theme="{scheme}"><head><meta charset="utf-8"><title>{title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -28,36 +25,18 @@ background: var(--book-paper); color: var(--book-ink) }}</style>
 
 def write_page(folder: Path, *widgets: Any, scheme: str = "light") -> Path:
     """Write a page with these widgets, and all that they load, as the site has them; return its path."""
-    (folder / "_touch").mkdir(exist_ok=True)
     (folder / "_static").mkdir(exist_ok=True)
     host = (STATIC / "touch.js").read_text(encoding="utf-8")
     (folder / "_static" / "touch.js").write_text(host, encoding="utf-8")
-    parts = []
-    for widget in widgets:
-        for each in [*in_order("parts"), *in_order(widget.module)]:
-            (folder / "_touch" / f"{each}.js").write_text(script(each), encoding="utf-8")
-
-        def moved(found: re.Match[str], name: str = f"page-{widget.id}.js") -> str:
-            content = json.loads(found[2])
-            data = content["state"].get("data")
-            if isinstance(data, dict) and data:
-                del content["state"]["data"]
-                data = remade(data)
-                text = f"nnkitTouch.data[{json.dumps(name)}] = {json.dumps({'data': data})};"
-                (folder / "_touch" / name).write_text(text, encoding="utf-8")
-                content["source"] = name
-            return found[1] + json.dumps(content).replace("</", "<\\/") + found[3]
-
-        parts.append(_DATA.sub(moved, widget.html()))
     page = _PAGE.format(
         scheme=scheme,
         title="A page with a widget",
         palette=(STATIC / "palette.css").read_text(encoding="utf-8").replace("url(", "url(_none/"),
         style="\n".join(style(module) for module in dict.fromkeys(widget.module for widget in widgets)),
-        widgets="\n<p>A paragraph between.</p>\n".join(parts),
+        widgets="\n<p>A paragraph between.</p>\n".join(widget.html() for widget in widgets),
     )
     path = folder / "page.html"
-    path.write_text(page, encoding="utf-8")
+    path.write_text(brought_to_life(page, "page", folder / "_touch"), encoding="utf-8")
     return path
 
 

@@ -37,7 +37,7 @@ NO_PAGE = {
     *("lab.drawings", "lab.provenance", "lab.verdicts"),
     # A chapter shows each of them where it is used; CONTRIBUTING.md says how they are made.
     *(f"lab.touch.{name}" for name in ("border", "graph", "line", "pad", "playground", "street", "walk")),
-    *(f"lab.touch.{name}" for name in ("ask", "modules", "stored", "weights", "widget")),
+    *(f"lab.touch.{name}" for name in ("ask", "modules", "pages", "stored", "weights", "widget")),
 }
 
 

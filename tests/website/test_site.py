@@ -14,6 +14,7 @@ from bs4 import BeautifulSoup
 from matplotlib.figure import Figure
 
 from lab import sliders
+from lab.touch.pages import widgets_on
 from tests.website import axe, fonts
 from tests.website.visit import (
     SITE,
@@ -31,7 +32,6 @@ from tests.website.visit import (
 )
 from tools.launch import repository
 from website.moved import old_pages
-from website.touch import widgets_on
 
 WRITTEN = sorted({str(path.relative_to(SITE)) for path in SITE.glob("book/**/*.html")} - old_pages())
 # The reference is written by one program, so that a short, a long and a wide page of it are enough for the browser.

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from lab.touch.pages import widgets_on
 from tests.website import axe
 from tests.website.visit import SITE, Visit, assert_fits, look
-from website.touch import widgets_on
 
 FILES = SITE.as_uri() + "/"
 MAX_SCRIPTS = 60_000
