@@ -99,7 +99,7 @@ def test_prediction_is_kept_and_shown_beside_what_was_measured(browser):
         assert "nothing" in page.locator("#touch-look-back li").nth(0).inner_text()
         number = page.locator("#touch-predict input[type=number]").nth(0)
         number.fill("900")
-        page.get_by_label("a few").check()
+        page.get_by_label("some, but fewer than half").check()
         page.get_by_role("button", name="Commit to it").click()
         first, second, third = page.locator("#touch-look-back .nnkit-touch-ask-list > li").all()
         assert "900 of 1,000" in first.inner_text()
@@ -115,7 +115,7 @@ def test_prediction_is_kept_and_shown_beside_what_was_measured(browser):
         page.locator("#touch-predict").scroll_into_view_if_needed()
         page.wait_for_selector("#touch-predict[data-state=alive]")
         assert number.input_value() == "900"
-        assert page.get_by_label("a few").is_checked()
+        assert page.get_by_label("some, but fewer than half").is_checked()
         assert page.evaluate("location.search + location.hash") == ""
         assert window.problems == []
 
