@@ -140,6 +140,11 @@ export function onTheme(el, redraw) {
   return () => watch.disconnect();
 }
 
+// A finger on what is held moves it, and not the page: inside an svg, browsers do not all heed touch-action.
+export function holdsPage(overlay, isHeld) {
+  overlay.addEventListener("touchstart", (event) => isHeld(event) && event.preventDefault(), { passive: false });
+}
+
 // Work in slices, so that the page answers in between; nobody trains what nobody sees.
 export function frames(work, { el, slice = 8, onframe = () => {} }) {
   let asked = 0;

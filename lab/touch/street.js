@@ -1,6 +1,6 @@
 // Chapter 14's street: points of two classes that can be dragged, and SMO, which finds the widest street between them.
 import { SVC } from "./smo.js";
-import { atOnce, button, canvas, choice, element, frames, hears, normal, onTheme, palette, random, row, slider, speaker, svg } from "./parts.js";
+import { atOnce, button, canvas, choice, element, frames, hears, holdsPage, normal, onTheme, palette, random, row, slider, speaker, svg } from "./parts.js";
 
 export const settings = {
   start: { among: ["villages", "blobs", "moons"] },
@@ -468,9 +468,7 @@ export function render({ model, el }) {
     set({ points: streetText(points.map((each, k) => (k === chosen ? { ...each, ...place } : each))) }, false);
     update();
   });
-  // Browsers do not all heed touch-action inside an svg: without this, they would scroll the page instead.
-  const keepStill = (event) => nearest(surface.place(event.touches[0])) >= 0 && event.preventDefault();
-  overlay.addEventListener("touchstart", keepStill, { passive: false });
+  holdsPage(overlay, (event) => nearest(surface.place(event.touches[0])) >= 0);
   const drop = () => {
     if (dragged) model.save_changes();
     // The click that follows a drag adds no point.

@@ -1,7 +1,7 @@
 // Chapter 11's code of four numbers as a map to walk on: the decoder draws a digit for every place of it.
 import { network, unpackedDigits } from "./weights.js";
 import { drawPixels } from "./ink.js";
-import { atOnce, button, canvas, choice, element, hears, onTheme, palette, row, slider, speaker, svg } from "./parts.js";
+import { atOnce, button, canvas, choice, element, hears, holdsPage, onTheme, palette, row, slider, speaker, svg } from "./parts.js";
 
 export const settings = {
   begin: { from: 0, to: 309, whole: true },
@@ -243,9 +243,7 @@ export function render({ model, el }) {
   overlay.addEventListener("pointermove", (event) => {
     if (dragged) move(at(event), false);
   });
-  // Browsers do not all heed touch-action inside an svg: without this, they would scroll the page instead.
-  const keepStill = (event) => event.target === hold && event.preventDefault();
-  overlay.addEventListener("touchstart", keepStill, { passive: false });
+  holdsPage(overlay, (event) => event.target === hold);
   const drop = () => {
     if (dragged) model.save_changes();
     setTimeout(() => (dragged = false));
